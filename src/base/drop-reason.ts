@@ -1,0 +1,54 @@
+/**
+ * Every reason for which ufan drops a packet: the one list, in the order in which a packet meets the checks.
+ *
+ * A packet function returns one of these numbers (0 = keep). Each has exactly one counter,
+ * `drop-<name>-packets`, in `fanctl stats`, and one line in docs/counters.md (a test compares them).
+ * The list stands in base because wire, dataplane, trace and the documentation all speak of it.
+ */
+
+export const DROP_REASONS = [
+  // Encap: TUN to underlay.
+  ['not-ipv4', 'only IPv4 is carried: another version came through the TUN or as inner packet'],
+  ['inner-malformed', 'the inner header is cut short, has IHL < 5, or its total length passes the payload'],
+  ['inner-checksum', 'the inner header checksum is wrong'],
+  ['inner-ttl', 'the inner TTL is 0'],
+  ['nested-ipip', 'the inner packet is itself IP-in-IP'],
+  ['source-not-ours', 'encap: the inner source is outside our slices, the peer would refuse it'],
+  ['outside-overlay', 'encap: the destination is in no overlay of ours'],
+  ['underlay-network', 'encap: the destination maps to the network address of the underlay'],
+  ['underlay-broadcast', 'encap: the destination maps to the broadcast address of the underlay'],
+  ['to-ourselves', 'encap: the destination maps to this host, or into an overlay: a tunnel into itself'],
+  ['too-big', 'encap: larger than the path takes; where DF is set the sender was told (ICMP 3/4)'],
+  ['send-failed', 'encap: the kernel refused the outer packet (no route, firewall, no memory)'],
+  // Decap: underlay to TUN.
+  ['outer-malformed', 'the outer header is cut short, has IHL < 5, or a wrong total length or version'],
+  ['outer-destination', 'decap: the outer destination is no underlay address of a fan here'],
+  ['outer-source', 'decap: the outer source is outside the underlay, or is this host'],
+  ['source-martian', 'decap: the inner source is a loopback, multicast, broadcast or 0/8 address'],
+  ['source-forged', 'decap: the inner source does not map to the outer source'],
+  ['source-in-slice', 'decap: the inner source is an address of our own slice'],
+  ['destination-outside-slice', 'decap: the inner destination is no host address of our slice'],
+  ['ecn', 'decap: congestion marked on a packet whose sender does not speak ECN (RFC 6040)'],
+  ['tun-write-failed', 'decap: the kernel refused the inner packet at the TUN'],
+  // Made by the kernel, before or behind us.
+  ['socket-overflow', 'decap: the receive buffer of the raw socket was full'],
+  ['tun-overflow', 'encap: the queue of the TUN was full'],
+  // ICMP about our own packets.
+  ['icmp-invalid', 'an ICMP error quotes no packet that we could have sent'],
+  ['icmp-rate', 'an ICMP message that we would have sent was held back by the rate limit'],
+] as const;
+
+export type DropReasonName = (typeof DROP_REASONS)[number][0];
+
+/** 0 means "keep the packet"; any other value indexes the list, from 1. */
+export type DropReason = number;
+export const KEEP: DropReason = 0;
+
+/** The number that a packet function returns for a reason. */
+export const DROP = Object.freeze(
+  Object.fromEntries(DROP_REASONS.map(([name], i) => [name, i + 1])),
+) as Readonly<Record<DropReasonName, DropReason>>;
+
+export function dropReasonName(reason: DropReason): DropReasonName | undefined {
+  return DROP_REASONS[reason - 1]?.[0];
+}

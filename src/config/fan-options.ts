@@ -1,0 +1,36 @@
+/**
+ * The options of one fan, as flags of `fanctl up` and of a line in /etc/network/fan.
+ */
+
+export type IoMode = 'auto' | 'raw';
+
+export interface FanOptions {
+  /** dnsmasq serves addresses on the bridge. */
+  dhcp: boolean;
+  /** Addresses that the host keeps on the bridge: .1 … .N. */
+  hostReserve: number;
+  /** Name of the bridge, where the slice's own is not wanted. */
+  bridge?: string;
+  /** `up` ignores the line. */
+  off: boolean;
+  /** `up -a` brings it up. */
+  auto: boolean;
+  debug: boolean;
+  io: IoMode;
+  /** Outer TTL: a number, or absent to copy the inner one. */
+  ttl?: number;
+  /** Outer DSCP: a number 0–63, or absent to copy the inner one. */
+  dscp?: number;
+  /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
+  fragment: boolean;
+}
+
+export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
+  dhcp: false,
+  hostReserve: 1,
+  off: false,
+  auto: false,
+  debug: false,
+  io: 'auto',
+  fragment: true,
+};

@@ -1,0 +1,79 @@
+/**
+ * The only loader of the addon, and its types. native/ moves bytes and decides nothing.
+ *
+ * Calls that set something up throw an Error with {code: 'EPERM', errno: 1, syscall: 'socket'}. Calls on the
+ * packet path return a count, or a negative errno. All file descriptors are close-on-exec and non-blocking.
+ * `slab` and `descriptors` are those of a PacketBatch; native code checks every offset and length.
+ */
+import { createRequire } from 'node:module';
+
+export interface TunInfo {
+  fd: number;
+  /** The kernel's name for the device. */
+  name: string;
+  /** TUN_F_* bits that the kernel accepted (CSUM 1, TSO4 2, TSO6 4, USO4 0x20, USO6 0x40). */
+  offloads: number;
+}
+
+export interface RawSocketOptions {
+  /** IP protocol: 4 receives IPIP, 1 ICMP, 255 (IPPROTO_RAW) only sends, with our own header. */
+  protocol: number;
+  /** Local IPv4 address to bind, host order; 0 = any. */
+  bindAddress?: number;
+  sendBufferBytes?: number;
+  receiveBufferBytes?: number;
+  /** SO_MARK of what is sent. */
+  mark?: number;
+  /** For protocol 1: bit mask of ICMP types to receive (bit n = type n). */
+  icmpTypes?: number;
+}
+
+export interface Native {
+  /** Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR) and sets the most offloads it takes of `offloads`. */
+  tunOpen(name: string, offloads: number): TunInfo;
+  /** TUNSETPERSIST: whether the device outlives its last descriptor. */
+  tunPersist(fd: number, persist: boolean): void;
+  /** Reads packets, bump-allocating from the slab; returns the count or −errno (EAGAIN is 0). */
+  tunRead(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /**
+   * Writes packets. CSUM_UNKNOWN is resolved; with `merge`, runs of one flow go as one super-packet.
+   * `mtu` bounds the gso size of super-packets whose segment size is unknown. Returns the count of failures.
+   */
+  tunWrite(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, mtu: number, merge: boolean): number;
+
+  rawOpen(options: RawSocketOptions): number;
+  /** recvmmsg of whole IP packets (outer header first), flags CSUM_UNKNOWN; count or −errno (EAGAIN is 0). */
+  rawReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /**
+   * sendmmsg of IP packets with their own header to `address`; super-packets are segmented and partial checksums
+   * completed; `outerLen` bytes of header stand before the inner packet. Returns the count of failures.
+   */
+  rawSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, outerLen: number): number;
+  /** Packets that the kernel dropped because the socket's receive buffer was full, since it was opened. */
+  socketDrops(fd: number): number;
+
+  /** Cuts packet `index` of the batch as rawSend would (no outer header), contiguous into `out`; returns the [offset, length] pairs. For tests. */
+  segment(slab: Uint8Array, descriptors: Uint32Array, index: number, out: Uint8Array): Uint32Array;
+  /** What tunWrite would write for these packets: virtio_net_hdr (10 bytes) + packet each, contiguous in `out`; returns the [offset, length] pairs. For tests. */
+  mergeForTun(slab: Uint8Array, descriptors: Uint32Array, count: number, mtu: number, merge: boolean, out: Uint8Array): Uint32Array;
+  /** Internet checksum (RFC 1071) of slab[offset, offset+length), as the number to store big-endian. */
+  checksum(bytes: Uint8Array, offset: number, length: number): number;
+
+  pollerOpen(): number;
+  /** Watches `fd` for input; `token` comes back from pollerWait. */
+  pollerAdd(poller: number, fd: number, token: number): void;
+  pollerRemove(poller: number, fd: number): void;
+  /** Waits at most timeoutMs (−1 = for ever); fills `ready` with tokens; returns the count or −errno (EINTR is 0). */
+  pollerWait(poller: number, ready: Int32Array, timeoutMs: number): number;
+
+  eventOpen(): number;
+  eventSignal(fd: number): void;
+  /** Resets an eventfd after its poll. */
+  eventClear(fd: number): void;
+
+  close(fd: number): void;
+  /** Opens (creating) and flocks a file exclusively; −EWOULDBLOCK as code EWOULDBLOCK when another holds it. */
+  lockFile(path: string): number;
+}
+
+export const native: Native = createRequire(import.meta.url)('#native') as Native;

@@ -1,0 +1,121 @@
+/**
+ * PacketBatch: up to `capacity` packets in one slab, each with a 32-byte descriptor. The shared currency of
+ * devices, dataplane and native code: native/packet.h declares the same layout as a C struct.
+ *
+ * Descriptor, host byte order (u32 words):
+ *   0  offset   of the first byte of the packet in the slab
+ *   1  length   bytes
+ *   2  u8 flags, u8 gsoType, u16 gsoSize         virtio_net_hdr fields (linux/virtio_net.h)
+ *   3  u16 headerLen, u16 csumStart              both counted from the packet's first byte
+ *   4  u16 csumOffset, u16 reserved
+ *   5  address  tx: IPv4 destination of the outer packet, host order
+ *   6  tag      free for the dataplane (not read by native code)
+ *   7  error    set by a send: 0, or the positive errno for which the packet was not sent
+ */
+
+export const DESCRIPTOR_WORDS = 8;
+
+/** Bytes that a device leaves free before each packet it receives: room for an outer and a link header. */
+export const HEADROOM = 64;
+/** The longest packet a device hands over (an IPv4 packet of 65,535 bytes), rounded up. */
+export const MAX_PACKET = 65_536;
+
+/** virtio_net_hdr flags. */
+export const NEEDS_CSUM = 1;
+export const DATA_VALID = 2;
+/** Ours: nothing is known of the transport checksum; the TUN's write finds out (raw sockets don't tell). */
+export const CSUM_UNKNOWN = 0x80;
+
+/** virtio_net_hdr gso types; the ECN bit may be or'ed to a TCP type. */
+export const GSO_NONE = 0;
+export const GSO_TCPV4 = 1;
+export const GSO_UDP_L4 = 5;
+export const GSO_ECN = 0x80;
+
+export class PacketBatch {
+  readonly capacity: number;
+  readonly slab: Uint8Array;
+  /** The slab as 16-bit words, for header checksums; packets start at even offsets. */
+  readonly slab16: Uint16Array;
+  readonly descriptors: Uint32Array;
+  readonly #u16: Uint16Array;
+  readonly #u8: Uint8Array;
+  /** Packets in the batch; a receive sets it, a send reads it. */
+  count = 0;
+
+  /** `slab` may be shared with another batch (a tx list that points into what was received). */
+  constructor(capacity: number, slab: Uint8Array) {
+    this.capacity = capacity;
+    this.slab = slab;
+    this.slab16 = new Uint16Array(slab.buffer, slab.byteOffset, slab.byteLength >> 1);
+    this.descriptors = new Uint32Array(capacity * DESCRIPTOR_WORDS);
+    this.#u16 = new Uint16Array(this.descriptors.buffer);
+    this.#u8 = new Uint8Array(this.descriptors.buffer);
+  }
+
+  offset(i: number): number {
+    return this.descriptors[i * 8]!;
+  }
+  length(i: number): number {
+    return this.descriptors[i * 8 + 1]!;
+  }
+  flags(i: number): number {
+    return this.#u8[i * 32 + 8]!;
+  }
+  gsoType(i: number): number {
+    return this.#u8[i * 32 + 9]!;
+  }
+  gsoSize(i: number): number {
+    return this.#u16[i * 16 + 5]!;
+  }
+  headerLen(i: number): number {
+    return this.#u16[i * 16 + 6]!;
+  }
+  csumStart(i: number): number {
+    return this.#u16[i * 16 + 7]!;
+  }
+  csumOffset(i: number): number {
+    return this.#u16[i * 16 + 8]!;
+  }
+  address(i: number): number {
+    return this.descriptors[i * 8 + 5]!;
+  }
+  error(i: number): number {
+    return this.descriptors[i * 8 + 7]!;
+  }
+
+  setRange(i: number, offset: number, length: number): void {
+    this.descriptors[i * 8] = offset;
+    this.descriptors[i * 8 + 1] = length;
+  }
+  setAddress(i: number, address: number): void {
+    this.descriptors[i * 8 + 5] = address;
+  }
+  setGsoSize(i: number, gsoSize: number): void {
+    this.#u16[i * 16 + 5] = gsoSize;
+  }
+  /** The virtio_net_hdr of packet i in one go. */
+  setVnet(i: number, flags: number, gsoType: number, gsoSize: number, headerLen: number): void {
+    this.#u8[i * 32 + 8] = flags;
+    this.#u8[i * 32 + 9] = gsoType;
+    this.#u16[i * 16 + 5] = gsoSize;
+    this.#u16[i * 16 + 6] = headerLen;
+  }
+  setCsum(i: number, csumStart: number, csumOffset: number): void {
+    this.#u16[i * 16 + 7] = csumStart;
+    this.#u16[i * 16 + 8] = csumOffset;
+  }
+
+  /** Appends packet `i` of `from` (same slab) with `by` bytes of new header in front; returns its index. */
+  appendShifted(from: PacketBatch, i: number, by: number): number {
+    const to = this.count++;
+    const source = i * 8;
+    const target = to * 8;
+    for (let word = 0; word < 8; word++) this.descriptors[target + word] = from.descriptors[source + word]!;
+    this.descriptors[target] = from.descriptors[source]! - by;
+    this.descriptors[target + 1] = from.descriptors[source + 1]! + by;
+    this.#u16[to * 16 + 6] = this.#u16[to * 16 + 6]! + by;
+    this.#u16[to * 16 + 7] = this.#u16[to * 16 + 7]! + by;
+    return to;
+  }
+}
