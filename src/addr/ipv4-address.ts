@@ -1,0 +1,31 @@
+/**
+ * IPv4 addresses: text at the edges, a host-order u32 everywhere inside (192.0.2.1 is 0xc0000201).
+ *
+ * ip-num reads the text; it takes the strict dotted quad only, no leading zero (octal to some readers) and no
+ * short form such as "10.1". Network order exists only inside a byte array (see wire/ipv4.ts).
+ */
+import { IPv4 } from 'ip-num';
+import { FanError } from '../base/error.js';
+
+/** The limited broadcast address, RFC 919 §7. */
+export const BROADCAST = 0xffffffff;
+
+/** Text to u32. Throws FanError bad-address. */
+export function parseAddress(text: string): number {
+  try {
+    return Number(new IPv4(text).getValue());
+  } catch (cause) {
+    throw new FanError(
+      'bad-address',
+      `"${text}" is no IPv4 address: write four numbers such as 172.30.0.28`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** u32 to text; a negative int32 of the same bits is taken as well. */
+export function formatAddress(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
+}
