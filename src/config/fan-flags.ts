@@ -1,0 +1,118 @@
+/**
+ * The flags of a fan: the one list that the grammar (fan-line.ts), `fanctl help` and a test of the manual read.
+ */
+import { FanError } from '../base/error.js';
+import { isDeviceName } from './device-name.js';
+import { type FanOptions, IO_MODES } from './fan-options.js';
+
+export interface FanFlag {
+  /** The word, without dashes. */
+  readonly name: string;
+  /** What the value is called in the help text; absent where the flag takes none. */
+  readonly argument?: string;
+  readonly summary: string;
+  /** Throws FanError usage where `value` is out of range. */
+  set(options: FanOptions, value: string): void;
+}
+
+/** A slice has fewer addresses than this; how many fewer is known when the underlay is. */
+const MAX_RESERVE = 0xff_ffff;
+const MAX_TTL = 255;
+const MAX_DSCP = 63;
+
+export const FAN_FLAGS: readonly FanFlag[] = [
+  {
+    name: 'dhcp',
+    summary: 'serve addresses by DHCP on the bridge',
+    set: (options) => {
+      options.dhcp = true;
+    },
+  },
+  {
+    name: 'host-reserve',
+    argument: 'N',
+    summary: 'addresses that the host keeps on the bridge, .1 to .N (default 1)',
+    set: (options, value) => {
+      options.hostReserve = parseNumber('host-reserve', value, 1, MAX_RESERVE);
+    },
+  },
+  {
+    name: 'bridge',
+    argument: 'NAME',
+    summary: 'name of the bridge, instead of the one made from the slice',
+    set: (options, value) => {
+      if (!isDeviceName(value)) {
+        throw new FanError(
+          'usage',
+          `bridge: "${value}" is no device name: 1 to 15 bytes, no space, /, : or %`,
+        );
+      }
+      options.bridge = value;
+    },
+  },
+  {
+    name: 'ttl',
+    argument: 'N|inherit',
+    summary: "outer TTL, 1 to 255, or the inner packet's (default)",
+    set: (options, value) => {
+      if (value !== 'inherit') options.ttl = parseNumber('ttl', value, 1, MAX_TTL, 'inherit');
+    },
+  },
+  {
+    name: 'dscp',
+    argument: 'N|inherit',
+    summary: "outer DSCP, 0 to 63, or the inner packet's (default)",
+    set: (options, value) => {
+      if (value !== 'inherit') options.dscp = parseNumber('dscp', value, 0, MAX_DSCP, 'inherit');
+    },
+  },
+  {
+    name: 'no-fragment',
+    summary: 'drop a packet too big for the path and without DF, instead of sending outer fragments',
+    set: (options) => {
+      options.fragment = false;
+    },
+  },
+  {
+    name: 'off',
+    summary: 'in /etc/network/fan: leave the line alone',
+    set: (options) => {
+      options.off = true;
+    },
+  },
+  {
+    name: 'auto',
+    summary: 'in /etc/network/fan: bring the fan up at boot',
+    set: (options) => {
+      options.auto = true;
+    },
+  },
+  {
+    name: 'debug',
+    summary: 'log what is done for this fan in detail',
+    set: (options) => {
+      options.debug = true;
+    },
+  },
+  {
+    name: 'io',
+    argument: IO_MODES.join('|'),
+    summary: 'how packets get on and off the underlay (default auto)',
+    set: (options, value) => {
+      const mode = IO_MODES.find((known) => known === value);
+      if (!mode) throw new FanError('usage', `io: "${value}" is no mode: say ${IO_MODES.join(' or ')}`);
+      options.io = mode;
+    },
+  },
+];
+
+/** Decimal, no sign and no leading zero. `word` is what may stand instead of a number. */
+function parseNumber(name: string, text: string, min: number, max: number, word?: string): number {
+  const value = /^(?:0|[1-9][0-9]{0,8})$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  const instead = word === undefined ? '' : ` or ${word}`;
+  throw new FanError(
+    'usage',
+    `${name}: "${text}" is out of range: say a number from ${min} to ${max}${instead}`,
+  );
+}
