@@ -29,3 +29,10 @@ export function parseAddress(text: string): number {
 export function formatAddress(address: number): string {
   return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
+
+/** Whether an address can be that of one host: not in 0/8, 127/8 or 224/4, and not the limited broadcast. */
+export function isHostAddress(address: number): boolean {
+  const first = address >>> 24;
+  const multicast = first >>> 4 === 14;
+  return first !== 0 && first !== 127 && !multicast && address >>> 0 !== BROADCAST;
+}
