@@ -1,0 +1,76 @@
+/**
+ * Packets as they are on a device of the lab: tcpdump writes them, tcpdump and tshark decode them.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Output, type RunningCommand, run } from './command.js';
+import type { Namespace } from './namespace.js';
+
+export class Capture {
+  /** The pcap file; complete once `stop` has returned. */
+  readonly file: string;
+  readonly #tcpdump: RunningCommand;
+
+  private constructor(file: string, tcpdump: RunningCommand) {
+    this.file = file;
+    this.#tcpdump = tcpdump;
+  }
+
+  /** Resolves when packets are being captured. `filter` is in tcpdump's language. */
+  static async start(where: Namespace, device: string, file: string, filter = ''): Promise<Capture> {
+    const argv = ['tcpdump', '-n', '-U', '--immediate-mode', '-Z', 'root', '-i', device, '-w', file];
+    const tcpdump = where.spawn([...argv, ...(filter === '' ? [] : [filter])]);
+    await tcpdump.prints(/listening on/);
+    return new Capture(file, tcpdump);
+  }
+
+  /** Lets what is under way arrive, then ends the capture. */
+  async stop(): Promise<void> {
+    await sleep(100);
+    await this.#tcpdump.stop('SIGINT');
+  }
+}
+
+/** Packets as tcpdump prints them, a text of one or more lines. */
+export async function tcpdumpText(file: string, args: readonly string[] = ['-v']): Promise<string> {
+  return (await run(['tcpdump', '-n', '-r', file, ...args])).stdout;
+}
+
+/**
+ * Fields of each packet by tshark: `fields(file, ['ip.src', 'ip.ttl'], 'icmp')`. A field that occurs more than
+ * once, as ip.src does in IPIP, has its values in one string, outer first, with a comma between. All checksums
+ * are verified.
+ */
+export async function fields(file: string, names: readonly string[], filter = ''): Promise<string[][]> {
+  const output = await tshark(file, filter, ['-T', 'fields', ...names.flatMap((name) => ['-e', name])]);
+  return output.stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split('\t'));
+}
+
+/** What tshark finds wrong (expert information of warning and above), a line each; empty when all is well. */
+export async function complaints(file: string, filter = ''): Promise<string[]> {
+  const wrong = '_ws.expert.severity >= 0x00600000';
+  const where = filter === '' ? wrong : `(${filter}) && ${wrong}`;
+  const output = await tshark(file, where, [
+    '-T',
+    'fields',
+    '-e',
+    'frame.number',
+    '-e',
+    '_ws.expert.message',
+  ]);
+  return output.stdout.split('\n').filter(Boolean);
+}
+
+function tshark(file: string, filter: string, args: readonly string[]): Promise<Output> {
+  const checks = [
+    '-o',
+    'ip.check_checksum:TRUE',
+    '-o',
+    'tcp.check_checksum:TRUE',
+    '-o',
+    'udp.check_checksum:TRUE',
+  ];
+  return run(['tshark', '-n', '-r', file, ...checks, ...(filter === '' ? [] : ['-Y', filter]), ...args]);
+}

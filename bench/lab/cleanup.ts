@@ -1,0 +1,132 @@
+/**
+ * The end of a lab, whatever the end of its owner: called for, an exception, SIGINT, SIGTERM, SIGHUP, or (swept by
+ * the next lab) SIGKILL. A lab's name is enough to find all that belongs to it.
+ *
+ * All of it is synchronous: that alone works in an exit handler.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FANCTL } from './repository.js';
+
+/** Each lab has one directory here. */
+export const LABS_DIR = tmpdir();
+
+const NAMESPACES = '/run/netns';
+const LAB_NAME = /^ufan-(\d+)-[0-9A-Za-z]{6}(?=-|$)/;
+/** For `fanctl down`, and for processes between SIGTERM and SIGKILL. */
+const GRACE_MS = 10_000;
+
+const held = new Set<string>();
+let watching = false;
+
+/** From now on the lab is removed when this process ends; the function returned calls that off. */
+export function holdLab(name: string): () => void {
+  held.add(name);
+  if (!watching) watchForTheEnd();
+  return () => held.delete(name);
+}
+
+function watchForTheEnd(): void {
+  watching = true;
+  process.on('exit', removeHeld);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      removeHeld();
+      // Ends by the signal itself, so that a shell or npm sees what happened.
+      process.kill(process.pid, signal);
+    });
+  }
+}
+
+function removeHeld(): void {
+  for (const name of held) removeLab(name);
+}
+
+/** Names of all labs that have a directory or a namespace, with the owner's pid (0 = kept). */
+export function listLabs(): Map<string, number> {
+  const labs = new Map<string, number>();
+  for (const entry of [...entries(LABS_DIR), ...entries(NAMESPACES)]) {
+    const match = LAB_NAME.exec(entry);
+    if (match) labs.set(match[0], Number(match[1]));
+  }
+  return labs;
+}
+
+/** Removes what owners left behind that could not clean up. */
+export function sweepDeadLabs(): void {
+  for (const [name, owner] of listLabs()) {
+    if (owner !== 0 && !existsSync(`/proc/${owner}`)) removeLab(name);
+  }
+}
+
+/** Fans down, processes ended, namespaces and directory deleted. Does what can be done, then throws the first trouble. */
+export function removeLab(name: string): void {
+  const troubles: unknown[] = [];
+  const attempt = (action: () => void) => {
+    try {
+      action();
+    } catch (error) {
+      troubles.push(error);
+    }
+  };
+  held.delete(name);
+  const namespaces = entries(NAMESPACES).filter((entry) => entry.startsWith(`${name}-`));
+  for (const namespace of namespaces) attempt(() => takeFansDown(name, namespace));
+  attempt(() => endProcesses(namespaces));
+  for (const namespace of namespaces) attempt(() => execFileSync('ip', ['netns', 'delete', namespace]));
+  attempt(() => rmSync(join(LABS_DIR, name), { recursive: true, force: true }));
+  if (troubles.length > 0) throw troubles[0];
+}
+
+function takeFansDown(lab: string, namespace: string): void {
+  const dir = join(LABS_DIR, lab, namespace.slice(lab.length + 1));
+  if (!existsSync(join(dir, 'fand.pid'))) return;
+  execFileSync('ip', ['netns', 'exec', namespace, process.execPath, FANCTL, 'down', '-e'], {
+    env: { ...process.env, UFAN_RUN_DIR: dir, UFAN_CONFIG: join(dir, 'fan.conf') },
+    timeout: GRACE_MS,
+    stdio: 'pipe',
+  });
+}
+
+function endProcesses(namespaces: readonly string[]): void {
+  const inodes = new Set(namespaces.map((namespace) => statSync(join(NAMESPACES, namespace)).ino));
+  const deadline = Date.now() + GRACE_MS;
+  for (const pid of processesIn(inodes)) signal(pid, 'SIGTERM');
+  let left = processesIn(inodes);
+  while (left.length > 0) {
+    if (Date.now() > deadline) for (const pid of left) signal(pid, 'SIGKILL');
+    if (Date.now() > deadline + GRACE_MS) throw new Error(`processes ${left.join(', ')} don't end`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    left = processesIn(inodes);
+  }
+}
+
+/** As `ip netns pids`, for all namespaces in one look; zombies, which nobody can end, don't count. */
+function processesIn(inodes: ReadonlySet<number>): number[] {
+  return entries('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && pid !== process.pid && inodes.has(namespaceInode(pid)));
+}
+
+function namespaceInode(pid: number): number {
+  try {
+    const state = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0];
+    return state === 'Z' ? 0 : Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1]);
+  } catch {
+    return 0; // It ended while we looked.
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It ended by itself.
+  }
+}
+
+function entries(dir: string): string[] {
+  return existsSync(dir) ? readdirSync(dir) : [];
+}

@@ -1,0 +1,22 @@
+/**
+ * Where this clone's files are. The lab runs from bench/ (under vitest) and from dist/bench/ (built), so the
+ * way up is searched, not counted.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const REPOSITORY = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+/** The built command, as `npm link` puts it on PATH. */
+export const FANCTL = join(REPOSITORY, 'dist/src/cli/fanctl.js');
+
+/** What scripts/setup made beside the build: the busybox tree, compiled peers, its log. */
+export const SETUP_DIR = join(REPOSITORY, '.setup');
+
+function findRoot(from: string): string {
+  if (existsSync(join(from, 'package-lock.json'))) return from;
+  const up = dirname(from);
+  if (up === from) throw new Error('package-lock.json is in no directory above the lab');
+  return findRoot(up);
+}
