@@ -1,0 +1,128 @@
+/**
+ * fanctl's side of the control socket: HTTP over a Unix socket, the requests of daemon/protocol.ts. Nothing is
+ * kept open between two requests, so that a finished command can leave at once.
+ */
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { errorText, FanError } from '../base/error.js';
+import type {
+  DaemonStatus,
+  DownReply,
+  DownRequest,
+  ErrorReply,
+  FanView,
+  RunPaths,
+  Stats,
+  UpReply,
+  UpRequest,
+} from '../daemon/protocol.js';
+
+/** Reading takes a moment; `up` runs ip, nft and dnsmasq, and a busy host is slow at that. */
+const READ_TIMEOUT_MS = 10_000;
+const CHANGE_TIMEOUT_MS = 120_000;
+
+/** What connect() says where no daemon listens: no socket, a stale one, no directory. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
+const DENIED = new Set(['EACCES', 'EPERM']);
+
+/** sun_path holds 108 bytes, a NUL among them. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/** No fand listens on the socket: nothing of the request was done. */
+export class NotRunning extends FanError {
+  constructor(cause?: unknown) {
+    super('daemon', 'fand is not running', { cause });
+  }
+}
+
+export class FandClient {
+  readonly #paths: RunPaths;
+
+  constructor(paths: RunPaths) {
+    if (Buffer.byteLength(paths.socket) > MAX_SOCKET_PATH_BYTES) {
+      throw new FanError('usage', `UFAN_RUN_DIR is too long for a socket: ${paths.dir}`);
+    }
+    this.#paths = paths;
+  }
+
+  /** Undefined where no fand runs; otherwise throws as the other calls do. */
+  async status(): Promise<DaemonStatus | undefined> {
+    try {
+      return await this.#send<DaemonStatus>('GET', '/v1/status');
+    } catch (error) {
+      if (error instanceof NotRunning) return undefined;
+      throw error;
+    }
+  }
+
+  /** This and the calls below throw NotRunning, or the FanError that fand answered. */
+  fans(): Promise<FanView[]> {
+    return this.#send('GET', '/v1/fans');
+  }
+
+  up(body: UpRequest): Promise<UpReply> {
+    return this.#send('POST', '/v1/fans', body);
+  }
+
+  down(body: DownRequest): Promise<DownReply> {
+    return this.#send('DELETE', '/v1/fans', body);
+  }
+
+  stats(): Promise<Stats> {
+    return this.#send('GET', '/v1/stats');
+  }
+
+  async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
+    const response = await this.#exchange(method, path, body);
+    const answer = await text(response).catch((cause: unknown) => {
+      throw new FanError('daemon', `fand broke off its answer: see ${this.#paths.log}`, { cause });
+    });
+    const status = response.statusCode ?? 0;
+    const reply = parseReply(answer);
+    if (status < 400 && reply !== undefined) return reply as Reply;
+    const error = (reply as Partial<ErrorReply> | undefined)?.error;
+    if (error) throw new FanError(error.code, error.message);
+    throw new FanError(
+      'daemon',
+      `what listens on ${this.#paths.socket} does not speak as fand (HTTP ${status})`,
+    );
+  }
+
+  #exchange(method: string, path: string, body: unknown): Promise<IncomingMessage> {
+    const payload = body === undefined ? '' : JSON.stringify(body);
+    const timeout = method === 'GET' ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    return new Promise((resolve, reject) => {
+      const socketPath = this.#paths.socket;
+      const call = request({ socketPath, method, path, headers, timeout, agent: false }, resolve);
+      call.on('timeout', () => {
+        call.destroy(
+          new FanError('daemon', `fand does not answer within ${timeout / 1000} s: see ${this.#paths.log}`),
+        );
+      });
+      call.on('error', (error) => reject(this.#explain(error)));
+      call.end(payload);
+    });
+  }
+
+  #explain(error: NodeJS.ErrnoException): FanError {
+    if (error instanceof FanError) return error;
+    const code = error.code ?? '';
+    if (NOBODY.has(code)) return new NotRunning(error);
+    if (DENIED.has(code)) {
+      return new FanError('not-root', `no permission on ${this.#paths.socket}: run as root`, {
+        cause: error,
+      });
+    }
+    const why = `fand broke off (${errorText(error)}): see ${this.#paths.log}`;
+    return new FanError('daemon', why, { cause: error });
+  }
+}
+
+function parseReply(answer: string): unknown {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return undefined;
+  }
+}

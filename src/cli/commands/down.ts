@@ -1,0 +1,60 @@
+/** `fanctl down`: asks fand to undo a fan, or every one; returns when nothing of it is left. */
+import { formatPrefix } from '../../addr/prefix.js';
+import { FanError } from '../../base/error.js';
+import { parseFanLine } from '../../config/fan-line.js';
+import { formatUnderlay } from '../../config/underlay.js';
+import type { DownRequest, RunPaths } from '../../daemon/protocol.js';
+import { FandClient } from '../client.js';
+import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
+import { ensureDaemon } from '../ensure-daemon.js';
+import { printNote } from '../output.js';
+import { waitUntilGone } from '../process-end.js';
+import { readStateFans } from '../state-file.js';
+
+const LEAVE_TIMEOUT_MS = 10_000;
+
+export const down: Command = {
+  name: 'down',
+  synopsis: ['down OVERLAY UNDERLAY', 'down -o OVERLAY -u UNDERLAY', 'down -e'],
+  summary: 'take a fan down',
+  description: `OVERLAY and UNDERLAY are those that up was told, whatever the host's address is by now.
+Flags are taken and ignored, so that the line of an up can be pasted.`,
+  options: [{ names: ['-e', '--every'], summary: 'every fan; none is no error' }],
+  run,
+};
+
+async function run({ words, given, paths }: Invocation): Promise<void> {
+  requireRoot('down');
+  refuseAuto('down', words);
+  const request = readRequest(words, given.has('-e'));
+  const client = await findDaemon(paths);
+  if (!client) {
+    if (request.every) return;
+    throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
+  }
+  const status = await client.status();
+  const reply = await client.down(request);
+  for (const note of reply.notes) printNote(note);
+  if (!reply.last || !status) return;
+  const gone = await waitUntilGone(paths, status.pid, LEAVE_TIMEOUT_MS);
+  if (!gone) printNote(`fand (pid ${status.pid}) has not left yet: see ${paths.log}`);
+}
+
+function readRequest(words: readonly string[], every: boolean): DownRequest {
+  if (every) {
+    if (words.length > 0) throw new FanError('usage', 'down -e takes every fan: name none beside it');
+    return { every: true };
+  }
+  const { overlay, underlay } = parseFanLine(words);
+  return { overlay: formatPrefix(overlay), underlay: formatUnderlay(underlay) };
+}
+
+/**
+ * The fand to ask. Where it died with fans up a new one is started, which undoes them from its record. Undefined
+ * where none runs and none has left a fan: then nothing is started either.
+ */
+async function findDaemon(paths: RunPaths): Promise<FandClient | undefined> {
+  const runs = (await new FandClient(paths).status()) !== undefined;
+  if (!runs && (await readStateFans(paths)).length === 0) return undefined;
+  return ensureDaemon(paths);
+}

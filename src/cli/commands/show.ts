@@ -1,0 +1,45 @@
+/** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing, needs no root. */
+import { formatPrefix } from '../../addr/prefix.js';
+import { FanError } from '../../base/error.js';
+import { type FanWords, parseFanWords } from '../../config/fan-line.js';
+import { formatUnderlay } from '../../config/underlay.js';
+import type { FanView, RunPaths } from '../../daemon/protocol.js';
+import { FandClient, NotRunning } from '../client.js';
+import type { Command, Invocation } from '../command.js';
+import { fanToJson, formatFans, formatJson, print } from '../output.js';
+import { readStateFans } from '../state-file.js';
+
+export const show: Command = {
+  name: 'show',
+  synopsis: ['show [--json] [OVERLAY] [UNDERLAY]'],
+  summary: 'list the fans that are up',
+  description: `A fan whose fand died is marked dead: run its up again. With an overlay, an underlay or
+both, only the fans that have them.`,
+  options: [{ names: ['--json'], summary: 'a list of objects instead of the table' }],
+  run,
+};
+
+async function run({ words, given, paths }: Invocation): Promise<void> {
+  const filter = parseFanWords(words);
+  if (filter.underlay?.kind === 'default') {
+    throw new FanError('usage', 'show knows fans by address or device: name one instead of "default"');
+  }
+  const fans = (await readFans(paths)).filter((fan) => matches(fan, filter));
+  print(given.has('--json') ? formatJson(fans.map(fanToJson)) : formatFans(fans));
+}
+
+async function readFans(paths: RunPaths): Promise<FanView[]> {
+  try {
+    return await new FandClient(paths).fans();
+  } catch (error) {
+    if (!(error instanceof NotRunning)) throw error;
+    return (await readStateFans(paths)).map(({ view }) => ({ ...view, state: 'dead' }));
+  }
+}
+
+function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
+  if (overlay && fan.overlay !== formatPrefix(overlay)) return false;
+  if (!underlay) return true;
+  const width = fan.underlay.slice(fan.underlay.indexOf('/'));
+  return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));
+}

@@ -1,0 +1,39 @@
+/** `fanctl stats`: the packet counters of each fan, and of what belongs to none. */
+import { FanError } from '../../base/error.js';
+import type { RunPaths, Stats } from '../../daemon/protocol.js';
+import { FandClient, NotRunning } from '../client.js';
+import type { Command, Invocation } from '../command.js';
+import { formatJson, formatStats, print } from '../output.js';
+import { readStateFans } from '../state-file.js';
+
+export const stats: Command = {
+  name: 'stats',
+  synopsis: ['stats [--json | --all]'],
+  summary: 'show what was carried and what was dropped, and why',
+  description: `Packets are counted as on the wire, bytes are inner bytes, from the moment fand started.
+docs/counters.md explains each counter.`,
+  options: [
+    { names: ['--json'], summary: 'an object with every counter' },
+    { names: ['--all'], summary: 'the counters that are 0 as well' },
+  ],
+  run,
+};
+
+async function run({ words, given, paths }: Invocation): Promise<void> {
+  if (words.length > 0) throw new FanError('usage', `stats takes no "${words[0]}": see fanctl help stats`);
+  const counted = await readStats(paths);
+  print(given.has('--json') ? formatJson(counted) : formatStats(counted, given.has('--all')));
+}
+
+/** Counters live in fand's memory. With no fand and no fan there is nothing to count, which is no error. */
+async function readStats(paths: RunPaths): Promise<Stats> {
+  try {
+    return await new FandClient(paths).stats();
+  } catch (error) {
+    if (!(error instanceof NotRunning)) throw error;
+    const fans = await readStateFans(paths);
+    if (fans.length === 0) return { host: { counters: {} }, fans: [] };
+    const names = fans.map(({ view }) => view.bridge).join(', ');
+    throw new FanError('daemon', `fand is not running, its counters are gone: bring ${names} up again`);
+  }
+}

@@ -1,0 +1,67 @@
+/** `fanctl up`: asks fand, started where none runs, for a fan; prints the name of its bridge. */
+import { formatPrefix } from '../../addr/prefix.js';
+import { FanError } from '../../base/error.js';
+import { parseFanLine } from '../../config/fan-line.js';
+import { formatUnderlay } from '../../config/underlay.js';
+import type { RunPaths, UpReply, UpRequest } from '../../daemon/protocol.js';
+import { FandClient, NotRunning } from '../client.js';
+import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
+import { ensureDaemon } from '../ensure-daemon.js';
+import { print, printNote } from '../output.js';
+import { waitUntilGone } from '../process-end.js';
+
+const LEAVE_TIMEOUT_MS = 10_000;
+
+export const up: Command = {
+  name: 'up',
+  synopsis: ['up OVERLAY UNDERLAY [FLAGS]', 'up -o OVERLAY -u UNDERLAY [FLAGS]'],
+  summary: 'bring a fan up and print its bridge',
+  description: `OVERLAY   250.0.0.0/8, or 250 for it.
+UNDERLAY  172.30.0.28/16, eth0/16, or default/16 for the device of the default route;
+          without a width, /16.
+The words may stand in any order, flags with or without dashes in front. fand is started
+in the background where none runs. A fan whose fand died is restored by the same line.`,
+  options: [],
+  takesFlags: true,
+  run,
+};
+
+async function run({ words, paths }: Invocation): Promise<void> {
+  requireRoot('up');
+  refuseAuto('up', words);
+  const { overlay, underlay, options } = parseFanLine(words);
+  if (options.off)
+    throw new FanError('usage', 'off is for a line of /etc/network/fan: leave it out to bring the fan up');
+  const request = { overlay: formatPrefix(overlay), underlay: formatUnderlay(underlay), options };
+  try {
+    const reply = await requestUp(paths, request);
+    for (const note of reply.notes) printNote(note);
+    print(reply.bridge);
+  } catch (error) {
+    await awaitIdleDaemon(paths);
+    throw error;
+  }
+}
+
+/** Asks again where the fand that answered has left in between, as it does after its last `down`. */
+async function requestUp(paths: RunPaths, request: UpRequest): Promise<UpReply> {
+  const client = await ensureDaemon(paths);
+  try {
+    return await client.up(request);
+  } catch (error) {
+    if (!(error instanceof NotRunning)) throw error;
+    return (await ensureDaemon(paths)).up(request);
+  }
+}
+
+/** After a failed first `up` fand has no fan and leaves: nothing of it may be there when we return. */
+async function awaitIdleDaemon(paths: RunPaths): Promise<void> {
+  try {
+    const client = new FandClient(paths);
+    const status = await client.status();
+    if (status && (await client.fans()).length === 0)
+      await waitUntilGone(paths, status.pid, LEAVE_TIMEOUT_MS);
+  } catch {
+    // The error of `up` itself is the one to report.
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Finds the fand of this host, or starts one in the background and waits until it answers.
+ *
+ * 1. One that answers is used, provided that it serves our network namespace.
+ * 2. Otherwise fand.js is started in a session of its own, its output appended to the log in UFAN_RUN_DIR.
+ * 3. It is asked for its status until it answers. Where it ends first, its own last words are the error.
+ *    Of two that start at once fand's lock lets one live: the loser's fanctl goes on with the winner.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { errorText, FanError } from '../base/error.js';
+import type { DaemonStatus, RunPaths } from '../daemon/protocol.js';
+import { FandClient } from './client.js';
+import { isAlive } from './process-end.js';
+
+const START_TIMEOUT_MS = 15_000;
+const POLL_MS = 15;
+/** How long after the end of our fand another one may still write its pid file. */
+const RIVAL_GRACE_MS = 150;
+/** pino's number for "error". */
+const ERROR_LEVEL = 50;
+
+/** Throws FanError daemon where fand can't be started or serves another host. */
+export async function ensureDaemon(paths: RunPaths): Promise<FandClient> {
+  const client = new FandClient(paths);
+  const status = (await client.status()) ?? (await startDaemon(paths, client));
+  requireOurNamespace(paths, status);
+  return client;
+}
+
+/** Two hosts that share a directory, as namespaces of one machine do, would change each other's network. */
+function requireOurNamespace(paths: RunPaths, status: DaemonStatus): void {
+  const ours = readlinkSync('/proc/self/ns/net');
+  if (inodeOf(status.netns) === inodeOf(ours)) return;
+  throw new FanError(
+    'daemon',
+    `the fand in ${paths.dir} (pid ${status.pid}) serves another network namespace: set UFAN_RUN_DIR to a directory per host`,
+  );
+}
+
+/** The number in "net:[4026531833]". */
+function inodeOf(namespace: string): string {
+  return namespace.replace(/\D/g, '');
+}
+
+async function startDaemon(paths: RunPaths, client: FandClient): Promise<DaemonStatus> {
+  const log = await openLog(paths);
+  const logStart = (await log.stat()).size;
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../daemon/fand.js', import.meta.url))], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    cwd: '/',
+    env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir) },
+  });
+  let spawnError: unknown;
+  child.on('error', (error) => {
+    spawnError = error;
+  });
+  child.unref();
+  await log.close();
+  const status = await waitForAnswer(paths, client, child);
+  if (status) return status;
+  const reason = spawnError === undefined ? await lastWords(paths.log, logStart) : errorText(spawnError);
+  const fallback = hasEnded(child)
+    ? `it ended (${endOf(child)})`
+    : `no answer within ${START_TIMEOUT_MS / 1000} s`;
+  throw new FanError('daemon', `fand did not start: ${reason ?? `${fallback}: see ${paths.log}`}`);
+}
+
+async function openLog(paths: RunPaths): Promise<FileHandle> {
+  try {
+    await mkdir(paths.dir, { recursive: true, mode: 0o755 });
+    return await open(paths.log, 'a', 0o640);
+  } catch (cause) {
+    throw new FanError('daemon', `cannot write in ${paths.dir}: ${errorText(cause)}`, { cause });
+  }
+}
+
+/** Undefined where the child ended with no rival alive, or time is up. */
+async function waitForAnswer(
+  paths: RunPaths,
+  client: FandClient,
+  child: ChildProcess,
+): Promise<DaemonStatus | undefined> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  let grace = RIVAL_GRACE_MS;
+  while (Date.now() < deadline) {
+    const status = await client.status();
+    if (status) return status;
+    if (child.pid === undefined) return undefined;
+    if (hasEnded(child) && !(await hasRival(paths, child.pid))) {
+      if (grace <= 0) return undefined;
+      grace -= POLL_MS;
+    }
+    await sleep(POLL_MS);
+  }
+  return undefined;
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function endOf(child: ChildProcess): string {
+  return child.signalCode ?? `status ${child.exitCode}`;
+}
+
+/** Whether the pid file names another process, alive, that may yet come to listen. */
+async function hasRival(paths: RunPaths, ownPid: number): Promise<boolean> {
+  const pid = Number(await readFile(paths.pid, 'utf8').catch(() => ''));
+  return pid > 0 && pid !== ownPid && (await isAlive(pid));
+}
+
+/** The last error that fand logged from byte `start` on, or the line of a JavaScript error that ended it. */
+async function lastWords(logPath: string, start: number): Promise<string | undefined> {
+  const bytes = await readFile(logPath);
+  const lines = bytes.subarray(start).toString().split('\n');
+  const errors = lines.map(messageOf).filter((message) => message !== undefined);
+  return errors.at(-1) ?? lines.find((line) => /^\w*Error\b.*: /.test(line));
+}
+
+function messageOf(line: string): string | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const entry = JSON.parse(line) as { level?: unknown; msg?: unknown };
+    const isError = typeof entry.level === 'number' && entry.level >= ERROR_LEVEL;
+    return isError && typeof entry.msg === 'string' ? entry.msg : undefined;
+  } catch {
+    return undefined;
+  }
+}
