@@ -46,12 +46,30 @@ export async function applySteps(
       const notes = await undoSteps(kinds, done);
       await journal([]);
       const left = notes.length > 0 ? ` (${notes.join('; ')})` : '';
-      throw new FanError('step-failed', `failed to ${kind.describe(record.data)}: ${errorText(cause)}${left}`, {
+      throw new FanError(
+        'step-failed',
+        `failed to ${kind.describe(record.data)}: ${errorText(cause)}${left}`,
+        {
+          cause,
+        },
+      );
+    }
+  }
+  return done;
+}
+
+/** Applies recorded steps again, as they were recorded, after a crash; throws FanError step-failed, undoes nothing. */
+export async function reapplySteps(kinds: StepKinds, records: readonly StepRecord[]): Promise<void> {
+  for (const record of records) {
+    const kind = kindOf(kinds, record);
+    try {
+      await kind.apply(record.data);
+    } catch (cause) {
+      throw new FanError('step-failed', `failed to ${kind.describe(record.data)}: ${errorText(cause)}`, {
         cause,
       });
     }
   }
-  return done;
 }
 
 /** Undoes in reverse order, whatever fails on the way; returns what the operator should know. */

@@ -84,12 +84,19 @@ export class PacketBatch {
     return this.descriptors[i * 8 + 7]!;
   }
 
+  tag(i: number): number {
+    return this.descriptors[i * 8 + 6]!;
+  }
+
   setRange(i: number, offset: number, length: number): void {
     this.descriptors[i * 8] = offset;
     this.descriptors[i * 8 + 1] = length;
   }
   setAddress(i: number, address: number): void {
     this.descriptors[i * 8 + 5] = address;
+  }
+  setTag(i: number, tag: number): void {
+    this.descriptors[i * 8 + 6] = tag;
   }
   setGsoSize(i: number, gsoSize: number): void {
     this.#u16[i * 16 + 5] = gsoSize;

@@ -1,0 +1,183 @@
+/**
+ * The fans of this host: brings them up and down, restores them after a crash, and keeps host, worker and state file
+ * in step. One change at a time; each either happens whole or leaves everything as it was.
+ */
+import { randomUUID } from 'node:crypto';
+import { errorText, FanError } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { formatOverlay, parseOverlay } from '../config/overlay.js';
+import { formatUnderlay, parseUnderlay } from '../config/underlay.js';
+import { fanSteps, hostSteps, STEP_KINDS } from '../host/fan-steps.js';
+import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/step.js';
+import { planFan, viewOf } from './fan-plan.js';
+import type { Forwarding } from './forwarding.js';
+import type { DownReply, DownRequest, FanView, UpReply, UpRequest } from './protocol.js';
+import type { FanRecord, State, StateStore } from './state-store.js';
+
+export class FanManager {
+  readonly #state: State;
+  readonly #store: StateStore;
+  readonly #forwarding: Forwarding;
+  readonly #runDir: string;
+  readonly #log: Logger;
+  /** The change under way; the next one waits for it. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** Fans in `state` are dead until `up` restores them. */
+  constructor(state: State, store: StateStore, forwarding: Forwarding, runDir: string, log: Logger) {
+    this.#state = state;
+    this.#store = store;
+    this.#forwarding = forwarding;
+    this.#runDir = runDir;
+    this.#log = log;
+    for (const fan of state.fans) fan.view.state = 'dead';
+  }
+
+  get views(): FanView[] {
+    return this.#state.fans.map(({ view }) => view);
+  }
+
+  get records(): readonly FanRecord[] {
+    return this.#state.fans;
+  }
+
+  get isEmpty(): boolean {
+    return this.#state.fans.length === 0;
+  }
+
+  /** Brings a fan up, after restoring those whose daemon died. Throws FanError; then nothing has changed. */
+  up(request: UpRequest): Promise<UpReply> {
+    return this.#inTurn(async () => {
+      const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
+      const notes = await this.#restore(dead);
+      const restored = dead.find((fan) => isSame(fan, request));
+      if (restored?.view.state === 'up') return { bridge: restored.view.bridge, notes };
+      const known = this.#state.fans.find((fan) => isSame(fan, request));
+      if (known?.view.state === 'dead') throw new FanError('step-failed', notes.join('; '));
+      if (known) {
+        throw new FanError(
+          'already-configured',
+          `${known.view.overlay} on ${known.view.underlay} is already configured (${known.view.bridge})`,
+        );
+      }
+      return { bridge: await this.#bringUp(request), notes };
+    });
+  }
+
+  /** Brings fans up that a fand before us left; returns what could not be restored, in words. */
+  restore(): Promise<string[]> {
+    return this.#inTurn(() => this.#restore(this.#state.fans.filter(({ view }) => view.state === 'dead')));
+  }
+
+  /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
+  down(request: DownRequest): Promise<DownReply> {
+    return this.#inTurn(async () => {
+      const fans = request.every ? [...this.#state.fans] : [this.#find(request)];
+      const notes: string[] = [];
+      for (const fan of fans) notes.push(...(await this.#takeDown(fan)));
+      if (this.isEmpty) notes.push(...(await this.#releaseHost()));
+      for (const note of notes) this.#log.warn(note);
+      return { bridges: fans.map(({ view }) => view.bridge), notes, last: this.isEmpty };
+    });
+  }
+
+  async #bringUp(request: UpRequest): Promise<string> {
+    const plan = await planFan(
+      request,
+      this.#state.fans.map((fan) => fan.plan),
+      this.#runDir,
+    );
+    const view = viewOf(plan, request, 'up');
+    const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [] };
+    const first = this.isEmpty;
+    this.#state.fans.push(fan);
+    try {
+      if (first) await this.#apply(hostSteps(), (done) => (this.#state.host = done));
+      await this.#apply(fanSteps(plan), (done) => (fan.steps = done));
+      await this.#forwarding.configure(this.#upFans());
+    } catch (error) {
+      const notes = await undoSteps(STEP_KINDS, fan.steps);
+      this.#state.fans = this.#state.fans.filter((other) => other !== fan);
+      if (first) notes.push(...(await this.#releaseHost()));
+      await this.#store.save(this.#state);
+      this.#log.error({ notes, request }, `up failed: ${errorText(error)}`);
+      throw error;
+    }
+    await this.#store.save(this.#state);
+    this.#log.info({ fan: view }, `${view.bridge} is up`);
+    return view.bridge;
+  }
+
+  async #apply(steps: readonly StepRecord[], record: (done: StepRecord[]) => void): Promise<void> {
+    await applySteps(STEP_KINDS, steps, async (done) => {
+      record([...done]);
+      await this.#store.save(this.#state);
+    });
+  }
+
+  async #restore(dead: readonly FanRecord[]): Promise<string[]> {
+    if (dead.length === 0) return [];
+    const notes: string[] = [];
+    await reapplySteps(STEP_KINDS, this.#state.host);
+    for (const fan of dead) {
+      try {
+        await reapplySteps(STEP_KINDS, fan.steps);
+        fan.view.state = 'up';
+        await this.#forwarding.configure(this.#upFans());
+        this.#log.info({ fan: fan.view }, `${fan.view.bridge} is restored`);
+      } catch (error) {
+        fan.view.state = 'dead';
+        notes.push(`${fan.view.bridge} could not be restored: ${errorText(error)}`);
+        this.#log.error(notes.at(-1));
+      }
+    }
+    await this.#store.save(this.#state);
+    return notes;
+  }
+
+  async #takeDown(fan: FanRecord): Promise<string[]> {
+    const wasUp = fan.view.state === 'up';
+    fan.view.state = 'dead';
+    if (wasUp) await this.#forwarding.configure(this.#upFans());
+    const notes = await undoSteps(STEP_KINDS, fan.steps);
+    this.#state.fans = this.#state.fans.filter((other) => other !== fan);
+    await this.#store.save(this.#state);
+    this.#log.info(`${fan.view.bridge} is down`);
+    return notes;
+  }
+
+  async #releaseHost(): Promise<string[]> {
+    const notes = await undoSteps(STEP_KINDS, this.#state.host);
+    this.#state.host = [];
+    await this.#store.save(this.#state);
+    return notes;
+  }
+
+  #upFans(): FanRecord[] {
+    return this.#state.fans.filter(({ view }) => view.state === 'up');
+  }
+
+  #find(request: DownRequest): FanRecord {
+    const overlay = parseOverlay(request.overlay ?? '');
+    const underlay = parseUnderlay(request.underlay ?? '');
+    const wanted = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay) };
+    const fan = this.#state.fans.find((each) => isSame(each, wanted));
+    if (!fan)
+      throw new FanError('not-configured', `${wanted.overlay} on ${wanted.underlay} is not configured`);
+    return fan;
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(change);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
+/** Whether the request names this fan: in the words of its `up`, or by its address as `show` prints it. */
+function isSame(
+  { view, request }: FanRecord,
+  { overlay, underlay }: { overlay: string; underlay: string },
+): boolean {
+  return view.overlay === overlay && (view.underlay === underlay || request.underlay === underlay);
+}

@@ -1,0 +1,78 @@
+/**
+ * From what the operator asked for to what will be done: resolves the underlay, maps, names, and refuses what can't
+ * work here. Changes nothing.
+ */
+import { formatAddress } from '../addr/ipv4-address.js';
+import { formatPrefix } from '../addr/prefix.js';
+import { FanError } from '../base/error.js';
+import { formatFlags } from '../config/fan-flags.js';
+import { parseOverlay } from '../config/overlay.js';
+import { parseUnderlay } from '../config/underlay.js';
+import { checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
+import { bridgeName, tunName } from '../fan/fan-name.js';
+import { createMapping } from '../fan/mapping.js';
+import type { FanPlan } from '../host/fan-steps.js';
+import { readRoutes } from '../host/routes.js';
+import { checkTunnel4 } from '../host/tunnels.js';
+import { resolveUnderlay } from '../host/underlay.js';
+import { OUTER_LEN } from '../wire/ipip.js';
+import type { FanView, UpRequest } from './protocol.js';
+
+/** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
+const LEAST_UNDERLAY_MTU = 576;
+
+/** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
+export async function planFan(
+  request: UpRequest,
+  others: readonly FanPlan[],
+  runDir: string,
+): Promise<FanPlan> {
+  const overlay = parseOverlay(request.overlay);
+  const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
+  const mapping = createMapping(overlay, underlay.address, underlay.length);
+  checkAgainstFans(mapping, others);
+  const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
+  checkAgainstRoutes(
+    mapping,
+    (await readRoutes()).filter(({ device }) => !ours.has(device)),
+  );
+  await checkTunnel4(mapping.address);
+  if (underlay.mtu < LEAST_UNDERLAY_MTU) {
+    throw new FanError(
+      'bad-underlay',
+      `${underlay.device} has MTU ${underlay.mtu}: a fan needs at least ${LEAST_UNDERLAY_MTU}`,
+    );
+  }
+  const { options } = request;
+  const bridge = options.bridge ?? bridgeName(mapping.slice, (name) => ours.has(name));
+  if (ours.has(bridge)) {
+    throw new FanError('in-use', `bridge ${bridge} belongs to another fan: choose another name`);
+  }
+  return {
+    mapping,
+    bridge,
+    tun: tunName(mapping.slice, (name) => ours.has(name) || name === bridge),
+    mtu: underlay.mtu - OUTER_LEN,
+    hostReserve: options.hostReserve,
+    dhcp: options.dhcp,
+    underlayDevice: underlay.device,
+    runDir,
+  };
+}
+
+/** The fan as `show` prints it. */
+export function viewOf(plan: FanPlan, request: UpRequest, state: FanView['state']): FanView {
+  const { mapping } = plan;
+  return {
+    bridge: plan.bridge,
+    overlay: formatPrefix(mapping.overlay),
+    underlay: `${formatAddress(mapping.address)}/${mapping.underlay.length}`,
+    slice: formatPrefix(mapping.slice),
+    gateway: formatAddress(mapping.gateway),
+    device: plan.underlayDevice,
+    mtu: plan.mtu,
+    io: 'raw',
+    state,
+    flags: formatFlags(request.options),
+  };
+}

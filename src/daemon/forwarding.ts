@@ -1,0 +1,88 @@
+/**
+ * fand's side of the dataplane: the worker, started with the first fan, and the counters of each fan.
+ */
+
+import { DROP } from '../base/drop-reason.js';
+import { FanError } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
+import { WorkerClient } from '../dataplane/worker-client.js';
+import type { FanSpec } from '../dataplane/worker-protocol.js';
+import { readTransmitDrops } from '../host/links.js';
+import { OUTER_LEN } from '../wire/ipip.js';
+import type { Stats } from './protocol.js';
+import type { FanRecord } from './state-store.js';
+
+export class Forwarding {
+  readonly #counters = new Counters();
+  /** Fan id → counter block. */
+  readonly #blocks = new Map<string, number>();
+  readonly #log: Logger;
+  readonly #onDeath: (cause: Error) => void;
+  #worker: WorkerClient | undefined;
+
+  /** `onDeath` is called when the worker ends by itself: nothing is forwarded then. */
+  constructor(log: Logger, onDeath: (cause: Error) => void) {
+    this.#log = log;
+    this.#onDeath = onDeath;
+  }
+
+  /** Forwards for exactly `fans` from now on. Throws FanError step-failed; then the fans before still are. */
+  async configure(fans: readonly FanRecord[]): Promise<void> {
+    if (fans.length === 0 && !this.#worker) return;
+    this.#worker ??= new WorkerClient(this.#counters.shared, this.#onDeath);
+    const before = new Map(this.#blocks);
+    try {
+      for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
+      const { tunOffloads } = await this.#worker.configure(fans.map((fan) => this.#specOf(fan)));
+      this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
+    } catch (error) {
+      this.#blocks.clear();
+      for (const [id, block] of before) this.#blocks.set(id, block);
+      throw error;
+    }
+    for (const id of before.keys()) if (!fans.some((fan) => fan.id === id)) this.#blocks.delete(id);
+  }
+
+  async stats(fans: readonly FanRecord[]): Promise<Stats> {
+    this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#worker?.socketDrops ?? 0);
+    const views: Stats['fans'] = [];
+    for (const { id, view, plan } of fans) {
+      const block = this.#blocks.get(id);
+      if (block === undefined) continue;
+      this.#counters.setDrop(block, DROP['tun-overflow'], await readTransmitDrops(plan.tun));
+      const { bridge, overlay, underlay, io } = view;
+      views.push({ bridge, overlay, underlay, io, counters: this.#counters.read(block) });
+    }
+    return { host: { counters: this.#counters.read(HOST_BLOCK) }, fans: views };
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker?.stop();
+    this.#worker = undefined;
+  }
+
+  #specOf({ id, plan, request }: FanRecord): FanSpec {
+    const { ttl, dscp, fragment } = request.options;
+    return {
+      id,
+      mapping: plan.mapping,
+      tun: plan.tun,
+      underlayMtu: plan.mtu + OUTER_LEN,
+      counterBlock: this.#blocks.get(id)!,
+      ttl: ttl ?? -1,
+      dscp: dscp ?? -1,
+      fragment,
+    };
+  }
+
+  #freeBlock(): number {
+    const used = new Set(this.#blocks.values());
+    for (let block = HOST_BLOCK + 1; block <= MAX_FANS; block++) {
+      if (used.has(block)) continue;
+      this.#counters.clear(block);
+      return block;
+    }
+    throw new FanError('unsupported', `a host has at most ${MAX_FANS} fans: take one down first`);
+  }
+}

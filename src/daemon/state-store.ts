@@ -1,0 +1,70 @@
+/**
+ * The state file: what fand did to the host and for whom, written before each step, so that the next fand (or
+ * `fanctl show`) knows it after a crash. Replaced by rename: a reader never sees half of it.
+ */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { FanError } from '../base/error.js';
+import type { FanPlan } from '../host/fan-steps.js';
+import type { StepRecord } from '../host/step.js';
+import type { FanView, UpRequest } from './protocol.js';
+
+/** A fan as recorded: `view.state` is what it was when the file was written. */
+export interface FanRecord {
+  id: string;
+  view: FanView;
+  request: UpRequest;
+  plan: FanPlan;
+  steps: StepRecord[];
+}
+
+export interface State {
+  version: 1;
+  /** Steps that all fans share, such as ip_forward; undone with the last fan. */
+  host: StepRecord[];
+  fans: FanRecord[];
+  /** The run directory came with the first `up` and goes with the last `down`. */
+  removeRunDir: boolean;
+}
+
+export class StateStore {
+  readonly #path: string;
+  #writes: Promise<void> = Promise.resolve();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** The recorded state; an empty one where there is no file. Throws FanError daemon for a file that can't be read. */
+  async load(): Promise<State> {
+    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (text === undefined) return { version: 1, host: [], fans: [], removeRunDir: false };
+    try {
+      return JSON.parse(text) as State;
+    } catch (cause) {
+      throw new FanError(
+        'daemon',
+        `${this.#path} is no state file of fand: move it away and run "fanctl up" again`,
+        {
+          cause,
+        },
+      );
+    }
+  }
+
+  save(state: State): Promise<void> {
+    const text = `${JSON.stringify(state, null, 2)}\n`;
+    this.#writes = this.#writes.then(async () => {
+      await writeFile(`${this.#path}.new`, text, { mode: 0o644 });
+      await rename(`${this.#path}.new`, this.#path);
+    });
+    return this.#writes;
+  }
+
+  async remove(): Promise<void> {
+    await this.#writes;
+    await rm(this.#path, { force: true });
+  }
+}

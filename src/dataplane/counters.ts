@@ -1,0 +1,76 @@
+/**
+ * Counters in shared memory: one block for the host, one for each fan. The worker adds, the main thread reads.
+ *
+ * Packets are wire packets (a super-packet counts its segments), bytes are inner bytes. Names are
+ * direction-side-unit; docs/counters.md explains each one. Values are doubles: exact up to 2^53, written without
+ * allocation, and an aligned 64-bit store is never torn.
+ */
+import { DROP_REASONS, type DropReason } from '../base/drop-reason.js';
+
+const TRAFFIC = [
+  'encap-rx-packets',
+  'encap-rx-bytes',
+  'encap-tx-packets',
+  'encap-tx-bytes',
+  'decap-rx-packets',
+  'decap-rx-bytes',
+  'decap-tx-packets',
+  'decap-tx-bytes',
+  'fragment-tx-packets',
+  'icmp-rx-packets',
+  'icmp-tx-packets',
+] as const;
+
+export type TrafficCounter = (typeof TRAFFIC)[number];
+
+export const COUNTER_NAMES: readonly string[] = [
+  ...TRAFFIC,
+  ...DROP_REASONS.map(([name]) => `drop-${name}-packets`),
+];
+
+/** Index of a traffic counter in a block. */
+export const COUNTER = Object.freeze(Object.fromEntries(TRAFFIC.map((name, i) => [name, i]))) as Readonly<
+  Record<TrafficCounter, number>
+>;
+
+/** Doubles a block: rounded up to whole cache lines, so that blocks don't share one. */
+const BLOCK = Math.ceil(COUNTER_NAMES.length / 8) * 8;
+
+/** The block of packets that match no fan. */
+export const HOST_BLOCK = 0;
+export const MAX_FANS = 256;
+
+export class Counters {
+  readonly shared: SharedArrayBuffer;
+  readonly #values: Float64Array;
+
+  constructor(shared = new SharedArrayBuffer((MAX_FANS + 1) * BLOCK * 8)) {
+    this.shared = shared;
+    this.#values = new Float64Array(shared);
+  }
+
+  add(block: number, counter: number, amount: number): void {
+    const at = block * BLOCK + counter;
+    this.#values[at] = this.#values[at]! + amount;
+  }
+
+  /** Counts `packets` wire packets as dropped for `reason`. */
+  drop(block: number, reason: DropReason, packets: number): void {
+    this.add(block, TRAFFIC.length + reason - 1, packets);
+  }
+
+  /** Sets a counter that the kernel keeps for us. */
+  setDrop(block: number, reason: DropReason, packets: number): void {
+    this.#values[block * BLOCK + TRAFFIC.length + reason - 1] = packets;
+  }
+
+  /** Every counter of a block by its name, zeros included. */
+  read(block: number): Record<string, number> {
+    const values = this.#values.subarray(block * BLOCK, block * BLOCK + COUNTER_NAMES.length);
+    return Object.fromEntries(COUNTER_NAMES.map((name, i) => [name, values[i]!]));
+  }
+
+  clear(block: number): void {
+    this.#values.fill(0, block * BLOCK, (block + 1) * BLOCK);
+  }
+}

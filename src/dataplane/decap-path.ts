@@ -1,0 +1,192 @@
+/**
+ * Decap: what the underlay brought as IP-in-IP, and goes into the TUN (RFC 2003 §3, RFC 6040 §4.2).
+ *
+ *   1. outer     a whole IPv4 header, for an underlay address of a fan, from a host of its underlay
+ *   2. inner     a whole IPv4 packet that is no tunnel packet itself
+ *   3. source    maps to the host that sent it: nobody speaks for another host's containers
+ *   4. target    a host address of our slice
+ *   5. ECN       congestion on the underlay is carried inward
+ * The outer header is then simply left out of the range; nothing is copied.
+ */
+import { BROADCAST } from '../addr/ipv4-address.js';
+import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
+import { underlayHostOf } from '../fan/mapping.js';
+import type { PacketBatch } from '../io/packet-batch.js';
+import { decapEcn, ECN_DROP } from '../wire/ecn.js';
+import { applyTos, OUTER_LEN } from '../wire/ipip.js';
+import {
+  checkInnerIpv4,
+  checkOuterIpv4,
+  destination,
+  headerLen,
+  isFragment,
+  PROTOCOL_TCP,
+  protocol,
+  source,
+  tos,
+  totalLength,
+} from '../wire/ipv4.js';
+import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
+import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
+
+const LEAST_TCP_HEADER = 20;
+const UDP_HEADER = 8;
+/** No fan. */
+const NONE = -1;
+
+export class DecapPath {
+  readonly #counters: Counters;
+  #table: ForwardingTable;
+  /** Of the last checked packet: the fan it counts under, and where its inner packet lies. */
+  #fan = NONE;
+  #innerOff = 0;
+  #innerLen = 0;
+
+  constructor(counters: Counters, table: ForwardingTable) {
+    this.#counters = counters;
+    this.#table = table;
+  }
+
+  configure(table: ForwardingTable): void {
+    this.#table = table;
+  }
+
+  /**
+   * Takes all packets of `rx` (outer header first) and appends the inner ones to `out[fan]`, batches that share
+   * the slab and have at least its capacity.
+   */
+  process(rx: PacketBatch, out: readonly PacketBatch[]): void {
+    const bytes = rx.slab;
+    const counters = this.#counters;
+    const fans = this.#table.fans;
+    for (let i = 0; i < rx.count; i++) {
+      const off = rx.offset(i);
+      const len = rx.length(i);
+      const reason = this.#check(bytes, off, len);
+      const fan = fans[this.#fan];
+      const block = fan === undefined ? HOST_BLOCK : fan.counterBlock;
+      const headers =
+        fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, bytes, this.#innerOff, this.#innerLen);
+      const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
+      counters.add(block, COUNTER['decap-rx-packets'], segments);
+      counters.add(block, COUNTER['decap-rx-bytes'], this.#innerLen + (segments - 1) * headers);
+      if (reason !== KEEP) {
+        counters.drop(block, reason, segments);
+        continue;
+      }
+      const batch = out[this.#fan]!;
+      const at = batch.appendShifted(rx, i, off - this.#innerOff);
+      batch.setRange(at, this.#innerOff, this.#innerLen);
+      batch.setTag(at, segments);
+      batch.setAddress(at, headers);
+    }
+  }
+
+  /** Counts a batch that was written to `fan`'s TUN: `failed` descriptors carry an errno. */
+  settle(fan: FanEntry, batch: PacketBatch, failed: number): void {
+    let packets = 0;
+    let innerBytes = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const segments = batch.tag(i);
+      if (failed !== 0 && batch.error(i) !== 0) {
+        this.#counters.drop(fan.counterBlock, DROP['tun-write-failed'], segments);
+        continue;
+      }
+      packets += segments;
+      innerBytes += batch.length(i) + (segments - 1) * batch.address(i);
+    }
+    this.#counters.add(fan.counterBlock, COUNTER['decap-tx-packets'], packets);
+    this.#counters.add(fan.counterBlock, COUNTER['decap-tx-bytes'], innerBytes);
+  }
+
+  #check(bytes: Uint8Array, off: number, len: number): DropReason {
+    this.#fan = NONE;
+    this.#innerOff = off;
+    this.#innerLen = len;
+    if (checkOuterIpv4(bytes, off, len) !== KEEP) return DROP['outer-malformed'];
+    const inner = off + headerLen(bytes, off);
+    const innerLen = totalLength(bytes, off) - headerLen(bytes, off);
+    this.#innerOff = inner;
+    this.#innerLen = innerLen;
+    const first = this.#table.fanAt(destination(bytes, off));
+    if (first === NONE) return DROP['outer-destination'];
+    this.#fan = first;
+    const outerSource = source(bytes, off);
+    if (this.#table.isOwnAddress(outerSource)) return DROP['outer-source'];
+    const malformed = checkInnerIpv4(bytes, inner, innerLen);
+    if (malformed !== KEEP) return this.#checkUnderlay(outerSource) || malformed;
+    this.#innerLen = totalLength(bytes, inner);
+    return this.#checkAddresses(bytes, off, inner, outerSource);
+  }
+
+  #checkAddresses(bytes: Uint8Array, off: number, inner: number, outerSource: number): DropReason {
+    const from = source(bytes, inner);
+    this.#chooseFan(from);
+    const foreign = this.#checkUnderlay(outerSource);
+    if (foreign !== KEEP) return foreign;
+    const fan = this.#table.fans[this.#fan]!;
+    if (isMartian(from)) return DROP['source-martian'];
+    if ((from & fan.overlayMask) >>> 0 !== fan.overlayBase) return DROP['source-forged'];
+    if ((from & fan.sliceMask) >>> 0 === fan.sliceBase) return DROP['source-in-slice'];
+    if (underlayHostOf(fan.mapping, from) !== outerSource) return DROP['source-forged'];
+    if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
+    if (!isHostOfSlice(fan, destination(bytes, inner))) return DROP['destination-outside-slice'];
+    const newTos = decapEcn(tos(bytes, off), tos(bytes, inner));
+    if (newTos === ECN_DROP) return DROP.ecn;
+    applyTos(bytes, inner, newTos);
+    return KEEP;
+  }
+
+  /** Several fans may share an underlay address: the inner source's overlay tells which one is meant. */
+  #chooseFan(from: number): void {
+    const fans = this.#table.fans;
+    if (fans.length === 1) return;
+    const found = this.#table.lookup(from);
+    if (found >= 0 && fans[found]!.mapping.address === fans[this.#fan]!.mapping.address) this.#fan = found;
+  }
+
+  #checkUnderlay(outerSource: number): DropReason {
+    const fan = this.#table.fans[this.#fan]!;
+    const inside = (outerSource & fan.underlayMask) >>> 0 === fan.underlayBase;
+    const edge = outerSource === fan.underlayBase || outerSource === fan.underlayBroadcast;
+    return inside && !edge ? KEEP : DROP['outer-source'];
+  }
+}
+
+/** 0/8, 127/8, multicast, and the limited broadcast address: never a source (RFC 1122 §3.2.1.3). */
+function isMartian(from: number): boolean {
+  const top = from >>> 24;
+  return top === 0 || top === 127 || (top >= 224 && top < 240) || from === BROADCAST;
+}
+
+/** The network or broadcast address of the sender's slice, which is as long as ours. */
+function isEdgeOfItsSlice(fan: FanEntry, from: number): boolean {
+  const host = (from & ~fan.sliceMask) >>> 0;
+  return host === 0 || host === ~fan.sliceMask >>> 0;
+}
+
+/**
+ * Header bytes that each segment of a merged packet had, or 0 for a packet that crossed the wire as it is: the
+ * kernel's GRO makes packets that are longer than the link carries.
+ */
+function mergedHeaderLen(
+  fan: FanEntry,
+  rx: PacketBatch,
+  i: number,
+  bytes: Uint8Array,
+  inner: number,
+  innerLen: number,
+): number {
+  if (rx.gsoType(i) === 0 && innerLen + OUTER_LEN <= fan.underlayMtu) return 0;
+  if (rx.gsoType(i) !== 0) return rx.headerLen(i) - (inner - rx.offset(i));
+  const ipLen = headerLen(bytes, inner);
+  if (innerLen < ipLen + LEAST_TCP_HEADER || isFragment(bytes, inner)) return 0;
+  return (
+    ipLen + (protocol(bytes, inner) === PROTOCOL_TCP ? (bytes[inner + ipLen + 12]! >> 4) << 2 : UDP_HEADER)
+  );
+}
+
+function segmentCount(fan: FanEntry, rx: PacketBatch, i: number, innerLen: number, headers: number): number {
+  const size = rx.gsoType(i) === 0 ? fan.underlayMtu - OUTER_LEN - headers : rx.gsoSize(i);
+  return size <= 0 ? 1 : Math.max(1, Math.ceil((innerLen - headers) / size));
+}

@@ -1,0 +1,116 @@
+/**
+ * The engine: one thread, one poll loop for both directions, a batch at a time. This is the whole of it:
+ *
+ *   encap   Tun.receive → EncapPath.process → RawSender.send → settle      (replies → Tun.send)
+ *   decap   RawReceiver.receive → DecapPath.process → Tun.send → settle
+ *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
+ */
+import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
+import type { Poller } from '../io/poller.js';
+import type { Counters } from './counters.js';
+import { DecapPath } from './decap-path.js';
+import { EncapPath } from './encap-path.js';
+import { ForwardingTable } from './forwarding-table.js';
+import { IcmpReplies } from './icmp-replies.js';
+import { PathErrors } from './path-errors.js';
+import { PathMtuTable } from './path-mtu.js';
+import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
+import { FRAGMENT_ROOM, TooBig } from './too-big.js';
+import type { FanSpec } from './worker-protocol.js';
+
+/** Small enough to stay in the cache, large enough for a burst of super-packets. */
+const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
+/** ICMP errors are small and rare. */
+const ICMP_BATCH = 8;
+
+export class Forwarder {
+  readonly ports: Ports;
+  readonly #fromTun: PacketBatch;
+  readonly #toUnderlay: PacketBatch;
+  readonly #fromIcmp = PacketBatch.create(ICMP_BATCH, ICMP_BATCH * (HEADROOM + MAX_PACKET + 4096));
+  readonly #replies: IcmpReplies;
+  readonly #tooBig: TooBig;
+  readonly #encap: EncapPath;
+  readonly #decap: DecapPath;
+  readonly #errors: PathErrors;
+  #table = new ForwardingTable([]);
+  #outputs: readonly PacketBatch[] = [];
+
+  constructor(counters: Counters, poller: Poller) {
+    this.ports = new Ports(poller);
+    const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
+    this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
+    this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
+    const pathMtu = new PathMtuTable();
+    this.#replies = new IcmpReplies(counters);
+    this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
+    this.#encap = new EncapPath(counters, pathMtu, this.#tooBig, this.#table);
+    this.#decap = new DecapPath(counters, this.#table);
+    this.#errors = new PathErrors(counters, pathMtu, this.#replies, this.#table);
+  }
+
+  /** Forwards for `specs` from now on; on failure as before. */
+  configure(specs: readonly FanSpec[]): void {
+    const table = new ForwardingTable(specs);
+    this.ports.configure(specs);
+    this.#table = table;
+    this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
+    this.#encap.configure(table);
+    this.#decap.configure(table);
+    this.#errors.configure(table);
+  }
+
+  /** Serves a device that poll found readable: one batch. */
+  serve(token: number, nowMs: number): void {
+    if (token === TOKEN.underlay) this.#pullUnderlay();
+    else if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
+    else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
+  }
+
+  close(): void {
+    this.ports.close();
+  }
+
+  #pullTun(index: number, nowMs: number): void {
+    const fan = this.#table.fans[index];
+    const port = this.ports.fans[index];
+    if (fan === undefined || port === undefined) return;
+    const rx = this.#fromTun;
+    const tx = this.#toUnderlay;
+    port.tun.receive(rx);
+    for (let taken = 0; taken < rx.count; ) {
+      tx.count = 0;
+      this.#tooBig.reuse();
+      taken = this.#encap.process(fan, rx, taken, tx, nowMs);
+      if (tx.count > 0) this.#encap.settle(fan, tx, port.sender.send(tx));
+    }
+    this.#pushReplies(port);
+  }
+
+  #pullUnderlay(): void {
+    const rx = this.ports.fromUnderlay;
+    this.ports.receiver.receive(rx);
+    for (const output of this.#outputs) output.count = 0;
+    this.#decap.process(rx, this.#outputs);
+    for (const fan of this.#table.fans) {
+      const port = this.ports.fans[fan.index]!;
+      if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
+    }
+  }
+
+  #pullIcmp(nowMs: number): void {
+    const rx = this.#fromIcmp;
+    this.ports.icmp.receive(rx);
+    for (let i = 0; i < rx.count; i++) {
+      const fan = this.#errors.process(rx, i, nowMs);
+      if (fan) this.#pushReplies(this.ports.fans[fan.index]!);
+    }
+  }
+
+  #pushReplies(port: FanPort): void {
+    const { batch } = this.#replies;
+    if (batch.count === 0) return;
+    port.tun.send(batch);
+    batch.count = 0;
+  }
+}

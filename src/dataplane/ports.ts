@@ -1,0 +1,100 @@
+/**
+ * The devices of a worker: a TUN for each fan, a raw sender for each underlay address, one receiver for protocol 4
+ * and one for ICMP errors. Opened and closed as the set of fans changes; nothing here looks at a packet.
+ */
+
+import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
+import type { Poller } from '../io/poller.js';
+import { IcmpReceiver, RawReceiver, RawSender } from '../io/raw-socket.js';
+import { Tun } from '../io/tun.js';
+import type { FanSpec } from './worker-protocol.js';
+
+/** Packets a batch; a TUN read and a socket call fill at most this many. */
+export const BATCH = 64;
+/** Fragments need more descriptors than the packets they were cut from. */
+export const TX_BATCH = 2048;
+
+/** What stands behind one fan. */
+export interface FanPort {
+  readonly id: string;
+  readonly tun: Tun;
+  readonly sender: RawSender;
+  /** Decapsulated packets on their way into the TUN; shares the receiver's slab. */
+  readonly toTun: PacketBatch;
+}
+
+/** Poll tokens: 0 wake-up, 1 underlay, 2 ICMP, from 3 on the fan's index + 3. */
+export const TOKEN = { underlay: 1, icmp: 2, firstFan: 3 } as const;
+
+export class Ports {
+  readonly receiver: RawReceiver;
+  readonly icmp: IcmpReceiver;
+  /** Batch of what the underlay brings; every fan's toTun points into its slab. */
+  readonly fromUnderlay: PacketBatch;
+  readonly #poller: Poller;
+  readonly #senders = new Map<number, RawSender>();
+  #fans: FanPort[] = [];
+
+  constructor(poller: Poller) {
+    this.#poller = poller;
+    this.receiver = RawReceiver.open();
+    this.icmp = IcmpReceiver.open();
+    this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
+    poller.add(this.receiver.fd, TOKEN.underlay);
+    poller.add(this.icmp.fd, TOKEN.icmp);
+  }
+
+  /** In the order of the specs last configured. */
+  get fans(): readonly FanPort[] {
+    return this.#fans;
+  }
+
+  /** Opens what `specs` needs and closes what it doesn't; on failure everything is as before. */
+  configure(specs: readonly FanSpec[]): void {
+    const opened: FanPort[] = [];
+    try {
+      const next = specs.map((spec) => {
+        const known = this.#fans.find(({ id }) => id === spec.id);
+        if (known) return known;
+        const port = this.#open(spec);
+        opened.push(port);
+        return port;
+      });
+      this.#adopt(next, specs);
+    } catch (error) {
+      for (const { tun } of opened) tun.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#adopt([], []);
+    this.#poller.remove(this.receiver.fd);
+    this.#poller.remove(this.icmp.fd);
+    this.receiver.close();
+    this.icmp.close();
+  }
+
+  #open(spec: FanSpec): FanPort {
+    const { address } = spec.mapping;
+    const sender = this.#senders.get(address) ?? RawSender.open({ bindAddress: address });
+    this.#senders.set(address, sender);
+    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20 });
+    return { id: spec.id, tun, sender, toTun: new PacketBatch(BATCH, this.fromUnderlay.slab) };
+  }
+
+  #adopt(next: FanPort[], specs: readonly FanSpec[]): void {
+    for (const { tun } of this.#fans) this.#poller.remove(tun.fd);
+    for (const port of this.#fans) if (!next.includes(port)) port.tun.close();
+    next.forEach(({ tun }, index) => {
+      this.#poller.add(tun.fd, TOKEN.firstFan + index);
+    });
+    this.#fans = next;
+    const used = new Set(specs.map(({ mapping }) => mapping.address));
+    for (const [address, sender] of this.#senders) {
+      if (used.has(address)) continue;
+      sender.close();
+      this.#senders.delete(address);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The main thread's end of the forwarding worker: starts it, reconfigures it, stops it.
+ */
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import { FanError } from '../base/error.js';
+import { native } from '../io/native.js';
+import type { FanSpec, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+
+type Done = Extract<FromWorker, { type: 'done' }>;
+
+export class WorkerClient {
+  readonly #worker: Worker;
+  readonly #wakeFd = native.eventOpen();
+  readonly #waiting = new Map<number, (answer: FromWorker | Error) => void>();
+  #lastId = 0;
+  #receiverFd = -1;
+
+  /** `onDeath` is called where the thread ends without having been told to. */
+  constructor(counters: SharedArrayBuffer, onDeath: (cause: Error) => void) {
+    const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
+    const entry = createRequire(import.meta.url).resolve('#worker');
+    this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
+    this.#worker.on('message', (answer: FromWorker) => {
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    });
+    this.#worker.on('error', (cause) => {
+      const error = cause instanceof Error ? cause : new Error(String(cause));
+      const waiting = [...this.#waiting.values()];
+      this.#waiting.clear();
+      for (const settle of waiting) settle(error);
+      if (waiting.length === 0) onDeath(error);
+    });
+  }
+
+  /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
+  async configure(fans: FanSpec[]): Promise<Done> {
+    const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
+    this.#receiverFd = answer.receiverFd;
+    return answer;
+  }
+
+  /** Packets that the kernel dropped because our receive buffer was full. */
+  get socketDrops(): number {
+    return this.#receiverFd < 0 ? 0 : native.socketDrops(this.#receiverFd);
+  }
+
+  async stop(): Promise<void> {
+    this.#receiverFd = -1;
+    const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
+    await this.#ask({ type: 'stop', id: ++this.#lastId });
+    await gone;
+    native.close(this.#wakeFd);
+  }
+
+  #ask(message: ToWorker): Promise<Done> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(message.id, (answer) => {
+        if (answer instanceof Error)
+          reject(new FanError('daemon', `the worker died: ${answer.message}`, { cause: answer }));
+        else if (answer.type === 'failed') reject(new FanError('step-failed', answer.message));
+        else resolve(answer);
+      });
+      this.#worker.postMessage(message);
+      native.eventSignal(this.#wakeFd);
+    });
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What the main thread and a forwarding worker say to each other. The worker blocks in poll, so the main thread
+ * posts a message and signals the wake eventfd; answers come back as ordinary worker messages.
+ */
+import type { FanMapping } from '../fan/mapping.js';
+
+/** A fan as the worker forwards for it. */
+export interface FanSpec {
+  /** Stable while the fan is up. */
+  id: string;
+  mapping: FanMapping;
+  /** The TUN device, which exists already. */
+  tun: string;
+  /** MTU of the underlay device: the outer packet's limit. */
+  underlayMtu: number;
+  /** Block of its counters. */
+  counterBlock: number;
+  /** Outer TTL, or −1 to copy the inner one. */
+  ttl: number;
+  /** Outer DSCP (0–63), or −1 to copy the inner one. */
+  dscp: number;
+  /** Too big a packet without DF leaves in outer fragments; else it is dropped. */
+  fragment: boolean;
+}
+
+export interface WorkerData {
+  counters: SharedArrayBuffer;
+  wakeFd: number;
+}
+
+export type ToWorker = { type: 'configure'; id: number; fans: FanSpec[] } | { type: 'stop'; id: number };
+
+export type FromWorker =
+  | { type: 'done'; id: number; tunOffloads: Record<string, number>; receiverFd: number }
+  | { type: 'failed'; id: number; message: string };

@@ -1,0 +1,62 @@
+/**
+ * The forwarding thread: waits in poll, serves what is readable, and takes a new configuration between two batches.
+ * Runs as a worker_thread of fand; worker-client.ts is its other end.
+ */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { errorText } from '../base/error.js';
+import { Poller } from '../io/poller.js';
+import { Counters } from './counters.js';
+import { Forwarder } from './forwarder.js';
+import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+
+/** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
+const LONGEST_WAIT_MS = 1000;
+/** Devices that one poll may report. */
+const READY = 64;
+
+function run(port: MessagePort, data: WorkerData): void {
+  const poller = Poller.open(data.wakeFd);
+  const forwarder = new Forwarder(new Counters(data.counters), poller);
+  const ready = new Int32Array(READY);
+  for (let running = true; running; ) {
+    const count = poller.wait(ready, LONGEST_WAIT_MS);
+    const nowMs = performance.now();
+    for (let i = 0; i < count; i++) {
+      if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder) && running;
+      else forwarder.serve(ready[i]!, nowMs);
+    }
+  }
+  forwarder.close();
+  poller.close();
+}
+
+/** Returns false when told to stop. */
+function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
+  let running = true;
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    const message = next.message as ToWorker;
+    if (message.type === 'stop') running = false;
+    port.postMessage(message.type === 'stop' ? done(message.id, forwarder) : configure(message, forwarder));
+  }
+  return running;
+}
+
+function configure(message: Extract<ToWorker, { type: 'configure' }>, forwarder: Forwarder): FromWorker {
+  try {
+    forwarder.configure(message.fans);
+    return done(message.id, forwarder);
+  } catch (error) {
+    return { type: 'failed', id: message.id, message: errorText(error) };
+  }
+}
+
+function done(id: number, { ports }: Forwarder): FromWorker {
+  return {
+    type: 'done',
+    id,
+    tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
+    receiverFd: ports.receiver.fd,
+  };
+}
+
+if (parentPort) run(parentPort, workerData as WorkerData);
