@@ -8,7 +8,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rm, rmdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -24,12 +24,17 @@ const RIVAL_GRACE_MS = 150;
 /** pino's number for "error". */
 const ERROR_LEVEL = 50;
 
+export interface Daemon {
+  readonly client: FandClient;
+  readonly pid: number;
+}
+
 /** Throws FanError daemon where fand can't be started or serves another host. */
-export async function ensureDaemon(paths: RunPaths): Promise<FandClient> {
+export async function ensureDaemon(paths: RunPaths): Promise<Daemon> {
   const client = new FandClient(paths);
   const status = (await client.status()) ?? (await startDaemon(paths, client));
   requireOurNamespace(paths, status);
-  return client;
+  return { client, pid: status.pid };
 }
 
 /** Two hosts that share a directory, as namespaces of one machine do, would change each other's network. */
@@ -48,35 +53,49 @@ function inodeOf(namespace: string): string {
 }
 
 async function startDaemon(paths: RunPaths, client: FandClient): Promise<DaemonStatus> {
+  const made = await makeRunDir(paths);
   const log = await openLog(paths);
   const logStart = (await log.stat()).size;
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../daemon/fand.js', import.meta.url))], {
+  const child = spawnFand(paths, log, made);
+  const status = await waitForAnswer(paths, client, child);
+  if (status) return status;
+  if (!hasEnded(child)) child.kill();
+  const reason = await lastWords(paths.log, logStart);
+  // Once the reason is told, the log and the directory that came with this start go as well.
+  if (reason !== undefined && logStart === 0) await rm(paths.log, { force: true });
+  if (made) await rmdir(paths.dir).catch(() => undefined);
+  throw new FanError('daemon', `fand did not start: ${reason ?? `${endOf(child)}, see ${paths.log}`}`);
+}
+
+/** In a session of its own, so that no Ctrl-C or hang-up of the operator's terminal reaches it. */
+function spawnFand(paths: RunPaths, log: FileHandle, removeRunDir: boolean): ChildProcess {
+  const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
+  const child = spawn(process.execPath, removeRunDir ? [fand, '--remove-run-dir'] : [fand], {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: '/',
     env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir) },
   });
-  let spawnError: unknown;
-  child.on('error', (error) => {
-    spawnError = error;
-  });
+  // Without a listener a failed start would end fanctl; waitForAnswer sees it by the missing pid.
+  child.on('error', () => {});
   child.unref();
-  await log.close();
-  const status = await waitForAnswer(paths, client, child);
-  if (status) return status;
-  const reason = spawnError === undefined ? await lastWords(paths.log, logStart) : errorText(spawnError);
-  const fallback = hasEnded(child)
-    ? `it ended (${endOf(child)})`
-    : `no answer within ${START_TIMEOUT_MS / 1000} s`;
-  throw new FanError('daemon', `fand did not start: ${reason ?? `${fallback}: see ${paths.log}`}`);
+  return child;
+}
+
+/** True where the directory was not there before. */
+async function makeRunDir(paths: RunPaths): Promise<boolean> {
+  try {
+    return (await mkdir(paths.dir, { recursive: true, mode: 0o755 })) !== undefined;
+  } catch (cause) {
+    throw new FanError('daemon', `cannot make ${paths.dir}: ${errorText(cause)}`, { cause });
+  }
 }
 
 async function openLog(paths: RunPaths): Promise<FileHandle> {
   try {
-    await mkdir(paths.dir, { recursive: true, mode: 0o755 });
     return await open(paths.log, 'a', 0o640);
   } catch (cause) {
-    throw new FanError('daemon', `cannot write in ${paths.dir}: ${errorText(cause)}`, { cause });
+    throw new FanError('daemon', `cannot write ${paths.log}: ${errorText(cause)}`, { cause });
   }
 }
 
@@ -106,7 +125,11 @@ function hasEnded(child: ChildProcess): boolean {
 }
 
 function endOf(child: ChildProcess): string {
-  return child.signalCode ?? `status ${child.exitCode}`;
+  if (child.pid === undefined) return `${process.execPath} cannot be run`;
+  if (child.signalCode !== null) return `it was ended by ${child.signalCode}`;
+  return child.exitCode === null
+    ? `no answer within ${START_TIMEOUT_MS / 1000} s`
+    : `it ended with status ${child.exitCode}`;
 }
 
 /** Whether the pid file names another process, alive, that may yet come to listen. */

@@ -1,16 +1,16 @@
 /**
- * Waits for fand to be gone, so that a `down` that returns has left no process and no socket behind.
+ * Waits for fand to be gone, so that a `down` that returns has left no process and no file behind: removing its
+ * files is the last that fand does.
  */
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunPaths } from '../daemon/protocol.js';
 
 const POLL_MS = 10;
 
-/** False where fand, or its socket, is still there after `timeoutMs`. */
-export async function waitUntilGone(paths: RunPaths, pid: number, timeoutMs: number): Promise<boolean> {
+/** False where the process still runs after `timeoutMs`. */
+export async function waitUntilGone(pid: number, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
-  while ((await isAlive(pid)) || (await exists(paths.socket))) {
+  while (await isAlive(pid)) {
     if (Date.now() > deadline) return false;
     await sleep(POLL_MS);
   }
@@ -29,11 +29,4 @@ export async function isAlive(pid: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

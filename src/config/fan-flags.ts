@@ -1,5 +1,6 @@
 /**
- * The flags of a fan: the one list that the grammar (fan-line.ts), `fanctl help` and a test of the manual read.
+ * The flags of a fan: the one list that the grammar (fan-line.ts), `fanctl help` and a test of the manual read,
+ * and how options are written as flags.
  */
 import { FanError } from '../base/error.js';
 import { isDeviceName } from './device-name.js';
@@ -105,6 +106,21 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
 ];
+
+/** The options as `show` prints them, in words that parseFanWords takes back: "dhcp host-reserve 1". */
+export function formatFlags(options: Readonly<FanOptions>): string {
+  const words = options.dhcp ? ['dhcp'] : [];
+  words.push(`host-reserve ${options.hostReserve}`);
+  if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
+  if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
+  if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
+  if (!options.fragment) words.push('no-fragment');
+  if (options.off) words.push('off');
+  if (options.auto) words.push('auto');
+  if (options.debug) words.push('debug');
+  if (options.io !== 'auto') words.push(`io ${options.io}`);
+  return words.join(' ');
+}
 
 /** Decimal, no sign and no leading zero. `word` is what may stand instead of a number. */
 function parseNumber(name: string, text: string, min: number, max: number, word?: string): number {

@@ -36,18 +36,3 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   io: 'auto',
   fragment: true,
 };
-
-/** The options as `show` prints them, in words that parseFanWords takes back: "dhcp host-reserve 1". */
-export function formatFlags(options: Readonly<FanOptions>): string {
-  const words = options.dhcp ? ['dhcp'] : [];
-  words.push(`host-reserve ${options.hostReserve}`);
-  if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
-  if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
-  if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
-  if (!options.fragment) words.push('no-fragment');
-  if (options.off) words.push('off');
-  if (options.auto) words.push('auto');
-  if (options.debug) words.push('debug');
-  if (options.io !== 'auto') words.push(`io ${options.io}`);
-  return words.join(' ');
-}

@@ -1,7 +1,7 @@
 /**
  * The overlay of a fan as the operator writes it: a network in CIDR, or the first number of a /8.
  */
-import { type Prefix, parsePrefix } from '../addr/prefix.js';
+import { formatPrefix, type Prefix, parsePrefix } from '../addr/prefix.js';
 import { errorText, FanError } from '../base/error.js';
 
 const FIRST_NUMBER = /^(?:0|[1-9][0-9]{0,2})$/;
@@ -21,4 +21,9 @@ export function parseOverlay(text: string): Prefix {
   } catch (cause) {
     throw new FanError('bad-overlay', `overlay: ${errorText(cause)}`, { cause });
   }
+}
+
+/** The inverse of parseOverlay, always in CIDR: "250.0.0.0/8". */
+export function formatOverlay(overlay: Prefix): string {
+  return formatPrefix(overlay);
 }

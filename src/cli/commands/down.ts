@@ -1,12 +1,13 @@
 /** `fanctl down`: asks fand to undo a fan, or every one; returns when nothing of it is left. */
-import { formatPrefix } from '../../addr/prefix.js';
+
 import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
+import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import type { DownRequest, RunPaths } from '../../daemon/protocol.js';
 import { FandClient } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
-import { ensureDaemon } from '../ensure-daemon.js';
+import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { printNote } from '../output.js';
 import { waitUntilGone } from '../process-end.js';
 import { readStateFans } from '../state-file.js';
@@ -27,17 +28,16 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   requireRoot('down');
   refuseAuto('down', words);
   const request = readRequest(words, given.has('-e'));
-  const client = await findDaemon(paths);
-  if (!client) {
+  const daemon = await findDaemon(paths);
+  if (!daemon) {
     if (request.every) return;
     throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
   }
-  const status = await client.status();
-  const reply = await client.down(request);
+  const reply = await daemon.client.down(request);
   for (const note of reply.notes) printNote(note);
-  if (!reply.last || !status) return;
-  const gone = await waitUntilGone(paths, status.pid, LEAVE_TIMEOUT_MS);
-  if (!gone) printNote(`fand (pid ${status.pid}) has not left yet: see ${paths.log}`);
+  if (!reply.last) return;
+  const gone = await waitUntilGone(daemon.pid, LEAVE_TIMEOUT_MS);
+  if (!gone) printNote(`fand (pid ${daemon.pid}) has not left yet: see ${paths.log}`);
 }
 
 function readRequest(words: readonly string[], every: boolean): DownRequest {
@@ -46,14 +46,14 @@ function readRequest(words: readonly string[], every: boolean): DownRequest {
     return { every: true };
   }
   const { overlay, underlay } = parseFanLine(words);
-  return { overlay: formatPrefix(overlay), underlay: formatUnderlay(underlay) };
+  return { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay) };
 }
 
 /**
  * The fand to ask. Where it died with fans up a new one is started, which undoes them from its record. Undefined
  * where none runs and none has left a fan: then nothing is started either.
  */
-async function findDaemon(paths: RunPaths): Promise<FandClient | undefined> {
+async function findDaemon(paths: RunPaths): Promise<Daemon | undefined> {
   const runs = (await new FandClient(paths).status()) !== undefined;
   if (!runs && (await readStateFans(paths)).length === 0) return undefined;
   return ensureDaemon(paths);

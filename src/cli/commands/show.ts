@@ -1,7 +1,8 @@
-/** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing, needs no root. */
-import { formatPrefix } from '../../addr/prefix.js';
+/** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing. */
+
 import { FanError } from '../../base/error.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
+import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import type { FanView, RunPaths } from '../../daemon/protocol.js';
 import { FandClient, NotRunning } from '../client.js';
@@ -38,7 +39,7 @@ async function readFans(paths: RunPaths): Promise<FanView[]> {
 }
 
 function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
-  if (overlay && fan.overlay !== formatPrefix(overlay)) return false;
+  if (overlay && fan.overlay !== formatOverlay(overlay)) return false;
   if (!underlay) return true;
   const width = fan.underlay.slice(fan.underlay.indexOf('/'));
   return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));

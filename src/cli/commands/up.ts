@@ -1,12 +1,13 @@
 /** `fanctl up`: asks fand, started where none runs, for a fan; prints the name of its bridge. */
-import { formatPrefix } from '../../addr/prefix.js';
+
 import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
+import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import type { RunPaths, UpReply, UpRequest } from '../../daemon/protocol.js';
-import { FandClient, NotRunning } from '../client.js';
+import { NotRunning } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
-import { ensureDaemon } from '../ensure-daemon.js';
+import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { print, printNote } from '../output.js';
 import { waitUntilGone } from '../process-end.js';
 
@@ -32,36 +33,33 @@ async function run({ words, paths }: Invocation): Promise<void> {
   const { overlay, underlay, options } = parseFanLine(words);
   if (options.off)
     throw new FanError('usage', 'off is for a line of /etc/network/fan: leave it out to bring the fan up');
-  const request = { overlay: formatPrefix(overlay), underlay: formatUnderlay(underlay), options };
-  try {
-    const reply = await requestUp(paths, request);
-    for (const note of reply.notes) printNote(note);
-    print(reply.bridge);
-  } catch (error) {
-    await awaitIdleDaemon(paths);
-    throw error;
-  }
+  const request = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay), options };
+  const reply = await requestUp(paths, request);
+  for (const note of reply.notes) printNote(note);
+  print(reply.bridge);
 }
 
 /** Asks again where the fand that answered has left in between, as it does after its last `down`. */
 async function requestUp(paths: RunPaths, request: UpRequest): Promise<UpReply> {
-  const client = await ensureDaemon(paths);
+  const daemon = await ensureDaemon(paths);
   try {
-    return await client.up(request);
+    return await askUp(daemon, request);
   } catch (error) {
     if (!(error instanceof NotRunning)) throw error;
-    return (await ensureDaemon(paths)).up(request);
+    return askUp(await ensureDaemon(paths), request);
   }
 }
 
 /** After a failed first `up` fand has no fan and leaves: nothing of it may be there when we return. */
-async function awaitIdleDaemon(paths: RunPaths): Promise<void> {
+async function askUp({ client, pid }: Daemon, request: UpRequest): Promise<UpReply> {
   try {
-    const client = new FandClient(paths);
-    const status = await client.status();
-    if (status && (await client.fans()).length === 0)
-      await waitUntilGone(paths, status.pid, LEAVE_TIMEOUT_MS);
-  } catch {
-    // The error of `up` itself is the one to report.
+    return await client.up(request);
+  } catch (error) {
+    const isLeaving = await client.fans().then(
+      (fans) => fans.length === 0,
+      () => true,
+    );
+    if (isLeaving) await waitUntilGone(pid, LEAVE_TIMEOUT_MS);
+    throw error;
   }
 }

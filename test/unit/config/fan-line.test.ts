@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatPrefix } from '../../../src/addr/prefix.js';
 import { FanError } from '../../../src/base/error.js';
+import { formatFlags } from '../../../src/config/fan-flags.js';
 import { parseFanLine, parseFanWords } from '../../../src/config/fan-line.js';
-import { DEFAULT_OPTIONS, type FanOptions, formatFlags } from '../../../src/config/fan-options.js';
+import { DEFAULT_OPTIONS, type FanOptions } from '../../../src/config/fan-options.js';
 import { formatUnderlay } from '../../../src/config/underlay.js';
 
 /** A line in one text: "250.0.0.0/8 eth0/16 dhcp host-reserve 1". */
