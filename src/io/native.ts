@@ -36,10 +36,18 @@ export interface Native {
   /** Reads packets, bump-allocating from the slab; returns the count or −errno (EAGAIN is 0). */
   tunRead(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**
-   * Writes packets. CSUM_UNKNOWN is resolved; with `merge`, runs of one flow go as one super-packet.
+   * Writes packets. CSUM_UNKNOWN is resolved; runs of one flow go as one super-packet, of the protocols in `merge`
+   * (MERGE_TCP 1, MERGE_UDP 2).
    * `mtu` bounds the gso size of super-packets whose segment size is unknown. Returns the count of failures.
    */
-  tunWrite(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, mtu: number, merge: boolean): number;
+  tunWrite(
+    fd: number,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    count: number,
+    mtu: number,
+    merge: number,
+  ): number;
 
   rawOpen(options: RawSocketOptions): number;
   /** recvmmsg of whole IP packets (outer header first), flags CSUM_UNKNOWN; count or −errno (EAGAIN is 0). */
@@ -55,7 +63,14 @@ export interface Native {
   /** Cuts packet `index` of the batch as rawSend would (no outer header), contiguous into `out`; returns the [offset, length] pairs. For tests. */
   segment(slab: Uint8Array, descriptors: Uint32Array, index: number, out: Uint8Array): Uint32Array;
   /** What tunWrite would write for these packets: virtio_net_hdr (10 bytes) + packet each, contiguous in `out`; returns the [offset, length] pairs. For tests. */
-  mergeForTun(slab: Uint8Array, descriptors: Uint32Array, count: number, mtu: number, merge: boolean, out: Uint8Array): Uint32Array;
+  mergeForTun(
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    count: number,
+    mtu: number,
+    merge: number,
+    out: Uint8Array,
+  ): Uint32Array;
   /** Internet checksum (RFC 1071) of slab[offset, offset+length), as the number to store big-endian. */
   checksum(bytes: Uint8Array, offset: number, length: number): number;
 

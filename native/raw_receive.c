@@ -1,0 +1,39 @@
+/* recvmmsg into the slots of a slab (see raw_socket.h). */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "raw_socket.h"
+
+static size_t slots(const struct slab *slab, size_t capacity) {
+  size_t count = (slab->size + RECEIVE_STRIDE - HEADROOM - MAX_PACKET) / RECEIVE_STRIDE;
+  if (count > capacity) count = capacity;
+  return count < RECEIVE_BATCH ? count : RECEIVE_BATCH;
+}
+
+int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
+  struct mmsghdr messages[RECEIVE_BATCH];
+  struct iovec iov[RECEIVE_BATCH];
+  if (slab->size < HEADROOM + MAX_PACKET) return -ENOBUFS;
+  size_t wanted = slots(slab, capacity);
+  for (size_t i = 0; i < wanted; i++) {
+    iov[i].iov_base = slab->bytes + i * RECEIVE_STRIDE + HEADROOM;
+    iov[i].iov_len = MAX_PACKET;
+    messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+  }
+  int received;
+  do {
+    received = recvmmsg(fd, messages, (unsigned)wanted, MSG_DONTWAIT, NULL);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return errno == EAGAIN ? 0 : -errno;
+  int count = 0;
+  for (int i = 0; i < received; i++) {
+    if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
+    packets[count++] = (struct packet){
+        .offset = (uint32_t)((size_t)i * RECEIVE_STRIDE + HEADROOM),
+        .length = messages[i].msg_len,
+        .flags = CSUM_UNKNOWN,
+    };
+  }
+  return count;
+}

@@ -1,0 +1,43 @@
+/*
+ * The TUN device: first step of encap (read), last step of decap (write). Opened with IFF_VNET_HDR,
+ * so that a read may be a super-packet of up to 64 kB, and a write too
+ * (Documentation/networking/tuntap.rst).
+ */
+#ifndef UFAN_TUN_H
+#define UFAN_TUN_H
+
+#include <net/if.h>
+
+#include "packet.h"
+
+struct tun {
+  int fd;
+  char name[IFNAMSIZ];
+  unsigned offloads; /* TUN_F_* that the kernel accepted */
+};
+
+/*
+ * Creates a TUN, or attaches to a persistent one. An empty name lets the kernel choose. Of the
+ * TUN_F_* bits in `offloads`, those that this kernel does not know are left out: USO, then TSO,
+ * then the checksum. 0 or -errno, then *syscall names the call that failed.
+ */
+int tun_open(const char *name, unsigned offloads, struct tun *tun, const char **syscall);
+
+/* TUNSETPERSIST. 0 or -errno. */
+int tun_persist(int fd, bool persist);
+
+/*
+ * Reads packets into the slab, one after the other with HEADROOM free before each, until
+ * `capacity`, nothing waits, or less than HEADROOM + MAX_PACKET bytes are left. The count or
+ * -errno.
+ */
+int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
+
+/*
+ * Writes packets, merging what `merge` (MERGE_*) allows. Each descriptor's error is set. Returns
+ * how many failed.
+ */
+int tun_write(int fd, const struct slab *slab, struct packet *packets, size_t count, size_t mtu,
+              unsigned merge);
+
+#endif
