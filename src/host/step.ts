@@ -23,7 +23,8 @@ export interface StepKind<Data> {
   undo(data: Data): Promise<string | undefined>;
 }
 
-export type StepKinds = Readonly<Record<string, StepKind<never>>>;
+// biome-ignore lint/suspicious/noExplicitAny: each kind has data of its own, which the record's `kind` tells apart.
+export type StepKinds = Readonly<Record<string, StepKind<any>>>;
 
 /**
  * Applies `records` in order. `journal` is called with the records done so far, the one about to run included,
@@ -90,5 +91,5 @@ export async function undoSteps(kinds: StepKinds, records: readonly StepRecord[]
 function kindOf(kinds: StepKinds, record: StepRecord): StepKind<StepRecord['data']> {
   const kind = kinds[record.kind];
   if (!kind) throw new FanError('daemon', `the state file names an unknown step: ${record.kind}`);
-  return kind as unknown as StepKind<StepRecord['data']>;
+  return kind;
 }

@@ -1,0 +1,143 @@
+/**
+ * The host's network devices and their IPv4 addresses, read from `ip -json` (never from text for people: names may
+ * hold '@', '.' and the like), and the mark by which ufan knows the devices that it made.
+ */
+import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
+import { FanError } from '../base/error.js';
+import { ipJson, run } from './run.js';
+
+/** The alias that every bridge and TUN of ours carries: what tells them apart after the state file was lost. */
+export const OWN_ALIAS = 'ufan';
+
+export interface Link {
+  readonly name: string;
+  readonly otherNames: readonly string[];
+  /** As the kernel's IFF_*, without the prefix: UP, LOOPBACK, … */
+  readonly flags: readonly string[];
+  /** Bytes. */
+  readonly mtu: number;
+  readonly txQueueLength: number;
+  /** Hardware address, "02:fa:…"; empty where it has none. */
+  readonly hardwareAddress: string;
+  readonly alias: string;
+  /** "bridge", "tun", "ipip", …; empty for a physical device. */
+  readonly kind: string;
+  /** The attributes of its kind, as iproute2 prints them. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** The bridge (or bond, VRF) that it is a port of; empty where none. */
+  readonly master: string;
+}
+
+export interface DeviceAddress {
+  readonly device: string;
+  /** u32 in host order. */
+  readonly address: number;
+  readonly length: number;
+  readonly scope: string;
+}
+
+interface LinkRow {
+  ifname?: string;
+  altnames?: string[];
+  flags?: string[];
+  mtu?: number;
+  txqlen?: number;
+  address?: string;
+  ifalias?: string;
+  master?: string;
+  linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> };
+  stats64?: { tx?: { dropped?: number } };
+  addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
+}
+
+export async function readLinks(): Promise<Link[]> {
+  return parseLinks(await ipJson<LinkRow>(['-details', 'link', 'show']));
+}
+
+/** Rows of `ip -json -details link show`. */
+export function parseLinks(rows: readonly object[]): Link[] {
+  return (rows as LinkRow[]).filter((row) => row.ifname !== undefined).map(toLink);
+}
+
+/** The device called `name`, an alternative name included. */
+export async function findLink(name: string): Promise<Link | undefined> {
+  const links = await readLinks();
+  return links.find((link) => link.name === name) ?? links.find((link) => link.otherNames.includes(name));
+}
+
+/** As findLink; throws FanError bad-underlay where it does not exist. */
+export async function requireLink(name: string): Promise<Link> {
+  const link = await findLink(name);
+  if (link) return link;
+  throw new FanError('bad-underlay', `this host has no device ${name}: "ip link" lists those that it has`);
+}
+
+/** MTU in bytes. Throws FanError bad-underlay where the device does not exist. */
+export async function readMtu(device: string): Promise<number> {
+  return (await requireLink(device)).mtu;
+}
+
+/** All IPv4 addresses, in the kernel's order: on each device the one that it prefers comes first. */
+export async function readAddresses(): Promise<DeviceAddress[]> {
+  const rows = await ipJson<LinkRow>(['-4', 'address', 'show']);
+  return rows.flatMap((row) =>
+    (row.addr_info ?? [])
+      .filter((info) => info.family === 'inet' && info.local !== undefined)
+      .map((info) => ({
+        device: row.ifname ?? '',
+        address: parseAddress(info.local ?? ''),
+        length: info.prefixlen ?? 32,
+        scope: info.scope ?? 'global',
+      })),
+  );
+}
+
+/** Adds an address unless the device has it. */
+export async function ensureAddress(device: string, address: number, length: number): Promise<void> {
+  const has = await readAddresses();
+  if (has.some((a) => a.device === device && a.address === address && a.length === length)) return;
+  await run('ip', ['address', 'add', `${formatAddress(address)}/${length}`, 'dev', device]);
+}
+
+/** Names of the devices that ufan made, in this run or an earlier one. */
+export async function ownDevices(): Promise<Set<string>> {
+  return new Set((await readLinks()).filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
+}
+
+/** Names of the devices that are ports of `bridge`: containers that still use it. */
+export async function bridgePorts(bridge: string): Promise<string[]> {
+  return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
+}
+
+/**
+ * Packets that the kernel could not queue at `device` since it was made; of a TUN, those that the daemon was too slow
+ * to read. 0 where the device is gone.
+ */
+export async function readTransmitDrops(device: string): Promise<number> {
+  const rows = await ipJson<LinkRow>(['-statistics', 'link', 'show']);
+  return rows.find((row) => row.ifname === device)?.stats64?.tx?.dropped ?? 0;
+}
+
+/** Deletes a device; one that has gone meanwhile is as good. */
+export async function deleteLink(name: string): Promise<void> {
+  try {
+    await run('ip', ['link', 'delete', 'dev', name]);
+  } catch (error) {
+    if (await findLink(name)) throw error;
+  }
+}
+
+function toLink(row: LinkRow): Link {
+  return {
+    name: row.ifname ?? '',
+    otherNames: row.altnames ?? [],
+    flags: row.flags ?? [],
+    mtu: row.mtu ?? 0,
+    txQueueLength: row.txqlen ?? 0,
+    hardwareAddress: row.address ?? '',
+    alias: row.ifalias ?? '',
+    kind: row.linkinfo?.info_kind ?? '',
+    attributes: row.linkinfo?.info_data ?? {},
+    master: row.master ?? '',
+  };
+}

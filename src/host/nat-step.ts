@@ -1,0 +1,106 @@
+/**
+ * Step: the fan's own nftables table.
+ *
+ * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by. output holds back the
+ * kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered (ipip or sit loaded)
+ * answers each packet of the fan with one, although our raw socket got it.
+ */
+import { formatAddress } from '../addr/ipv4-address.js';
+import { parsePrefix } from '../addr/prefix.js';
+import { FanError } from '../base/error.js';
+import { changeRuleset, field, match, meta, type NftExpression, readRuleset } from './nft.js';
+import type { StepKind } from './step.js';
+
+export interface NatData {
+  readonly table: string;
+  readonly bridge: string;
+  readonly slice: string;
+  readonly overlay: string;
+  readonly underlay: string;
+  /** This host's underlay address. */
+  readonly address: string;
+}
+
+const FAMILY = 'ip';
+const PORT_UNREACHABLE = 3;
+const IPIP = 4;
+/** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
+const QUOTED_PROTOCOL = { base: 'th', offset: (8 + 9) * 8, len: 8 };
+
+export const natStep: StepKind<NatData> = {
+  describe: ({ slice }) => `set up NAT for ${slice}`,
+
+  async apply(data) {
+    // Added, deleted, added: in one transaction it replaces whatever stands there.
+    await changeRuleset([
+      ...removal(data.table),
+      addition('table', { family: FAMILY, name: data.table }),
+      ...chains(data),
+    ]);
+    if (!(await exists(data.table))) {
+      throw new FanError(
+        'step-failed',
+        `nftables table ${FAMILY} ${data.table} is not there after it was added`,
+      );
+    }
+  },
+
+  async undo({ table }) {
+    if (await exists(table)) await changeRuleset(removal(table));
+    return undefined;
+  },
+};
+
+function removal(table: string): object[] {
+  const named = { table: { family: FAMILY, name: table } };
+  return [{ add: named }, { delete: named }];
+}
+
+function chains(data: NatData): object[] {
+  const { table } = data;
+  const chain = (name: string, type: string, prio: number) =>
+    addition('chain', { family: FAMILY, table, name, type, hook: name, prio, policy: 'accept' });
+  const rule = (name: string, expr: NftExpression[]) =>
+    addition('rule', { family: FAMILY, table, chain: name, expr });
+  return [
+    chain('postrouting', 'nat', 100),
+    rule('postrouting', masquerade(data)),
+    chain('output', 'filter', 0),
+    rule('output', holdBackUnreachable(data)),
+  ];
+}
+
+function masquerade({ slice, overlay, bridge }: NatData): NftExpression[] {
+  return [
+    match(field('ip', 'saddr'), network(slice)),
+    match(field('ip', 'daddr'), network(overlay), '!='),
+    match(meta('oifname'), bridge, '!='),
+    { counter: null },
+    { masquerade: null },
+  ];
+}
+
+function holdBackUnreachable({ address, underlay }: NatData): NftExpression[] {
+  return [
+    match(field('ip', 'saddr'), address),
+    match(field('ip', 'daddr'), network(underlay)),
+    match(field('icmp', 'type'), 'destination-unreachable'),
+    match(field('icmp', 'code'), PORT_UNREACHABLE),
+    match({ payload: QUOTED_PROTOCOL }, IPIP),
+    { counter: null },
+    { drop: null },
+  ];
+}
+
+function network(text: string): object {
+  const { base, length } = parsePrefix(text);
+  return { prefix: { addr: formatAddress(base), len: length } };
+}
+
+function addition(kind: string, what: object): object {
+  return { add: { [kind]: what } };
+}
+
+async function exists(table: string): Promise<boolean> {
+  return (await readRuleset()).tables.some((t) => t.family === FAMILY && t.name === table);
+}

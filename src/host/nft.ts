@@ -1,0 +1,78 @@
+/**
+ * nftables in JSON, both ways (libnftables-json(5)): no quoting, so any device name can stand in a rule, and what
+ * comes back needs no parsing of text. A list of commands is one transaction: all of it happens or none.
+ */
+import { run } from './run.js';
+
+export interface NftTable {
+  readonly family: string;
+  readonly name: string;
+}
+
+export interface NftChain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** Base chains only. */
+  readonly type?: string;
+  readonly hook?: string;
+  readonly policy?: string;
+}
+
+export type NftExpression = Readonly<Record<string, unknown>>;
+
+export interface NftRule {
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly handle: number;
+  readonly comment?: string;
+  readonly expr: readonly NftExpression[];
+}
+
+export interface Ruleset {
+  readonly tables: readonly NftTable[];
+  readonly chains: readonly NftChain[];
+  readonly rules: readonly NftRule[];
+}
+
+/** Every table of ours starts so. */
+const OWN_TABLE = 'ufan-';
+
+export function isOwnTable(name: string): boolean {
+  return name.startsWith(OWN_TABLE);
+}
+
+/** The table of the fan whose slice starts at `sliceBase`: "ufan-fa001c00". */
+export function ownTable(sliceBase: number): string {
+  return OWN_TABLE + sliceBase.toString(16).padStart(8, '0');
+}
+
+export async function readRuleset(): Promise<Ruleset> {
+  return parseRuleset(await run('nft', ['-j', 'list', 'ruleset']));
+}
+
+/** The text of `nft -j list ruleset`. */
+export function parseRuleset(text: string): Ruleset {
+  const { nftables } = JSON.parse(text) as { nftables: Record<string, unknown>[] };
+  const all = <T>(kind: string) => nftables.filter((entry) => kind in entry).map((entry) => entry[kind] as T);
+  const rules = all<NftRule>('rule').map((rule) => ({ ...rule, expr: rule.expr ?? [] }));
+  return { tables: all<NftTable>('table'), chains: all<NftChain>('chain'), rules };
+}
+
+/** Runs the commands as one transaction. */
+export async function changeRuleset(commands: readonly object[]): Promise<void> {
+  if (commands.length > 0) await run('nft', ['-j', '-f', '-'], JSON.stringify({ nftables: commands }));
+}
+
+export function match(left: NftExpression, right: unknown, op = '=='): NftExpression {
+  return { match: { op, left, right } };
+}
+
+export function meta(key: string): NftExpression {
+  return { meta: { key } };
+}
+
+export function field(protocol: string, name: string): NftExpression {
+  return { payload: { protocol, field: name } };
+}

@@ -1,0 +1,74 @@
+/**
+ * Child processes of the host layer: iproute2, nft, dnsmasq, iptables-legacy. Never a shell: device names may hold
+ * any character, so each argument goes to the program as it is.
+ *
+ * A failure is a FanError whose text holds the command and what it wrote to stderr; a program that is not there
+ * names the Debian package that has it.
+ */
+import { execFile } from 'node:child_process';
+import { FanError } from '../base/error.js';
+
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  dnsmasq: 'dnsmasq-base',
+  'iptables-legacy': 'iptables',
+};
+
+/** A host with thousands of links or rules lists some megabytes. */
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+
+/** A service or a login without root's PATH lacks sbin, and messages are read in the C locale. */
+const ENVIRONMENT = {
+  ...process.env,
+  LC_ALL: 'C',
+  PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`,
+};
+
+/**
+ * Runs `command` with `input` on its stdin and returns its stdout. Throws FanError unsupported where the program is
+ * missing, step-failed where it exits with another status than 0.
+ */
+export function run(command: string, args: readonly string[], input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
+    const child = execFile(command, [...args], options, (error, stdout, stderr) => {
+      if (error) reject(failure(command, args, error, stderr));
+      else resolve(stdout);
+    });
+    // A program that ends before it read everything is judged by its status.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
+  });
+}
+
+/** Runs an iproute2 command with `-json`. The text is checked by whoever reads the fields. */
+export async function ipJson<Row>(args: readonly string[]): Promise<Row[]> {
+  const text = (await run('ip', ['-json', ...args])).trim();
+  return text === '' ? [] : (JSON.parse(text) as Row[]);
+}
+
+/** Whether the program can be started at all. */
+export async function isInstalled(command: string): Promise<boolean> {
+  try {
+    await run(command, ['--version']);
+    return true;
+  } catch (error) {
+    return !(error instanceof FanError && error.code === 'unsupported');
+  }
+}
+
+function failure(
+  command: string,
+  args: readonly string[],
+  cause: Error & { code?: unknown },
+  stderr: string,
+) {
+  if (cause.code === 'ENOENT') {
+    const name = PACKAGES[command] ?? command;
+    return new FanError('unsupported', `${command} is not installed: apt-get install ${name}`, { cause });
+  }
+  const said = stderr.trim().replace(/\s*\n\s*/g, '; ') || cause.message;
+  return new FanError('step-failed', `${[command, ...args].join(' ')}: ${said}`, { cause });
+}

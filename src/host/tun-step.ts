@@ -1,0 +1,86 @@
+/**
+ * Step: the TUN that overlay packets leave and enter the kernel by. Persistent: it and its route outlive a daemon
+ * that crashed; the daemon attaches to it with IFF_TUN | IFF_NO_PI | IFF_VNET_HDR.
+ *
+ * It carries the gateway address as a /32 beside the bridge. So the overlay's route, whose preferred source that is, stays when
+ * somebody re-addresses the bridge, and what is masqueraded into this overlay from another fan's slice gets a
+ * source that the overlay can answer.
+ */
+import { access } from 'node:fs/promises';
+import { parseAddress } from '../addr/ipv4-address.js';
+import { FanError } from '../base/error.js';
+import { deleteLink, ensureAddress, findLink, type Link, OWN_ALIAS } from './links.js';
+import { run } from './run.js';
+import type { StepKind } from './step.js';
+import { disableIpv6 } from './sysctl.js';
+
+export interface TunData {
+  readonly tun: string;
+  readonly mtu: number;
+  readonly gateway: string;
+  /** Set once the name was found free or ours. */
+  readonly claimed?: boolean;
+}
+
+const CONTROL_DEVICE = '/dev/net/tun';
+/** Packets that may wait for the daemon; the kernel's 500 for a TUN is a modem's. */
+const QUEUE_LENGTH = 1000;
+
+export const tunStep: StepKind<TunData> = {
+  describe: ({ tun }) => `set up TUN device ${tun}`,
+
+  async prepare(data) {
+    const link = data.claimed ? undefined : await findLink(data.tun);
+    if (link && link.alias !== OWN_ALIAS) throw taken(data.tun);
+    return { ...data, claimed: true };
+  },
+
+  async apply({ tun, mtu, gateway }) {
+    await requireControlDevice();
+    const link = await findLink(tun);
+    if (link && !isFitting(link)) throw taken(tun);
+    if (!link) await run('ip', ['tuntap', 'add', 'dev', tun, 'mode', 'tun', 'vnet_hdr']);
+    await disableIpv6(tun);
+    const settings = ['alias', OWN_ALIAS, 'mtu', String(mtu), 'txqueuelen', String(QUEUE_LENGTH)];
+    await run('ip', ['link', 'set', 'dev', tun, ...settings, 'up']);
+    await ensureAddress(tun, parseAddress(gateway), 32);
+    const now = await findLink(tun);
+    if (now?.mtu === mtu && now.flags.includes('UP')) return;
+    throw new FanError(
+      'step-failed',
+      `${tun} is not as it was set: MTU ${now?.mtu}, ${now?.flags.join(' ')}`,
+    );
+  },
+
+  async undo({ tun }) {
+    const link = await findLink(tun);
+    if (!link) return undefined;
+    if (!isFitting(link)) return `device ${tun} is no longer the one that ufan made: left alone`;
+    await deleteLink(tun);
+    return undefined;
+  },
+};
+
+/** A TUN that the daemon can attach to; multi-queue ones refuse a single-queue user. */
+function isFitting(link: Link): boolean {
+  return link.kind === 'tun' && link.attributes.type === 'tun' && link.attributes.multi_queue !== true;
+}
+
+async function requireControlDevice(): Promise<void> {
+  try {
+    await access(CONTROL_DEVICE);
+  } catch (cause) {
+    throw new FanError(
+      'unsupported',
+      `${CONTROL_DEVICE} is missing: modprobe tun, or in a container hand the device in (or mknod ${CONTROL_DEVICE} c 10 200)`,
+      { cause },
+    );
+  }
+}
+
+function taken(tun: string): FanError {
+  return new FanError(
+    'in-use',
+    `a device ${tun} exists and is not ours: remove it (ip link delete dev ${tun}) or rename it`,
+  );
+}

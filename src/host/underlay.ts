@@ -1,0 +1,115 @@
+/**
+ * Which address, device and MTU the operator's underlay ("172.30.0.28/16", "eth0/16", "default/16") means on this
+ * host, now. Reads only.
+ *
+ * A device's address is the one whose own network is as wide as the underlay, as the kernel would choose it for
+ * that network; where several are, the operator must say which: a wrong guess is a slice that belongs to nobody.
+ */
+import { formatAddress } from '../addr/ipv4-address.js';
+import { formatPrefix, prefixOf } from '../addr/prefix.js';
+import { FanError } from '../base/error.js';
+import type { UnderlaySpec } from '../config/underlay.js';
+import { type DeviceAddress, type Link, readAddresses, readLinks, requireLink } from './links.js';
+import { defaultRouteDevice, routeDevice } from './routes.js';
+
+export interface ResolvedUnderlay {
+  /** This host's underlay address, u32. */
+  readonly address: number;
+  /** Width of the underlay network, as the operator said. */
+  readonly length: number;
+  /** The device by which outer packets leave. */
+  readonly device: string;
+  /** Of that device, bytes. */
+  readonly mtu: number;
+}
+
+/** Throws FanError bad-underlay, each with what to do about it. */
+export async function resolveUnderlay(spec: UnderlaySpec): Promise<ResolvedUnderlay> {
+  const { address, link } = await locate(spec);
+  const carrier = carriesNothing(link) ? await egressOf(address, spec.length, link) : link;
+  if (!carrier.flags.includes('UP')) {
+    throw new FanError(
+      'bad-underlay',
+      `underlay device ${carrier.name} is down: ip link set dev ${carrier.name} up`,
+    );
+  }
+  return { address, length: spec.length, device: carrier.name, mtu: carrier.mtu };
+}
+
+/**
+ * The address of `device` that fits an underlay of `length` bits, of `addresses`, the device's own: the nearest
+ * in width, a /32 (a virtual address) only where there is nothing else. Throws FanError bad-underlay.
+ */
+export function chooseAddress(addresses: readonly DeviceAddress[], device: string, length: number): number {
+  const global = addresses.filter((a) => a.scope === 'global');
+  const networks = global.filter((a) => a.length < 32 || a.length === length);
+  const pool = networks.length > 0 ? networks : global;
+  const nearest = Math.min(...pool.map((a) => Math.abs(a.length - length)));
+  const fitting = pool.filter((a) => Math.abs(a.length - length) === nearest);
+  const [first] = fitting;
+  if (!first) {
+    throw new FanError(
+      'bad-underlay',
+      `device ${device} has no IPv4 address: give it one, or name another device`,
+    );
+  }
+  if (fitting.length > 1) {
+    const list = fitting.map((a) => formatAddress(a.address)).join(', ');
+    throw new FanError(
+      'bad-underlay',
+      `device ${device} has several addresses that fit /${length} equally: ${list}; ` +
+        `name the one that is meant, such as ${formatAddress(first.address)}/${length}`,
+    );
+  }
+  return first.address;
+}
+
+async function locate(spec: UnderlaySpec): Promise<{ address: number; link: Link }> {
+  if (spec.kind === 'address') {
+    return { address: spec.address, link: await holderOf(spec.address) };
+  }
+  const link = await requireLink(spec.kind === 'device' ? spec.device : await defaultRouteDevice());
+  const addresses = (await readAddresses()).filter((a) => a.device === link.name);
+  return { address: chooseAddress(addresses, link.name, spec.length), link };
+}
+
+async function holderOf(address: number): Promise<Link> {
+  const addresses = await readAddresses();
+  const holders = addresses.filter((a) => a.address === address).map((a) => a.device);
+  const links = (await readLinks()).filter((link) => holders.includes(link.name));
+  // An address on a real device beside the loopback (direct server return) is meant on the real one.
+  const link = links.find((candidate) => !carriesNothing(candidate)) ?? links[0];
+  if (link) return link;
+  const here = addresses
+    .filter((a) => a.scope === 'global')
+    .map((a) => `${formatAddress(a.address)} (${a.device})`)
+    .join(', ');
+  throw new FanError(
+    'bad-underlay',
+    `${formatAddress(address)} is no address of this host; it has ${here || 'none'}: name one of these`,
+  );
+}
+
+/** Devices that hold addresses but send nothing anywhere. */
+function carriesNothing(link: Link): boolean {
+  return link.flags.includes('LOOPBACK') || link.kind === 'dummy';
+}
+
+/** The device by which this host reaches the others of the underlay. */
+async function egressOf(address: number, length: number, holder: Link): Promise<Link> {
+  const device = await routeDevice(neighbourOf(address, length), address);
+  const link = device === undefined ? undefined : await requireLink(device);
+  if (link && !carriesNothing(link)) return link;
+  throw new FanError(
+    'bad-underlay',
+    `${formatAddress(address)} is on ${holder.name}, and no route leads from there to ` +
+      `${formatPrefix(prefixOf(address, length))}: add one, or name an address of a device`,
+  );
+}
+
+/** An address of the underlay that is not `address`: what a route look-up asks for. */
+export function neighbourOf(address: number, length: number): number {
+  const { base } = prefixOf(address, length);
+  const first = length < 31 ? base + 1 : base;
+  return first === address ? first + 1 : first;
+}
