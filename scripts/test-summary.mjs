@@ -1,52 +1,34 @@
 /**
- * Adds up what the stages of scripts/test left in a directory: `<stage>.exit.json` with the exit code, beside it
- * counts of our own (`<stage>.json`) or vitest's report (`<stage>.vitest.json`). A stage without counts is one
- * test. Plain JavaScript, because it must run when nothing compiles.
+ * Adds up what the stages of scripts/test left in a directory: `<stage>.exit.json` with the exit code and, from
+ * some, `<stage>.json` with counts. A stage without counts is one test. Plain JavaScript, because it must run
+ * when nothing compiles.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const dir = process.argv[2];
-const read = (name) => (existsSync(join(dir, name)) ? JSON.parse(readFileSync(join(dir, name), 'utf8')) : undefined);
+const SUFFIX = '.exit.json';
 
-const total = { passed: 0, failed: 0 };
-const failures = [];
-const skipped = [];
+const read = (name) => JSON.parse(readFileSync(join(dir, name), 'utf8'));
 
-for (const file of readdirSync(dir).filter((name) => name.endsWith('.exit.json'))) {
-  const stage = file.slice(0, -'.exit.json'.length);
-  const ok = read(file).exit === 0;
-  const counts = countsOf(stage, ok);
-  // A stage can fail where no test did: an error outside any test, or a crash half-way.
-  if (!ok && counts.failed === 0) counts.failed = 1;
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  if (counts.failed > 0) failures.push(`${stage}: ${counts.failed} failed`);
+function countsOf(stage) {
+  const ok = read(`${stage}${SUFFIX}`).exit === 0;
+  const alone = { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
+  const counts = existsSync(join(dir, `${stage}.json`)) ? read(`${stage}.json`) : alone;
+  // A stage can fail where no test did: it crashed half-way, or at its end.
+  const failed = ok ? counts.failed : Math.max(counts.failed, 1);
+  return { stage, passed: counts.passed, failed, skipped: counts.skipped ?? [] };
 }
 
-function countsOf(stage, ok) {
-  const report = read(`${stage}.vitest.json`);
-  if (report) return vitestCounts(report);
-  return read(`${stage}.json`) ?? { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
-}
-
-/** A file that could not be loaded has no tests: it counts as one that failed. */
-function vitestCounts(report) {
-  const broken = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.every((one) => one.status !== 'failed'),
-  );
-  for (const { name, assertionResults } of report.testResults) {
-    for (const one of assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed')) {
-      const reason = one.meta?.skipReason ?? one.failureMessages?.[0] ?? 'no reason given';
-      skipped.push(`${name}: ${one.fullName} (${reason})`);
-    }
-  }
-  return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
-}
+const stages = readdirSync(dir)
+  .filter((name) => name.endsWith(SUFFIX))
+  .map((name) => countsOf(name.slice(0, -SUFFIX.length)));
+const skipped = stages.flatMap((stage) => stage.skipped);
+const sum = (key) => stages.reduce((total, stage) => total + stage[key], 0);
 
 console.log('');
-if (skipped.length > 0) console.log(`${skipped.length} TESTS SKIPPED:`);
-for (const line of skipped) console.log(`SKIPPED ${line}`);
-for (const line of failures) console.log(`FAILED  ${line}`);
-console.log(`${total.passed} passed, ${total.failed} failed`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+if (skipped.length > 0) console.log(`${skipped.length} SKIPPED:`);
+for (const line of skipped) console.log(`  ${line}`);
+for (const { stage, failed } of stages) if (failed > 0) console.log(`FAILED: ${stage}, ${failed}`);
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
+process.exitCode = sum('failed') > 0 ? 1 : 0;

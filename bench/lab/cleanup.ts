@@ -16,7 +16,7 @@ export const LABS_DIR = tmpdir();
 const NAMESPACES = '/run/netns';
 const LAB_NAME = /^ufan-(\d+)-[0-9A-Za-z]{6}(?=-|$)/;
 /** For `fanctl down`, and for processes between SIGTERM and SIGKILL. */
-const GRACE_MS = 10_000;
+const GRACE_MS = 5000;
 
 const held = new Set<string>();
 let watching = false;
@@ -93,29 +93,63 @@ function takeFansDown(lab: string, namespace: string): void {
 function endProcesses(namespaces: readonly string[]): void {
   const inodes = new Set(namespaces.map((namespace) => statSync(join(NAMESPACES, namespace)).ino));
   const deadline = Date.now() + GRACE_MS;
-  for (const pid of processesIn(inodes)) signal(pid, 'SIGTERM');
-  let left = processesIn(inodes);
+  const family = familyIn(inodes);
+  for (const one of family) signal(one.pid, 'SIGTERM');
+  let left = family;
   while (left.length > 0) {
-    if (Date.now() > deadline) for (const pid of left) signal(pid, 'SIGKILL');
-    if (Date.now() > deadline + GRACE_MS) throw new Error(`processes ${left.join(', ')} don't end`);
+    if (Date.now() > deadline) for (const one of left) signal(one.pid, 'SIGKILL');
+    if (Date.now() > deadline + GRACE_MS) {
+      throw new Error(`processes ${left.map(({ pid }) => pid).join(', ')} don't end`);
+    }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-    left = processesIn(inodes);
+    const now = processes();
+    const here = family.filter((one) =>
+      now.some(({ pid, started }) => pid === one.pid && started === one.started),
+    );
+    left = [...here, ...familyIn(inodes)];
   }
 }
 
-/** As `ip netns pids`, for all namespaces in one look; zombies, which nobody can end, don't count. */
-function processesIn(inodes: ReadonlySet<number>): number[] {
+interface ProcessEntry {
+  pid: number;
+  parent: number;
+  /** Ticks after boot: tells a process from a later one with the same pid. */
+  started: string;
+}
+
+/**
+ * Processes in the namespaces and their descendants: what a container engine runs is in namespaces that are
+ * not the lab's.
+ */
+function familyIn(inodes: ReadonlySet<number>): ProcessEntry[] {
+  const all = processes();
+  const family = new Set(all.filter(({ pid }) => pid !== process.pid && inodes.has(namespaceInode(pid))));
+  // A Set's iterator also visits what is added on the way.
+  for (const { pid } of family) for (const child of all) if (child.parent === pid) family.add(child);
+  return [...family];
+}
+
+/** All of the machine but zombies, which nobody can end. Fields as in proc(5), /proc/PID/stat. */
+function processes(): ProcessEntry[] {
   return entries('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0 && pid !== process.pid && inodes.has(namespaceInode(pid)));
+    .filter((name) => Number(name) > 0)
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (fields[0] === 'Z') return [];
+        return [{ pid: Number(name), parent: Number(fields[1]), started: fields[19] ?? '' }];
+      } catch {
+        return []; // It ended while we looked.
+      }
+    });
 }
 
 function namespaceInode(pid: number): number {
   try {
-    const state = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '')[0];
-    return state === 'Z' ? 0 : Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1]);
+    return Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1]);
   } catch {
-    return 0; // It ended while we looked.
+    return 0;
   }
 }
 

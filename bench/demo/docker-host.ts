@@ -1,0 +1,109 @@
+/**
+ * A real Docker in a host of the lab: a dockerd with all its state in the host's directory, its containers on a
+ * bridge that exists already, and an image made of busybox and iperf, so that nothing is downloaded.
+ */
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Output, RunningCommand, type RunOptions, run, type StartOptions } from '../lab/command.js';
+import type { Host } from '../lab/host.js';
+import { SETUP_DIR } from '../lab/repository.js';
+
+export const IMAGE = 'busybox-iperf';
+const BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
+const START_MS = 20_000;
+
+export interface DockerNetwork {
+  bridge: string;
+  /** From which Docker takes addresses: a part of the bridge's network. */
+  range: string;
+  mtu: number;
+}
+
+export class DockerHost {
+  readonly #socket: string;
+  readonly #daemon: RunningCommand;
+
+  private constructor(socket: string, daemon: RunningCommand) {
+    this.#socket = socket;
+    this.#daemon = daemon;
+  }
+
+  /**
+   * Resolves when it answers. nsenter, because `ip netns exec` hides the cgroups; a mount namespace of its own,
+   * so that its mounts go with it.
+   */
+  static async start(host: Host, { bridge, range, mtu }: DockerNetwork): Promise<DockerHost> {
+    const dir = join(host.dir, 'docker');
+    const socket = join(dir, 'docker.sock');
+    mkdirSync(dir);
+    const off = ['iptables', 'ip6tables', 'ip-masq', 'ip-forward', 'userland-proxy'];
+    const daemon = new RunningCommand([
+      ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'dockerd'],
+      ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid')],
+      ...['-H', `unix://${socket}`, '--storage-driver=vfs', '--deprecated-key-path', join(dir, 'key.json')],
+      ...[
+        `--bridge=${bridge}`,
+        `--fixed-cidr=${range}`,
+        `--mtu=${mtu}`,
+        ...off.map((name) => `--${name}=false`),
+      ],
+      '--default-ulimit=nofile=4096:8192',
+    ]);
+    await daemon.prints(/API listen on/, START_MS);
+    return new DockerHost(socket, daemon);
+  }
+
+  /** `docker …` against this daemon. */
+  docker(args: readonly string[], options: RunOptions = {}): Promise<Output> {
+    return run(['docker', '-H', `unix://${this.#socket}`, ...args], options);
+  }
+
+  spawn(args: readonly string[], options: StartOptions = {}): RunningCommand {
+    return new RunningCommand(['docker', '-H', `unix://${this.#socket}`, ...args], options);
+  }
+
+  /** Starts a container that idles; returns its address. */
+  async runContainer(name: string): Promise<string> {
+    await this.docker(['run', '-d', '--name', name, '--stop-timeout', '1', IMAGE, 'sleep', '600']);
+    const format = '{{.NetworkSettings.IPAddress}}';
+    return (await this.docker(['inspect', '-f', format, name])).stdout.trim();
+  }
+
+  /** Removes its containers and ends it. */
+  async stop(): Promise<void> {
+    const { stdout } = await this.docker(['ps', '-aq']);
+    const ids = stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await this.docker(['rm', '-f', ...ids]);
+    await this.#daemon.stop();
+  }
+}
+
+/** The image's file system as a tar file in `dir`, for `docker import`. */
+export async function buildImage(dir: string): Promise<string> {
+  if (!existsSync(BUSYBOX)) throw new Error(`${BUSYBOX} is missing: run scripts/setup`);
+  const root = join(dir, 'rootfs');
+  const put = (file: string, path: string) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    copyFileSync(file, join(root, path));
+  };
+  put(BUSYBOX, '/bin/busybox');
+  for (const path of await lines(BUSYBOX, '--list-full')) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    if (!existsSync(join(root, path))) symlinkSync('/bin/busybox', join(root, path));
+  }
+  for (const file of ['/usr/bin/iperf', ...(await librariesOf('/usr/bin/iperf'))]) put(file, file);
+  for (const path of ['etc', 'proc', 'sys', 'dev', 'tmp']) mkdirSync(join(root, path), { recursive: true });
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n');
+  const tar = join(dir, 'rootfs.tar');
+  await run(['tar', '-C', root, '-cf', tar, '.']);
+  return tar;
+}
+
+/** Shared libraries and the loader, by the paths at which the program looks for them. */
+async function librariesOf(program: string): Promise<string[]> {
+  return (await lines('ldd', program)).flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+}
+
+async function lines(...argv: string[]): Promise<string[]> {
+  return (await run(argv)).stdout.split('\n').filter(Boolean);
+}
