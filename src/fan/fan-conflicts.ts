@@ -27,8 +27,8 @@ export function checkAgainstFans(candidate: FanMapping, others: readonly NamedFa
     checkUnderlayInOverlay(candidate, other);
     if (!overlaps(candidate.overlay, other.mapping.overlay)) continue;
     checkUnderlaysAgree(candidate, other);
-    checkSlicesApart(candidate, other);
     checkOverlayOutsideSlice(candidate, other);
+    checkSlicesApart(candidate, other);
   }
 }
 
@@ -86,15 +86,6 @@ function checkUnderlaysAgree(candidate: FanMapping, { mapping, bridge }: NamedFa
   );
 }
 
-function checkSlicesApart(candidate: FanMapping, { mapping, bridge }: NamedFan): void {
-  if (!overlaps(candidate.slice, mapping.slice)) return;
-  throw new FanError(
-    'overlap',
-    `slice ${formatPrefix(candidate.slice)} overlaps ${formatPrefix(mapping.slice)}, the slice of ${bridge}: ` +
-      'choose an overlay that gives this host other addresses',
-  );
-}
-
 function checkOverlayOutsideSlice(candidate: FanMapping, { mapping, bridge }: NamedFan): void {
   if (containsPrefix(mapping.slice, candidate.overlay)) {
     throw new FanError(
@@ -110,4 +101,14 @@ function checkOverlayOutsideSlice(candidate: FanMapping, { mapping, bridge }: Na
         `choose another overlay or take ${bridge} down`,
     );
   }
+}
+
+/** Overlays of which neither is in a slice can still meet so where the host has several underlay addresses. */
+function checkSlicesApart(candidate: FanMapping, { mapping, bridge }: NamedFan): void {
+  if (!overlaps(candidate.slice, mapping.slice)) return;
+  throw new FanError(
+    'overlap',
+    `slice ${formatPrefix(candidate.slice)} overlaps ${formatPrefix(mapping.slice)}, the slice of ${bridge}: ` +
+      'choose an overlay that gives this host other addresses',
+  );
 }

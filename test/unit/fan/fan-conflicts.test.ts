@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../../src/addr/ipv4-address.js';
+import { parsePrefix } from '../../../src/addr/prefix.js';
+import type { FanErrorCode } from '../../../src/base/error.js';
+import { checkAgainstFans, checkAgainstRoutes } from '../../../src/fan/fan-conflicts.js';
+import { createMapping } from '../../../src/fan/mapping.js';
+
+/** fan('250.0.0.0/8 172.30.0.28/16') */
+function fan(text: string) {
+  const [overlay, address, width] = text.split(/[ ](.*)\//);
+  return createMapping(parsePrefix(overlay!), parseAddress(address!), Number(width));
+}
+
+describe('checkAgainstFans', () => {
+  it.each([
+    ['another overlay on the same underlay', '240.0.0.0/8 172.30.0.28/16', '250.0.0.0/8 172.30.0.28/16'],
+    ['another overlay on another underlay', '240.0.0.0/8 10.0.0.28/16', '250.0.0.0/8 172.30.0.28/16'],
+    ['an overlay within the other', '240.7.0.0/16 192.168.202.11/24', '240.0.0.0/8 192.168.202.11/24'],
+    ['an overlay around the other', '240.0.0.0/8 192.168.202.11/24', '240.7.0.0/16 192.168.202.11/24'],
+  ])('allows %s', (_, candidate, other) => {
+    expect(() => checkAgainstFans(fan(candidate), [{ mapping: fan(other), bridge: 'b' }])).not.toThrow();
+  });
+
+  it.each<[string, string, string, FanErrorCode, RegExp]>([
+    [
+      'the same again',
+      '250.0.0.0/8 172.30.0.28/16',
+      '250.0.0.0/8 172.30.0.28/16',
+      'already-configured',
+      /250\.0\.0\.0\/8 on 172\.30\.0\.0\/16 is already configured \(fan-b\)/,
+    ],
+    [
+      'the same from another address of the network',
+      '250.0.0.0/8 172.30.0.29/16',
+      '250.0.0.0/8 172.30.0.28/16',
+      'already-configured',
+      /already configured/,
+    ],
+    [
+      'the same overlay on another underlay network',
+      '250.0.0.0/8 10.0.0.28/16',
+      '250.0.0.0/8 172.30.0.28/16',
+      'overlap',
+      /of fan-b, which is on another underlay network \(172\.30\.0\.0\/16\)/,
+    ],
+    [
+      'an overlapping overlay on another width of the underlay',
+      '240.7.0.0/16 192.168.202.11/24',
+      '240.0.0.0/8 192.168.202.11/20',
+      'overlap',
+      /another underlay network/,
+    ],
+    [
+      'an overlay over the other underlay',
+      '172.0.0.0/8 10.0.0.28/16',
+      '250.0.0.0/8 172.30.0.28/16',
+      'overlap',
+      /overlay 172\.0\.0\.0\/8 overlaps 172\.30\.0\.0\/16, the underlay of fan-b/,
+    ],
+    [
+      'an underlay in the other overlay',
+      '240.0.0.0/8 250.0.28.1/24',
+      '250.0.0.0/8 172.30.0.28/16',
+      'overlap',
+      /the overlay of fan-b: fans cannot be stacked/,
+    ],
+    [
+      'an overlay in the other slice',
+      '240.11.0.0/16 192.168.202.11/24',
+      '240.0.0.0/8 192.168.202.11/24',
+      'overlap',
+      /lies in 240\.11\.0\.0\/16, the slice of fan-b/,
+    ],
+    [
+      'an overlay in the other slice, for another host address',
+      '240.11.0.0/16 192.168.202.12/24',
+      '240.0.0.0/8 192.168.202.11/24',
+      'overlap',
+      /lies in/,
+    ],
+    [
+      'a slice that holds the other overlay',
+      '240.0.0.0/8 192.168.202.11/24',
+      '240.11.0.0/16 192.168.202.12/24',
+      'overlap',
+      /would hold 240\.11\.0\.0\/16, the overlay of fan-b/,
+    ],
+    [
+      'slices that overlap',
+      '240.0.0.0/9 192.168.202.22/24',
+      '240.0.0.0/8 192.168.202.11/24',
+      'overlap',
+      /slice 240\.11\.0\.0\/17 overlaps 240\.11\.0\.0\/16, the slice of fan-b/,
+    ],
+  ])('refuses %s', (_, candidate, other, code, message) => {
+    const check = () => checkAgainstFans(fan(candidate), [{ mapping: fan(other), bridge: 'fan-b' }]);
+    expect(check).toThrow(message);
+    expect(check).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('looks at every fan', () => {
+    const others = ['240.0.0.0/8 10.0.0.28/16', '250.0.0.0/8 172.30.0.28/16'].map((text, i) => ({
+      mapping: fan(text),
+      bridge: `fan-${i}`,
+    }));
+    expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), others)).toThrow('(fan-1)');
+    expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), [])).not.toThrow();
+  });
+});
+
+describe('checkAgainstRoutes', () => {
+  const candidate = fan('250.0.0.0/8 172.30.0.28/16');
+  const route = (destination: string) => ({ destination: parsePrefix(destination), device: 'eth1' });
+
+  it('allows the default route, the underlay and what lies elsewhere', () => {
+    const routes = ['0.0.0.0/0', '172.30.0.0/16', '249.0.0.0/8', '192.168.0.0/16'].map(route);
+    expect(() => checkAgainstRoutes(candidate, routes)).not.toThrow();
+  });
+
+  it.each(['250.0.0.0/8', '250.7.0.0/16', '250.1.2.3/32', '240.0.0.0/4', '128.0.0.0/1'])(
+    'refuses %s',
+    (text) => {
+      expect(() => checkAgainstRoutes(candidate, [route('0.0.0.0/0'), route(text)])).toThrow(
+        expect.objectContaining({
+          code: 'overlap',
+          message: `overlay 250.0.0.0/8 overlaps the route to ${text} on eth1: choose another overlay or remove that route`,
+        }),
+      );
+    },
+  );
+});
