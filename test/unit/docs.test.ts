@@ -1,0 +1,87 @@
+/** The documentation against the code, in both directions: counters, flags, options and commands. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { down } from '../../src/cli/commands/down.js';
+import { helpCommand } from '../../src/cli/commands/help.js';
+import { show } from '../../src/cli/commands/show.js';
+import { stats } from '../../src/cli/commands/stats.js';
+import { up } from '../../src/cli/commands/up.js';
+import { FAN_FLAGS } from '../../src/config/fan-flags.js';
+import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
+
+const WORKERS = [up, down, show, stats];
+const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
+
+function pathOf(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}
+
+function read(path: string): string {
+  return readFileSync(pathOf(path), 'utf8');
+}
+
+/** The `.It` lines of a section of an mdoc page, without their macro. */
+function itemsOf(page: string, section: string): string[] {
+  const sections = read(page).split(/^\.Sh /m);
+  const body = sections.find((text) => text.startsWith(`${section}\n`)) ?? '';
+  return [...body.matchAll(/^\.It (.*)$/gm)].map((match) => match[1]!);
+}
+
+/** The options of an `.It Fl` line: "Fl e , -every" is -e and --every. */
+function optionsOf(item: string): string[] {
+  const words = item.replace(/ Ar .*/, '').split(' ');
+  return words[0] === 'Fl'
+    ? words
+        .slice(1)
+        .filter((word) => word !== ',')
+        .map((word) => `-${word}`)
+    : [];
+}
+
+describe('docs/counters.md', () => {
+  it('lists exactly the counters of the code, in their order, each with unit and meaning', () => {
+    const rows = [...read('docs/counters.md').matchAll(/^\| `([^`]+)` \| (packets|bytes) \| \S.* \|$/gm)];
+    expect(rows.map((row) => row[1])).toEqual([...COUNTER_NAMES]);
+    for (const [, name, unit] of rows) expect(name).toMatch(new RegExp(`-${unit}$`));
+  });
+});
+
+describe('man/fanctl.8', () => {
+  it('has exactly the flags of the code', () => {
+    const names = itemsOf('man/fanctl.8', 'FLAGS').map((item) => item.split(' ')[1]);
+    expect(names).toEqual(FAN_FLAGS.map(({ name }) => name));
+  });
+
+  it('has exactly the commands of the code', () => {
+    const names = itemsOf('man/fanctl.8', 'COMMANDS').map((item) => item.split(' ')[1]);
+    expect(names).toEqual(COMMANDS.map(({ name }) => name));
+  });
+
+  it('has exactly the options of the code', () => {
+    const ofCommands = COMMANDS.flatMap(({ options }) => options.flatMap(({ names }) => names));
+    const ofGrammar = ['-o', '--overlay', '-u', '--underlay'];
+    const ofProgram = ['-h', '--help', '--version'];
+    const documented = itemsOf('man/fanctl.8', 'OPTIONS').flatMap(optionsOf);
+    expect(documented.sort()).toEqual([...new Set([...ofCommands, ...ofGrammar, ...ofProgram])].sort());
+  });
+});
+
+describe('environment', () => {
+  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL'];
+  it('is documented for fanctl', () => {
+    expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));
+  });
+  it('is documented for fand', () => {
+    const ofFand = VARIABLES.filter((name) => name !== 'UFAN_CONFIG');
+    expect(itemsOf('man/fand.8', 'ENVIRONMENT')).toEqual(ofFand.map((name) => `Ev ${name}`));
+  });
+});
+
+describe.runIf(existsSync('/usr/bin/man'))('man', () => {
+  it.each(['man/fanctl.8', 'man/fand.8'])('formats %s without a warning', (page) => {
+    const command = `LC_ALL=C.UTF-8 /usr/bin/man --warnings -l ${pathOf(page)} 2>&1 >/dev/null`;
+    expect(execFileSync('/bin/sh', ['-c', command], { encoding: 'utf8' })).toBe('');
+  });
+});
