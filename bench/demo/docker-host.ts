@@ -11,6 +11,8 @@ import { SETUP_DIR } from '../lab/repository.js';
 export const IMAGE = 'busybox-iperf';
 const BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
 const START_MS = 20_000;
+/** Hides the machine's own daemon.json, and takes the key that dockerd writes there. */
+const OWN_CONFIG = 'mount -t tmpfs docker /etc/docker && exec dockerd "$@"';
 
 export interface DockerNetwork {
   bridge: string;
@@ -30,7 +32,7 @@ export class DockerHost {
 
   /**
    * Resolves when it answers. nsenter, because `ip netns exec` hides the cgroups; a mount namespace of its own,
-   * so that its mounts go with it.
+   * so that its mounts go with it and the machine's /etc/docker is out of it.
    */
   static async start(host: Host, { bridge, range, mtu }: DockerNetwork): Promise<DockerHost> {
     const dir = join(host.dir, 'docker');
@@ -38,9 +40,9 @@ export class DockerHost {
     mkdirSync(dir);
     const off = ['iptables', 'ip6tables', 'ip-masq', 'ip-forward', 'userland-proxy'];
     const daemon = new RunningCommand([
-      ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'dockerd'],
+      ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'sh', '-c', OWN_CONFIG, 'dockerd'],
       ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid')],
-      ...['-H', `unix://${socket}`, '--storage-driver=vfs', '--deprecated-key-path', join(dir, 'key.json')],
+      ...['-H', `unix://${socket}`, '--storage-driver=vfs'],
       ...[
         `--bridge=${bridge}`,
         `--fixed-cidr=${range}`,

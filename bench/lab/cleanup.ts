@@ -93,20 +93,20 @@ function takeFansDown(lab: string, namespace: string): void {
 function endProcesses(namespaces: readonly string[]): void {
   const inodes = new Set(namespaces.map((namespace) => statSync(join(NAMESPACES, namespace)).ino));
   const deadline = Date.now() + GRACE_MS;
-  const family = familyIn(inodes);
-  for (const one of family) signal(one.pid, 'SIGTERM');
-  let left = family;
-  while (left.length > 0) {
-    if (Date.now() > deadline) for (const one of left) signal(one.pid, 'SIGKILL');
+  let family: ProcessEntry[] = [];
+  for (;;) {
+    const known = new Set(family.map(keyOf));
+    const alive = new Set(processes().map(keyOf));
+    // Some may still be on their way into the namespace, or be children that were started meanwhile.
+    const late = familyIn(inodes).filter((one) => !known.has(keyOf(one)));
+    family = [...family.filter((one) => alive.has(keyOf(one))), ...late];
+    if (family.length === 0) return;
     if (Date.now() > deadline + GRACE_MS) {
-      throw new Error(`processes ${left.map(({ pid }) => pid).join(', ')} don't end`);
+      throw new Error(`processes ${family.map(({ pid }) => pid).join(', ')} don't end`);
     }
+    for (const one of late) signal(one.pid, 'SIGTERM');
+    if (Date.now() > deadline) for (const one of family) signal(one.pid, 'SIGKILL');
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-    const now = processes();
-    const here = family.filter((one) =>
-      now.some(({ pid, started }) => pid === one.pid && started === one.started),
-    );
-    left = [...here, ...familyIn(inodes)];
   }
 }
 
@@ -127,6 +127,10 @@ function familyIn(inodes: ReadonlySet<number>): ProcessEntry[] {
   // A Set's iterator also visits what is added on the way.
   for (const { pid } of family) for (const child of all) if (child.parent === pid) family.add(child);
   return [...family];
+}
+
+function keyOf({ pid, started }: ProcessEntry): string {
+  return `${pid} ${started}`;
 }
 
 /** All of the machine but zombies, which nobody can end. Fields as in proc(5), /proc/PID/stat. */
