@@ -60,7 +60,7 @@ export interface Native {
   /** Packets that the kernel dropped because the socket's receive buffer was full, since it was opened. */
   socketDrops(fd: number): number;
 
-  /** Cuts packet `index` of the batch as rawSend would (no outer header), contiguous into `out`; returns the [offset, length] pairs. For tests. */
+  /** Cuts packet `index` of the batch as rawSend would (no outer header), contiguous into `out`; returns the [offset, length] pairs. Throws EINVAL for headers that contradict gsoType, ENOBUFS when `out` is too small. */
   segment(slab: Uint8Array, descriptors: Uint32Array, index: number, out: Uint8Array): Uint32Array;
   /** What tunWrite would write for these packets: virtio_net_hdr (10 bytes) + packet each, contiguous in `out`; returns the [offset, length] pairs. For tests. */
   mergeForTun(

@@ -53,6 +53,11 @@ export class PacketBatch {
     this.#u8 = new Uint8Array(this.descriptors.buffer);
   }
 
+  /** A batch with a slab of its own. */
+  static create(capacity: number, slabBytes: number): PacketBatch {
+    return new PacketBatch(capacity, new Uint8Array(slabBytes));
+  }
+
   offset(i: number): number {
     return this.descriptors[i * 8]!;
   }
@@ -124,5 +129,23 @@ export class PacketBatch {
     this.#u16[to * 16 + 6] = this.#u16[to * 16 + 6]! + by;
     this.#u16[to * 16 + 7] = this.#u16[to * 16 + 7]! + by;
     return to;
+  }
+
+  /**
+   * Appends a copy of packet `i` of `from` behind the last packet, with HEADROOM before it and at a multiple of
+   * 64; returns false when the batch or its slab is full. For devices in memory.
+   */
+  appendCopy(from: PacketBatch, i: number): boolean {
+    const to = this.count;
+    const length = from.length(i);
+    const end = to === 0 ? 0 : this.offset(to - 1) + this.length(to - 1);
+    const offset = ((end + HEADROOM + 63) >> 6) << 6;
+    if (to === this.capacity || offset + length > this.slab.length) return false;
+    const source = i * DESCRIPTOR_WORDS;
+    this.slab.set(from.slab.subarray(from.offset(i), from.offset(i) + length), offset);
+    this.descriptors.set(from.descriptors.subarray(source, source + DESCRIPTOR_WORDS), to * DESCRIPTOR_WORDS);
+    this.descriptors[to * DESCRIPTOR_WORDS] = offset;
+    this.count++;
+    return true;
   }
 }
