@@ -69,6 +69,20 @@ export class FanManager {
     return this.#inTurn(() => this.#restore(this.#state.fans.filter(({ view }) => view.state === 'dead')));
   }
 
+  /** The TUN of a fan broke: it is dead until `up` restores it. */
+  lost(id: string, message: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const fan = this.#state.fans.find((each) => each.id === id);
+      if (fan?.view.state !== 'up') return;
+      fan.view.state = 'dead';
+      this.#log.error(
+        `${fan.view.bridge} is dead, its TUN ${fan.plan.tun} broke (${message}): "fanctl up" restores it`,
+      );
+      await this.#forwarding.configure(this.#upFans());
+      await this.#store.save(this.#state);
+    });
+  }
+
   /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
   down(request: DownRequest): Promise<DownReply> {
     return this.#inTurn(async () => {

@@ -75,11 +75,14 @@ async function main(log: Logger): Promise<void> {
   const state = await store.load();
   state.removeRunDir ||= values['remove-run-dir'];
 
-  const forwarding = new Forwarding(log, (cause) => {
-    log.fatal({ err: cause }, 'the forwarding worker died: fans are dead until the next "fanctl up"');
-    process.exit(1);
+  const forwarding = new Forwarding(log, {
+    onDeath: (cause) => {
+      log.fatal({ err: cause }, 'the forwarding worker died: fans are dead until the next "fanctl up"');
+      process.exit(1);
+    },
+    onLost: (fan, message) => void manager.lost(fan, message),
   });
-  const manager = new FanManager(state, store, forwarding, paths.dir, log);
+  const manager: FanManager = new FanManager(state, store, forwarding, paths.dir, log);
   const stop = async (clean: boolean): Promise<void> => {
     server.close();
     await forwarding.stop();

@@ -6,7 +6,7 @@ import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
-import { WorkerClient } from '../dataplane/worker-client.js';
+import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
 import type { FanSpec } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/links.js';
 import { OUTER_LEN } from '../wire/ipip.js';
@@ -18,19 +18,18 @@ export class Forwarding {
   /** Fan id → counter block. */
   readonly #blocks = new Map<string, number>();
   readonly #log: Logger;
-  readonly #onDeath: (cause: Error) => void;
+  readonly #events: WorkerEvents;
   #worker: WorkerClient | undefined;
 
-  /** `onDeath` is called when the worker ends by itself: nothing is forwarded then. */
-  constructor(log: Logger, onDeath: (cause: Error) => void) {
+  constructor(log: Logger, events: WorkerEvents) {
     this.#log = log;
-    this.#onDeath = onDeath;
+    this.#events = events;
   }
 
   /** Forwards for exactly `fans` from now on. Throws FanError step-failed; then the fans before still are. */
   async configure(fans: readonly FanRecord[]): Promise<void> {
     if (fans.length === 0 && !this.#worker) return;
-    this.#worker ??= new WorkerClient(this.#counters.shared, this.#onDeath);
+    this.#worker ??= new WorkerClient(this.#counters.shared, this.#events);
     const before = new Map(this.#blocks);
     try {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());

@@ -25,6 +25,7 @@ const ICMP_BATCH = 8;
 
 export class Forwarder {
   readonly ports: Ports;
+  readonly #onLost: (fan: string, cause: unknown) => void;
   readonly #fromTun: PacketBatch;
   readonly #toUnderlay: PacketBatch;
   readonly #fromIcmp = PacketBatch.create(ICMP_BATCH, ICMP_BATCH * (HEADROOM + MAX_PACKET + 4096));
@@ -36,7 +37,9 @@ export class Forwarder {
   #table = new ForwardingTable([]);
   #outputs: readonly PacketBatch[] = [];
 
-  constructor(counters: Counters, poller: Poller) {
+  /** `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. */
+  constructor(counters: Counters, poller: Poller, onLost: (fan: string, cause: unknown) => void) {
+    this.#onLost = onLost;
     this.ports = new Ports(poller);
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
@@ -77,7 +80,13 @@ export class Forwarder {
     if (fan === undefined || port === undefined) return;
     const rx = this.#fromTun;
     const tx = this.#toUnderlay;
-    port.tun.receive(rx);
+    try {
+      port.tun.receive(rx);
+    } catch (error) {
+      this.ports.ignore(port);
+      this.#onLost(port.id, error);
+      return;
+    }
     for (let taken = 0; taken < rx.count; ) {
       tx.count = 0;
       this.#tooBig.reuse();

@@ -34,6 +34,8 @@ export class Ports {
   readonly #poller: Poller;
   readonly #senders = new Map<number, RawSender>();
   #fans: FanPort[] = [];
+  /** Descriptors of broken TUNs, until their fans are configured away. */
+  readonly #ignored = new Set<number>();
 
   constructor(poller: Poller) {
     this.#poller = poller;
@@ -67,6 +69,12 @@ export class Ports {
     }
   }
 
+  /** Stops watching a broken TUN, which would be reported as readable for ever. */
+  ignore({ tun }: FanPort): void {
+    this.#poller.remove(tun.fd);
+    this.#ignored.add(tun.fd);
+  }
+
   close(): void {
     this.#adopt([], []);
     this.#poller.remove(this.receiver.fd);
@@ -84,10 +92,14 @@ export class Ports {
   }
 
   #adopt(next: FanPort[], specs: readonly FanSpec[]): void {
-    for (const { tun } of this.#fans) this.#poller.remove(tun.fd);
-    for (const port of this.#fans) if (!next.includes(port)) port.tun.close();
+    for (const { tun } of this.#fans) if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
+    for (const port of this.#fans) {
+      if (next.includes(port)) continue;
+      this.#ignored.delete(port.tun.fd);
+      port.tun.close();
+    }
     next.forEach(({ tun }, index) => {
-      this.#poller.add(tun.fd, TOKEN.firstFan + index);
+      if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
     });
     this.#fans = next;
     const used = new Set(specs.map(({ mapping }) => mapping.address));

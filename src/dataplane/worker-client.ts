@@ -7,21 +7,29 @@ import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
 import type { FanSpec, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
+type Answer = Exclude<FromWorker, { type: 'lost' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
+
+export interface WorkerEvents {
+  /** The thread ended without having been told to: nothing is forwarded any more. */
+  onDeath(cause: Error): void;
+  /** The TUN of this fan broke; the other fans go on. */
+  onLost(fan: string, message: string): void;
+}
 
 export class WorkerClient {
   readonly #worker: Worker;
   readonly #wakeFd = native.eventOpen();
-  readonly #waiting = new Map<number, (answer: FromWorker | Error) => void>();
+  readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
   #receiverFd = -1;
 
-  /** `onDeath` is called where the thread ends without having been told to. */
-  constructor(counters: SharedArrayBuffer, onDeath: (cause: Error) => void) {
+  constructor(counters: SharedArrayBuffer, { onDeath, onLost }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
     this.#worker.on('message', (answer: FromWorker) => {
+      if (answer.type === 'lost') return onLost(answer.fan, answer.message);
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });

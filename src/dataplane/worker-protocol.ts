@@ -32,4 +32,6 @@ export type ToWorker = { type: 'configure'; id: number; fans: FanSpec[] } | { ty
 
 export type FromWorker =
   | { type: 'done'; id: number; tunOffloads: Record<string, number>; receiverFd: number }
-  | { type: 'failed'; id: number; message: string };
+  | { type: 'failed'; id: number; message: string }
+  /** The TUN of this fan is gone or broken; nothing more is read from it. */
+  | { type: 'lost'; fan: string; message: string };

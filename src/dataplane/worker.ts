@@ -16,7 +16,9 @@ const READY = 64;
 
 function run(port: MessagePort, data: WorkerData): void {
   const poller = Poller.open(data.wakeFd);
-  const forwarder = new Forwarder(new Counters(data.counters), poller);
+  const forwarder = new Forwarder(new Counters(data.counters), poller, (fan, cause) => {
+    port.postMessage({ type: 'lost', fan, message: errorText(cause) } satisfies FromWorker);
+  });
   const ready = new Int32Array(READY);
   for (let running = true; running; ) {
     const count = poller.wait(ready, LONGEST_WAIT_MS);

@@ -60,9 +60,12 @@ export function parseRuleset(text: string): Ruleset {
   return { tables: all<NftTable>('table'), chains: all<NftChain>('chain'), rules };
 }
 
-/** Runs the commands as one transaction. */
+/**
+ * Runs the commands as one transaction. They go as an argument: nft opens /dev/stdin by name, which Linux refuses
+ * where stdin is a socket, as Node makes it.
+ */
 export async function changeRuleset(commands: readonly object[]): Promise<void> {
-  if (commands.length > 0) await run('nft', ['-j', '-f', '-'], JSON.stringify({ nftables: commands }));
+  if (commands.length > 0) await run('nft', ['-j', JSON.stringify({ nftables: commands })]);
 }
 
 export function match(left: NftExpression, right: unknown, op = '=='): NftExpression {

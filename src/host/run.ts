@@ -27,19 +27,16 @@ const ENVIRONMENT = {
 };
 
 /**
- * Runs `command` with `input` on its stdin and returns its stdout. Throws FanError unsupported where the program is
+ * Runs `command` and returns its stdout. Throws FanError unsupported where the program is
  * missing, step-failed where it exits with another status than 0.
  */
-export function run(command: string, args: readonly string[], input = ''): Promise<string> {
+export function run(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
-    const child = execFile(command, [...args], options, (error, stdout, stderr) => {
+    execFile(command, [...args], options, (error, stdout, stderr) => {
       if (error) reject(failure(command, args, error, stderr));
       else resolve(stdout);
     });
-    // A program that ends before it read everything is judged by its status.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(input);
   });
 }
 
