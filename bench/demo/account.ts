@@ -1,11 +1,13 @@
 /**
- * The live account of a demonstration: each step announced when it starts, ticked or crossed when it ends, with
- * its duration and what it has to say. Colours, and a running clock, only on a terminal.
+ * The live account of a demonstration: each step shown while it runs, ticked or crossed when it ends, with its
+ * duration and what it has to say. Colours, and a running clock, only on a terminal.
  */
 
 type Colour = 'green' | 'red' | 'bold' | 'dim';
 const CODES: Record<Colour, string> = { green: '32', red: '31', bold: '1', dim: '2' };
 const CLOCK_MS = 100;
+/** Off a terminal a step that takes longer than this is announced. */
+const SLOW_MS = 1000;
 
 export class StepFailed extends Error {
   constructor(title: string, cause: unknown) {
@@ -49,8 +51,8 @@ export class Account {
 
   #announce(title: string, start: number): () => void {
     if (!this.#terminal) {
-      process.stdout.write(`  … ${title}\n`);
-      return () => {};
+      const timer = setTimeout(() => process.stdout.write(`  … ${title}\n`), SLOW_MS);
+      return () => clearTimeout(timer);
     }
     const show = () => {
       const seconds = ((performance.now() - start) / 1000).toFixed(1);

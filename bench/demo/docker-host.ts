@@ -1,6 +1,6 @@
 /**
  * A real Docker in a host of the lab: a dockerd with all its state in the host's directory, its containers on a
- * bridge that exists already, and an image made of busybox and iperf, so that nothing is downloaded.
+ * bridge that exists already, and an image made of busybox and iperf3, so that nothing is downloaded.
  */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,8 +8,10 @@ import { type Output, RunningCommand, type RunOptions, run, type StartOptions } 
 import type { Host } from '../lab/host.js';
 import { SETUP_DIR } from '../lab/repository.js';
 
-export const IMAGE = 'busybox-iperf';
+export const IMAGE = 'busybox-iperf3';
 const BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
+/** Not iperf 2, which takes every address from 224.0.0.0 up, the overlay's 250.0.0.0/8 too, for multicast. */
+const IPERF = '/usr/bin/iperf3';
 const START_MS = 20_000;
 /** Hides the machine's own daemon.json, and takes the key that dockerd writes there. */
 const OWN_CONFIG = 'mount -t tmpfs docker /etc/docker && exec dockerd "$@"';
@@ -93,7 +95,7 @@ export async function buildImage(dir: string): Promise<string> {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     if (!existsSync(join(root, path))) symlinkSync('/bin/busybox', join(root, path));
   }
-  for (const file of ['/usr/bin/iperf', ...(await librariesOf('/usr/bin/iperf'))]) put(file, file);
+  for (const file of [IPERF, ...(await librariesOf(IPERF))]) put(file, file);
   for (const path of ['etc', 'proc', 'sys', 'dev', 'tmp']) mkdirSync(join(root, path), { recursive: true });
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n');
   const tar = join(dir, 'rootfs.tar');

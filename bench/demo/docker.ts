@@ -1,6 +1,6 @@
 /**
  * `npm run demo -- --docker`: the 2015 announcement replayed. A real dockerd on each host, its containers on the
- * fan's bridge, and between them ping, nc and iperf.
+ * fan's bridge, and between them ping, nc and iperf3.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FanView } from '../../src/daemon/protocol.js';
@@ -49,7 +49,7 @@ export async function demonstrateDocker(account: Account, labs: Lab[]): Promise<
 }
 
 async function startContainers(account: Account, lab: Lab, fans: readonly FanView[], started: DockerHost[]) {
-  const image = await account.step('an image of busybox and iperf', () => buildImage(lab.dir));
+  const image = await account.step('an image of busybox and iperf3', () => buildImage(lab.dir));
   const containers: DockerContainer[] = [];
   for (const [i, fan] of fans.entries()) {
     const host = lab.host(i + 1);
@@ -89,7 +89,8 @@ async function tryPing(account: Account, from: DockerContainer, to: DockerContai
 
 async function tryMessage(account: Account, from: DockerContainer, to: DockerContainer): Promise<void> {
   await account.step(`nc ${from.address} → ${to.address}`, async (say) => {
-    const listener = to.docker.spawn(['exec', to.name, 'nc', '-l', '-p', '9000']);
+    // A listener without input would close the connection, and busybox's nc at the other end obeys at once.
+    const listener = to.docker.spawn(['exec', '-i', to.name, 'nc', '-l', '-p', '9000'], { openInput: true });
     try {
       await listens(to, 9000);
       const text = `hello from ${from.address}`;
@@ -104,17 +105,15 @@ async function tryMessage(account: Account, from: DockerContainer, to: DockerCon
 }
 
 async function tryIperf(account: Account, client: DockerContainer, server: DockerContainer): Promise<void> {
-  await account.step(
-    `docker exec ${client.name} iperf -c ${server.address} -t ${IPERF_SECONDS}`,
-    async (say) => {
-      await server.docker.docker(['exec', '-d', server.name, 'iperf', '-s']);
-      await listens(server, 5001);
-      const iperf = ['iperf', '-c', server.address, '-t', `${IPERF_SECONDS}`];
-      const { stdout } = await client.docker.docker(['exec', client.name, ...iperf]);
-      say(stdout.trim().split('\n').slice(-2).join('\n'));
-      if (!/bits\/sec/.test(stdout)) throw new Error('iperf reports no figure');
-    },
-  );
+  const iperf = ['iperf3', '-c', server.address, '-t', `${IPERF_SECONDS}`];
+  await account.step(`docker exec ${client.name} ${iperf.join(' ')}`, async (say) => {
+    await server.docker.docker(['exec', '-d', server.name, 'iperf3', '-s', '-1']);
+    await listens(server, 5201);
+    const { stdout } = await client.docker.docker(['exec', client.name, ...iperf]);
+    const received = stdout.split('\n').find((line) => /bits\/sec.*receiver/.test(line));
+    if (received === undefined) throw new Error(`iperf3 reports no figure:\n${stdout}`);
+    say(received);
+  });
 }
 
 /** Waits until something in the container listens on the TCP port. */

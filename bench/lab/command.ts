@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface StartOptions {
   /** Written to stdin, which is closed after it; without it stdin is /dev/null. */
   input?: string | Uint8Array;
+  /** True: stdin is open and empty for as long as the command runs. */
+  openInput?: boolean;
   /** Added to the environment of this process. */
   env?: Readonly<Record<string, string>>;
 }
@@ -54,10 +56,10 @@ export class RunningCommand {
   constructor(argv: readonly string[], options: StartOptions = {}) {
     const [program = '', ...args] = argv;
     this.argv = argv;
-    const { input, env } = options;
+    const { input, openInput = false, env } = options;
     this.#child = spawn(program, args, {
       env: { ...process.env, ...env },
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [input === undefined && !openInput ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
@@ -66,7 +68,8 @@ export class RunningCommand {
       this.stderr += text;
     });
     // A program that leaves without reading its input is no error of ours.
-    this.#child.stdin?.on('error', () => {}).end(input);
+    this.#child.stdin?.on('error', () => {});
+    if (!openInput) this.#child.stdin?.end(input);
     this.ended = new Promise((resolve, reject) => {
       this.#child.on('error', reject);
       this.#child.on('close', (code, signal) => {

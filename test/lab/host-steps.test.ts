@@ -85,7 +85,7 @@ test('bridge, TUN and route are as the fan needs them', async () => {
 
 test('the MTU of the bridge stays when a port with a smaller one joins', async () => {
   await lab.up(host);
-  await lab.run(host, 'ip', 'link', 'add', 'name', 'small', 'mtu', '1000', 'type', 'dummy');
+  await lab.run(host, 'ip', 'link', 'add', 'name', 'small', 'mtu', '1000', 'type', 'veth');
   await lab.run(host, 'ip', 'link', 'set', 'dev', 'small', 'master', FAN.bridge, 'up');
   expect((await link(FAN.bridge)).mtu).toBe(1480);
   expect(await lab.call(host, 'bridgePorts', FAN.bridge)).toEqual(['small']);
@@ -226,7 +226,7 @@ test('rp_filter is left alone where a strict one harms nothing, and loosened whe
   ]);
   await lab.down(host, plain);
   // Peers answer to eth0, but the host sends to them by another device.
-  await lab.run(host, 'ip', 'link', 'add', 'name', 'eth1', 'type', 'dummy');
+  await lab.run(host, 'ip', 'link', 'add', 'name', 'eth1', 'type', 'veth', 'peer', 'name', 'other');
   await lab.configure(host, 'eth1');
   await lab.run(host, 'ip', 'route', 'add', '172.30.0.0/24', 'dev', 'eth1');
   const before = await lab.snapshot(host);

@@ -1,0 +1,103 @@
+/**
+ * dnsmasq on the fan bridge with a real DHCP client (udhcpc), and its life: adopted, replaced, ended.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FAN, HostLab } from './host-lab.js';
+
+let lab: HostLab;
+let host: string;
+let peer: string;
+
+beforeEach(async () => {
+  lab = await HostLab.open();
+  ({ host, peer } = await lab.hostAndPeer());
+});
+
+afterEach(() => lab.close());
+
+/** Asks for a lease on eth0 of a namespace: what udhcpc got, as its script sees it. Rejects without an answer. */
+async function lease(namespace: string): Promise<Record<string, string>> {
+  const script = `${lab.runDir}/udhcpc-script`;
+  await writeFile(script, '#!/bin/sh\n[ "$1" = bound ] && env || true\n', { mode: 0o755 });
+  const ask = ['-n', '-q', '-f', '-t', '4', '-T', '1', '-O', 'mtu'];
+  const out = await lab.run(namespace, 'udhcpc', '-i', 'eth0', '-s', script, ...ask);
+  return Object.fromEntries(out.split('\n').map((line) => line.split('=', 2)));
+}
+
+async function pid(): Promise<number> {
+  return Number(await readFile(`${lab.runDir}/dnsmasq-${FAN.bridge}.pid`, 'utf8'));
+}
+
+test('a container gets an address, the router, the name server, the MTU, for an hour', async () => {
+  await lab.up(host, { hostReserve: 5 });
+  const container = await lab.container(host, FAN.bridge);
+  const got = await lease(container);
+  expect(got).toMatchObject({
+    subnet: '255.255.255.0',
+    router: '250.0.28.1',
+    dns: '250.0.28.1',
+    mtu: '1480',
+    lease: '3600',
+  });
+  const last = Number(/^250\.0\.28\.(\d+)$/.exec(got.ip ?? '')?.[1]);
+  expect(last).toBeGreaterThan(5);
+  expect(last).toBeLessThan(255);
+});
+
+test('nobody on the underlay gets an answer, to DHCP or DNS', async () => {
+  await lab.up(host);
+  await expect(lease(peer)).rejects.toThrow(/no lease/);
+  const sockets = await lab.run(host, 'ss', '-Hln', '--udp', '--tcp');
+  const local = sockets
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/)[4]);
+  expect([...new Set(local)].sort()).toEqual([`0.0.0.0%${FAN.bridge}:67`, '250.0.28.1:53']);
+});
+
+test('the same dnsmasq is adopted, one that died or has other options is replaced', async () => {
+  const records = await lab.up(host);
+  const first = await pid();
+  await lab.call(host, 'reapply', records);
+  expect(await pid()).toBe(first);
+  process.kill(first, 'SIGKILL');
+  await lab.call(host, 'reapply', records);
+  const second = await pid();
+  expect(second).not.toBe(first);
+  await lab.up(host, { mtu: 1400, host: false });
+  expect(await pid()).not.toBe(second);
+  expect(await readFile(`/proc/${await pid()}/cmdline`, 'utf8')).toContain('26,1400');
+});
+
+test('a pid file that names some other process harms nobody', async () => {
+  const file = `${lab.runDir}/dnsmasq-${FAN.bridge}.pid`;
+  await writeFile(file, String(process.pid));
+  const records = await lab.up(host);
+  expect(await pid()).not.toBe(process.pid);
+  process.kill(await pid(), 'SIGKILL');
+  await writeFile(file, String(process.pid));
+  expect(await lab.down(host, records)).toEqual([]);
+});
+
+test("a port that is taken fails with dnsmasq's own words, and rolls back", async () => {
+  await lab.run(host, 'ip', 'address', 'add', '250.0.28.1/32', 'dev', 'lo');
+  const before = await lab.snapshot(host);
+  const script = `
+import socket, subprocess, sys
+taken = socket.socket(); taken.bind(("250.0.28.1", 53)); taken.listen()
+sys.exit(subprocess.run(sys.argv[1:]).returncode)`;
+  const driver = new URL('host-driver.mjs', import.meta.url).pathname;
+  const request = JSON.stringify({ call: 'up', args: [{ ...FAN, runDir: lab.runDir }] });
+  const out = await lab.run(host, '/usr/bin/python3', '-c', script, process.execPath, driver, request);
+  expect(JSON.parse(out).error.message).toMatch(
+    /^failed to serve DHCP on fan-250-0-28: dnsmasq .*failed to create listening socket for 250.0.28.1: Address already in use/,
+  );
+  expect(await lab.snapshot(host)).toEqual(before);
+});
+
+test('a bridge name that dnsmasq would read as a pattern is refused', async () => {
+  await expect(lab.up(host, { bridge: 'fan*' })).rejects.toThrow(
+    /dnsmasq cannot serve a bridge called "fan\*"/,
+  );
+});

@@ -1,0 +1,220 @@
+/**
+ * fand and fanctl over a whole life, on real hosts of a lab: up leaves what it should, down leaves nothing, a
+ * failure half-way leaves nothing either, and a daemon that was killed comes back with the same command.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CommandError } from '../../bench/lab/command.js';
+import { containerAddress, raiseFan, showFans } from '../../bench/lab/fan.js';
+import type { Host } from '../../bench/lab/host.js';
+import { createLab, type Lab } from '../../bench/lab/lab.js';
+import { ping } from '../../bench/lab/ping.js';
+
+const OVERLAY = '250.0.0.0/8';
+const UNDERLAY = 'eth0/16';
+
+/** All that `up` could change; what the containers' own ports do is set up before the first snapshot. */
+async function snapshot(host: Host): Promise<Record<string, string>> {
+  const read = async (...argv: string[]) => (await host.exec(argv)).stdout;
+  const sysctls = "grep -rs '' /proc/sys/net/ipv4 /proc/sys/net/ipv6/conf | grep -v tcp_fastopen_key | sort";
+  return {
+    links: await read('ip', '-d', 'link'),
+    addresses: await read('sh', '-c', 'ip address | grep -v valid_lft'),
+    routes: await read('ip', 'route', 'show', 'table', 'all'),
+    rules: await read('ip', 'rule'),
+    nft: await read('nft', '-s', 'list', 'ruleset'),
+    sysctls: await read('sh', '-c', sysctls),
+    files: readdirSync(host.dir).join(' '),
+    // The first is the sh that asks.
+    processes: String((await read('sh', '-c', `ip netns pids ${host.name} | wc -l`)).trim()),
+  };
+}
+
+/** Runs fanctl where it is expected to fail; its stderr and exit code. */
+async function refused(host: Host, args: string[]): Promise<{ stderr: string; code: number | null }> {
+  try {
+    await host.fanctl(args);
+  } catch (error) {
+    if (error instanceof CommandError) return { stderr: error.stderr.trim(), code: error.code };
+    throw error;
+  }
+  throw new Error(`fanctl ${args.join(' ')} succeeded`);
+}
+
+function daemonPid(host: Host): number {
+  return Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
+}
+
+let lab: Lab;
+let host: Host;
+let peer: Host;
+beforeAll(async () => {
+  lab = await createLab({ hosts: 2, containers: 1 });
+  host = lab.host(1);
+  peer = lab.host(2);
+});
+afterAll(() => lab.remove());
+
+describe('up and down', () => {
+  it.each([
+    ['plain', [OVERLAY, UNDERLAY]],
+    ['with DHCP and a reserve', ['-o', OVERLAY, '-u', UNDERLAY, '--dhcp', '--host-reserve', '3']],
+  ])('leave the host as it was: %s', async (_, words) => {
+    const before = await snapshot(host);
+    expect((await host.fanctl(['up', ...words])).stdout).toBe('fan-250-0-28\n');
+    expect(await snapshot(host)).not.toEqual(before);
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    expect(await snapshot(host)).toEqual(before);
+  });
+
+  it('of two fans, either way round, and of every fan at once', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const one = await snapshot(host);
+    await host.fanctl(['up', '99', '172.30.0.28/16', 'bridge', 'ninety.nine']);
+    expect((await showFans(host)).map(({ bridge, flags }) => [bridge, flags])).toEqual([
+      ['fan-250-0-28', 'host-reserve 1'],
+      ['ninety.nine', 'host-reserve 1 bridge ninety.nine'],
+    ]);
+    await host.fanctl(['down', '99.0.0.0/8', '172.30.0.28/16']);
+    expect((await snapshot(host)).nft).toBe(one.nft);
+    await host.fanctl(['up', '99', '172.30.0.28/16']);
+    await host.fanctl(['down', '-e']);
+    expect(await snapshot(host)).toEqual(before);
+  });
+
+  it('say what stands against them', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    try {
+      expect(await refused(host, ['up', OVERLAY, UNDERLAY])).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/^fanctl: .*already configured/),
+      });
+      expect(await refused(host, ['down', '251', UNDERLAY])).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/^fanctl: .*not configured/),
+      });
+      expect((await refused(host, ['up', '250.7.0.0/16', 'nosuch/24'])).stderr).toMatch(/nosuch/);
+      expect((await refused(host, ['up', '172.0.0.0/8', UNDERLAY])).stderr).toMatch(/overlap/);
+    } finally {
+      await host.fanctl(['down', '-e']);
+    }
+  });
+});
+
+describe('an up that fails', () => {
+  it.each([
+    [
+      'the name of the bridge is taken',
+      ['link add fan-250-0-28 type dummy'],
+      ['link del fan-250-0-28'],
+      /fan-250-0-28/,
+    ],
+    [
+      'the name of the TUN is taken',
+      ['link add tun-250-0-28 type dummy'],
+      ['link del tun-250-0-28'],
+      /tun-250-0-28/,
+    ],
+    [
+      'the overlay is routed elsewhere',
+      ['route add 250.9.0.0/16 dev eth0'],
+      ['route del 250.9.0.0/16'],
+      /250\.9\.0\.0\/16/,
+    ],
+  ])('leaves the host as it was: %s', async (_, arrange, restore, cause) => {
+    await host.ip(...arrange);
+    try {
+      const before = await snapshot(host);
+      const { stderr, code } = await refused(host, ['up', OVERLAY, UNDERLAY, 'dhcp']);
+      expect(stderr).toMatch(/^fanctl: /);
+      expect(stderr).toMatch(cause);
+      expect(code).toBe(1);
+      expect(await snapshot(host)).toEqual(before);
+    } finally {
+      await host.ip(...restore);
+    }
+  });
+
+  it('leaves the host as it was: /dev/net/tun is missing', async () => {
+    const before = await snapshot(host);
+    const fanctl = `mount --bind /dev/null /dev/net/tun && exec fanctl up ${OVERLAY} ${UNDERLAY}`;
+    const failed = await host
+      .exec(['unshare', '-m', 'sh', '-c', fanctl])
+      .catch((error: CommandError) => error);
+    expect((failed as CommandError).stderr).toMatch(/^fanctl: .*tun/i);
+    expect(await snapshot(host)).toEqual(before);
+  });
+
+  it('does nothing at all for a user who is not root', async () => {
+    const before = await snapshot(host);
+    const argv = ['setpriv', '--reuid=65534', '--clear-groups', 'fanctl', 'up', OVERLAY, UNDERLAY];
+    const failed = await host.exec(argv).catch((error: CommandError) => error);
+    expect((failed as CommandError).stderr).toMatch(/^fanctl: .*root/);
+    expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('a fand that was killed', () => {
+  it('shows as dead, and the same up restores every fan', async () => {
+    const before = await snapshot(host);
+    const { view } = await raiseFan(host, [OVERLAY, UNDERLAY, 'dhcp']);
+    await host.fanctl(['up', '99', UNDERLAY]);
+    const { view: there } = await raiseFan(peer, [OVERLAY, UNDERLAY]);
+    const healthy = await snapshot(host);
+    const target = containerAddress(there, 1);
+    await ping(host.container(1), target);
+
+    process.kill(daemonPid(host), 'SIGKILL');
+    await expect.poll(async () => (await showFans(host)).map(({ state }) => state)).toEqual(['dead', 'dead']);
+    expect((await host.fanctl(['show'])).stdout).toMatch(/^fan-250-0-28 .* dead$/m);
+    expect(existsSync(join(host.dir, 'fand.lock'))).toBe(true);
+
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY, 'dhcp'])).stdout).toBe('fan-250-0-28\n');
+    expect((await showFans(host)).map(({ state }) => state)).toEqual(['up', 'up']);
+    await ping(host.container(1), target);
+    expect(await snapshot(host)).toEqual(healthy);
+    expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/already configured/);
+
+    process.kill(daemonPid(host), 'SIGKILL');
+    await host.fanctl(['down', '-e']);
+    await peer.fanctl(['down', '-e']);
+    const after = await snapshot(host);
+    expect({ ...after, links: '' }).toEqual({ ...before, links: '' });
+    expect(after.links).not.toContain(view.bridge);
+  });
+
+  it('is not needed for the fan to keep overlay traffic off other routes', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    const { stdout } = await host.exec(['ip', 'route', 'get', '250.0.27.2']);
+    expect(stdout).toContain('dev tun-250-0-28');
+    await host.fanctl(['down', '-e']);
+  });
+});
+
+describe('a TUN that somebody removed', () => {
+  it('leaves its fan dead and the others up, and the same up restores it', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    await host.fanctl(['up', '99', UNDERLAY]);
+    await host.ip('link del tun-250-0-28');
+    await expect.poll(async () => (await showFans(host)).map(({ state }) => state)).toEqual(['dead', 'up']);
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect((await showFans(host)).map(({ state }) => state)).toEqual(['up', 'up']);
+    await host.fanctl(['down', '-e']);
+  });
+});
+
+describe('two commands at once', () => {
+  it('bring both fans up, with one fand', async () => {
+    const [first, second] = await Promise.all([
+      host.fanctl(['up', OVERLAY, UNDERLAY]),
+      host.fanctl(['up', '99', UNDERLAY]),
+    ]);
+    expect([first.stdout, second.stdout]).toEqual(['fan-250-0-28\n', 'fan-99-0-28\n']);
+    expect(await showFans(host)).toHaveLength(2);
+    await host.fanctl(['down', '-e']);
+    expect(readdirSync(host.dir)).toEqual([]);
+  });
+});
