@@ -1,8 +1,8 @@
 /**
  * IPv4 prefixes (CIDR, RFC 4632): a base address and a length, and the few relations that fans are built from.
  *
- * A Prefix that these functions make has no host bits set and a `base` of 0 … 2^32 − 1; one that is made by hand
- * must keep to that. JavaScript's shifts are modulo 32, hence the special case of /0 in maskOf.
+ * A Prefix that these functions make has no host bits set and a `base` of 0 … 2^32 − 1; one that is made by
+ * hand must keep to that. JavaScript's shifts are modulo 32, hence the special case of /0 in maskOf.
  */
 import { FanError } from '../base/error.js';
 import { formatAddress, parseAddress } from './ipv4-address.js';

@@ -1,5 +1,6 @@
 /**
- * The Internet checksum: whole (RFC 1071), incremental (RFC 1624) and the pseudo header of TCP and UDP (RFC 9293 §3.1).
+ * The Internet checksum: whole (RFC 1071), incremental (RFC 1624), and the pseudo header of TCP and UDP
+ * (RFC 9293 §3.1).
  *
  * Used by every header that is made or judged here. A "sum" is the one's complement sum of 16-bit words before
  * it is complemented, folded or not; a "checksum" is the complement, as the number to store big-endian. Nothing

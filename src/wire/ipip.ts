@@ -49,7 +49,7 @@ export function writeOuter(
   writeHeader(bytes, offset, totalLen, source, destination, tos, ttl, id, dontFragment ? DONT_FRAGMENT : 0);
 }
 
-/** As writeOuter, with the whole flags and fragment word. The checksum is summed from the arguments, not re-read. */
+/** As writeOuter, with the whole flags and fragment word. Sums the arguments instead of reading them back. */
 function writeHeader(
   bytes: Uint8Array,
   offset: number,
@@ -121,6 +121,7 @@ export function fragmentArea(totalLen: number, mtu: number, headroom: number): n
  * at most `mtu` bytes, copied to `area` (a multiple of 4) in the same slab with `headroom` (a multiple of 4) free
  * bytes before each. Header fields are copied, DF is cleared, all carry `id` (not 0). `ranges` receives offset and
  * length of each, in order. Returns the count, or 0 with nothing written where MTU, area or ranges are too small.
+ * The datagram itself must lie outside the area.
  */
 export function fragmentOuter(
   slab: Uint8Array,
