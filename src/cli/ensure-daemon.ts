@@ -1,7 +1,8 @@
 /**
  * Finds the fand of this host, or starts one in the background and waits until it answers.
  *
- * 1. One that answers is used, provided that it serves our network namespace.
+ * 1. One that answers is used, provided that it serves our network namespace. One that is just starting, or leaving
+ *    after its last `down`, is given the time to do so.
  * 2. Otherwise fand.js is started in a session of its own, its output appended to the log in UFAN_RUN_DIR.
  * 3. It is asked for its status until it answers. Where it ends first, its own last words are the error.
  *    Of two that start at once fand's lock lets one live: the loser's fanctl goes on with the winner.
@@ -32,7 +33,7 @@ export interface Daemon {
 /** Throws FanError daemon where fand can't be started or serves another host. */
 export async function ensureDaemon(paths: RunPaths): Promise<Daemon> {
   const client = new FandClient(paths);
-  const status = (await client.status()) ?? (await startDaemon(paths, client));
+  const status = (await awaitStatus(client, () => hasOther(paths))) ?? (await startDaemon(paths, client));
   requireOurNamespace(paths, status);
   return { client, pid: status.pid };
 }
@@ -57,7 +58,14 @@ async function startDaemon(paths: RunPaths, client: FandClient): Promise<DaemonS
   const log = await openLog(paths);
   const logStart = (await log.stat()).size;
   const child = spawnFand(paths, log, made);
-  const status = await waitForAnswer(paths, client, child);
+  await log.close();
+  let grace = RIVAL_GRACE_MS;
+  const status = await awaitStatus(client, async () => {
+    if (child.pid === undefined) return false;
+    if (!hasEnded(child) || (await hasOther(paths))) return true;
+    grace -= POLL_MS;
+    return grace > 0;
+  });
   if (status) return status;
   if (!hasEnded(child)) child.kill();
   const reason = await lastWords(paths.log, logStart);
@@ -76,7 +84,7 @@ function spawnFand(paths: RunPaths, log: FileHandle, removeRunDir: boolean): Chi
     cwd: '/',
     env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir) },
   });
-  // Without a listener a failed start would end fanctl; waitForAnswer sees it by the missing pid.
+  // Without a listener a failed start would end fanctl; it is seen by the missing pid.
   child.on('error', () => {});
   child.unref();
   return child;
@@ -99,22 +107,16 @@ async function openLog(paths: RunPaths): Promise<FileHandle> {
   }
 }
 
-/** Undefined where the child ended with no rival alive, or time is up. */
-async function waitForAnswer(
-  paths: RunPaths,
+/** Asks until fand answers; undefined once `isHopeful` says no, or time is up. */
+async function awaitStatus(
   client: FandClient,
-  child: ChildProcess,
+  isHopeful: () => Promise<boolean>,
 ): Promise<DaemonStatus | undefined> {
   const deadline = Date.now() + START_TIMEOUT_MS;
-  let grace = RIVAL_GRACE_MS;
   while (Date.now() < deadline) {
     const status = await client.status();
     if (status) return status;
-    if (child.pid === undefined) return undefined;
-    if (hasEnded(child) && !(await hasRival(paths, child.pid))) {
-      if (grace <= 0) return undefined;
-      grace -= POLL_MS;
-    }
+    if (!(await isHopeful())) return undefined;
     await sleep(POLL_MS);
   }
   return undefined;
@@ -132,15 +134,17 @@ function endOf(child: ChildProcess): string {
     : `it ended with status ${child.exitCode}`;
 }
 
-/** Whether the pid file names another process, alive, that may yet come to listen. */
-async function hasRival(paths: RunPaths, ownPid: number): Promise<boolean> {
+/** Whether the pid file names a fand that lives. After a crash its number may be another program's by now. */
+async function hasOther(paths: RunPaths): Promise<boolean> {
   const pid = Number(await readFile(paths.pid, 'utf8').catch(() => ''));
-  return pid > 0 && pid !== ownPid && (await isAlive(pid));
+  if (!(pid > 0) || !(await isAlive(pid))) return false;
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return commandLine.includes('fand');
 }
 
 /** The last error that fand logged from byte `start` on, or the line of a JavaScript error that ended it. */
 async function lastWords(logPath: string, start: number): Promise<string | undefined> {
-  const bytes = await readFile(logPath);
+  const bytes = await readFile(logPath).catch(() => Buffer.alloc(0));
   const lines = bytes.subarray(start).toString().split('\n');
   const errors = lines.map(messageOf).filter((message) => message !== undefined);
   return errors.at(-1) ?? lines.find((line) => /^\w*Error\b.*: /.test(line));

@@ -1,0 +1,94 @@
+/** Starting fand from `fanctl up`, in network namespaces with nothing but lo: failures, and what they leave. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { built, makeScratch, runBuilt, runCommand } from './run-cli.js';
+
+const scratch = makeScratch();
+
+describe('fanctl up', () => {
+  it('reports why fand did not start, in its own words', async () => {
+    const dir = join(scratch, 'damaged');
+    mkdirSync(dir);
+    writeFileSync(join(dir, 'state.json'), 'no JSON');
+    const { status, stdout, stderr } = await runBuilt('cli/fanctl.js', ['up', '250', 'eth0'], dir);
+    expect(stderr).toMatch(/^fanctl: fand did not start: \S+\/state\.json [^\n]+\n$/);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(existsSync(join(dir, 'fand.log'))).toBe(false);
+  });
+
+  it('reports a run directory that can not be made', async () => {
+    const file = join(scratch, 'file');
+    writeFileSync(file, '');
+    const { status, stderr } = await runBuilt('cli/fanctl.js', ['up', '250', 'eth0'], join(file, 'run'));
+    expect(stderr).toMatch(/^fanctl: cannot make [^\n]+\n$/);
+    expect(status).toBe(1);
+  });
+
+  it('leaves no file and no process when fand refuses the fan', async () => {
+    const dir = join(scratch, 'new', 'run');
+    const { status, stderr } = await runBuilt('cli/fanctl.js', ['up', '250', 'nosuch0'], dir);
+    expect(stderr).toMatch(/^fanctl: [^\n]*nosuch0[^\n]*\n$/);
+    expect(status).toBe(1);
+    expect(existsSync(dir)).toBe(false);
+  });
+
+  it('leaves a directory that was there, empty', async () => {
+    const dir = join(scratch, 'kept');
+    mkdirSync(dir);
+    const { status } = await runBuilt('cli/fanctl.js', ['up', '250', 'nosuch0'], dir);
+    expect(status).toBe(1);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('shares one fand when two start it at once', async () => {
+    const dir = join(scratch, 'race');
+    mkdirSync(dir);
+    // Both name a device that is not there: each must hear it from fand, and neither of the other's lock.
+    const script = '"$0" "$1" up 250 no0 & "$0" "$1" up 99 no1; wait';
+    const args = ['--net', 'bash', '-c', script, process.execPath, built('cli/fanctl.js')];
+    const { stderr } = await runCommand('unshare', args, dir);
+    expect(stderr.trimEnd().split('\n').sort()).toEqual([
+      expect.stringContaining('no device no0'),
+      expect.stringContaining('no device no1'),
+    ]);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+});
+
+describe('a fand of another network namespace', () => {
+  const dir = join(scratch, 'foreign');
+  let fand: ChildProcess;
+
+  beforeAll(async () => {
+    const env = { ...process.env, UFAN_RUN_DIR: dir };
+    fand = spawn('unshare', ['--net', process.execPath, built('daemon/fand.js')], { env, stdio: 'ignore' });
+    while (!existsSync(join(dir, 'fand.sock')) && fand.exitCode === null) await sleep(20);
+  });
+
+  afterAll(async () => {
+    const ended = new Promise((resolve) => fand.once('exit', resolve));
+    fand.kill();
+    await ended;
+  });
+
+  it.each([
+    ['up', '250', 'eth0'],
+    ['down', '250', 'eth0'],
+    ['down', '-e'],
+  ])('refuses %s', async (...words) => {
+    const { status, stderr } = await runBuilt('cli/fanctl.js', words, dir);
+    expect(stderr).toMatch(/^fanctl: [^\n]+ serves another network namespace: set UFAN_RUN_DIR [^\n]+\n$/);
+    expect(status).toBe(1);
+  });
+
+  it('may be read', async () => {
+    expect(await runBuilt('cli/fanctl.js', ['show', '--json'], dir)).toEqual({
+      status: 0,
+      stdout: '[]\n',
+      stderr: '',
+    });
+  });
+});

@@ -1,0 +1,124 @@
+/** What fanctl and fanatic print and return where nothing is to be done: help, versions, and words that are wrong. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FAN_FLAGS } from '../../src/config/fan-flags.js';
+import { built, makeScratch, runBuilt, runCommand } from './run-cli.js';
+
+const runDir = join(makeScratch(), 'run');
+const fanctl = (...args: string[]) => runBuilt('cli/fanctl.js', args, runDir);
+const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
+
+describe('fanctl', () => {
+  it.each([
+    ['', 'say what to do: up, down, show, stats, help'],
+    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, help'],
+    ['help frobnicate', 'unknown command "frobnicate"'],
+    ['help up down', 'one command at a time'],
+    ['config list', 'config is not in this release'],
+    ['up -a', 'up -a is not in this release'],
+    ['down -a', 'down -a is not in this release'],
+    ['up', 'an overlay such as 250.0.0.0/8 and an underlay such as eth0/16'],
+    ['up 250', 'an underlay such as eth0/16'],
+    ['up 250.0.0.1/8 eth0', 'did you mean 250.0.0.0/8?'],
+    ['up 250 eth0 dchp', '"dchp"'],
+    ['up 250 eth0 --frob', 'unknown option --frob'],
+    ['up 250 eth0 ttl 0', 'ttl: "0" is out of range'],
+    ['up 250 eth0 off', 'off is for a line of /etc/network/fan'],
+    ['down', 'an overlay such as'],
+    ['down -e 250 eth0', 'name none beside it'],
+    ['down 250 eth0', '250.0.0.0/8 on eth0/16 is not configured'],
+    ['show 250 default', 'name one instead of "default"'],
+    ['stats 250', 'stats takes no "250"'],
+  ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
+    const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
+    expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
+    expect(stderr).toContain(part);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(existsSync(runDir)).toBe(false);
+  });
+
+  it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
+    const { status, stdout, stderr } = await fanctl(word);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    for (const name of ['up', 'down', 'show', 'stats', 'help']) expect(stdout).toContain(`  fanctl ${name}`);
+  });
+
+  it.each([
+    ['help', 'up'],
+    ['up', '--help'],
+    ['up', '250', '-h', 'eth0'],
+  ])('%s %s explains up', async (...words) => {
+    const { status, stdout } = await fanctl(...words);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^usage: fanctl up OVERLAY UNDERLAY/);
+    for (const { name } of FAN_FLAGS) expect(stdout).toContain(`\n  ${name} `);
+  });
+
+  it('prints its version', async () => {
+    expect(await fanctl('--version')).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^fanctl \d+\.\d+\.\d+\n$/),
+      stderr: '',
+    });
+  });
+
+  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up']])(
+    '%s needs root before anything else',
+    async (...words) => {
+      // A user namespace without a map: files are still ours, the effective id is nobody's.
+      const { status, stdout, stderr } = await runBuilt('cli/fanctl.js', words, runDir, ['--user', '--net']);
+      expect(stderr).toBe(`fanctl: ${words[0]} must run as root: try sudo fanctl ${words[0]}\n`);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    },
+  );
+
+  it('refuses a run directory whose socket could not be bound', async () => {
+    const { status, stderr } = await runBuilt('cli/fanctl.js', ['show'], `/tmp/${'x'.repeat(100)}`);
+    expect(stderr).toContain('UFAN_RUN_DIR is too long');
+    expect(status).toBe(1);
+  });
+
+  it('bears a reader that has gone', async () => {
+    const script = `{ sleep 0.1; "$0" "$1" help; echo "status $?" >&2; } | true`;
+    const { stderr } = await runCommand(
+      'bash',
+      ['-c', script, process.execPath, built('cli/fanctl.js')],
+      runDir,
+    );
+    expect(stderr).toBe('status 0\n');
+  });
+
+  it('says so where its output can not be written', async () => {
+    const script = `"$0" "$1" help > /dev/full`;
+    const { status, stderr } = await runCommand(
+      'bash',
+      ['-c', script, process.execPath, built('cli/fanctl.js')],
+      runDir,
+    );
+    expect(stderr).toMatch(/^fanctl: ENOSPC[^\n]*\n$/);
+    expect(status).toBe(1);
+  });
+});
+
+describe('fanatic', () => {
+  it('explains what to use instead', async () => {
+    const { status, stdout } = await fanatic('--help');
+    expect(status).toBe(0);
+    expect(stdout).toContain('enable-fan      fanctl up OVERLAY UNDERLAY');
+  });
+
+  it.each([
+    ['', 'fanctl up OVERLAY UNDERLAY'],
+    ['enable-fan -o 250.0.0.0/8 -u eth0/16', 'fanctl up OVERLAY UNDERLAY'],
+    ['disable-fan', 'fanctl down OVERLAY UNDERLAY'],
+    ['show', 'fanctl show'],
+    ['enable-docker', 'dockerd --bridge=BRIDGE --mtu=MTU'],
+    ['frobnicate', 'see fanatic --help'],
+  ])('%s: one line that names the command, exit 1', async (line, part) => {
+    const { status, stdout, stderr } = await fanatic(...line.split(' ').filter((word) => word !== ''));
+    expect(stderr).toMatch(/^fanatic: [^\n]+\n$/);
+    expect(stderr).toContain(part);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  });
+});
