@@ -125,6 +125,8 @@ static bool test_tails(void) {
   CHECK(check_run(recipe, 10, 1, 1));
   CHECK(check_run(recipe, 45, 1428, 1));
   CHECK(check_run(recipe, 46, 1428, 2)); /* 65,535 bytes are full */
+  CHECK(check_run(recipe, 46, 1223, 1));
+  CHECK(check_run(recipe, 46, 1224, 2));
   recipe.flags |= FLAG_PSH;
   CHECK(check_run(recipe, 4, 1428, 4)); /* each PSH ends its run */
   recipe = udp_recipe();
