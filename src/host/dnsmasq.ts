@@ -48,17 +48,21 @@ export async function stopDnsmasq(pidFile: string): Promise<void> {
     if (pid === undefined) break;
     sendSignal(pid, signal);
     for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
-      if ((await findDnsmasqAt(pid, pidFile)) === undefined) break;
+      if (await isGone(pid)) break;
       await sleep(POLL_MS);
     }
   }
   await rm(pidFile, { force: true });
 }
 
-/** As findDnsmasq, but of a pid that is known: it removes its pid file before it is gone. A zombie counts as gone. */
-async function findDnsmasqAt(pid: number, pidFile: string): Promise<number | undefined> {
-  const words = (await readText(`/proc/${pid}/cmdline`)).split('\0');
-  return words.includes(pidFileOption(pidFile)) ? pid : undefined;
+/**
+ * A zombie has closed its sockets and counts as gone. The command line is no sign: a process that is ending loses it
+ * before its sockets, and the next dnsmasq would find the port taken.
+ */
+async function isGone(pid: number): Promise<boolean> {
+  const stat = await readText(`/proc/${pid}/stat`);
+  const state = stat.charAt(stat.lastIndexOf(')') + 2);
+  return state === '' || state === 'Z' || state === 'X';
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
