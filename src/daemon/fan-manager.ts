@@ -106,8 +106,9 @@ export class FanManager {
     const first = this.isEmpty;
     this.#state.fans.push(fan);
     try {
-      if (first) await this.#apply(hostSteps(), (done) => (this.#state.host = done));
-      await this.#apply(fanSteps(plan), (done) => (fan.steps = done));
+      const log = request.options.debug ? this.#log.child({}, { level: 'debug' }) : this.#log;
+      if (first) await this.#apply(hostSteps(), log, (done) => (this.#state.host = done));
+      await this.#apply(fanSteps(plan), log, (done) => (fan.steps = done));
       await this.#forwarding.configure(this.#upFans());
     } catch (error) {
       const notes = await undoSteps(STEP_KINDS, fan.steps);
@@ -122,9 +123,14 @@ export class FanManager {
     return view.bridge;
   }
 
-  async #apply(steps: readonly StepRecord[], record: (done: StepRecord[]) => void): Promise<void> {
+  async #apply(
+    steps: readonly StepRecord[],
+    log: Logger,
+    record: (done: StepRecord[]) => void,
+  ): Promise<void> {
     await applySteps(STEP_KINDS, steps, async (done) => {
       record([...done]);
+      log.debug({ step: done.at(-1) }, done.length > 0 ? 'step' : 'steps undone');
       await this.#store.save(this.#state);
     });
   }
