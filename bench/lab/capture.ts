@@ -48,8 +48,15 @@ export async function fields(file: string, names: readonly string[], filter = ''
     .map((line) => line.split('\t'));
 }
 
-/** What tshark finds wrong (expert information of warning and above), a line each; empty when all is well. */
-export async function complaints(file: string, filter = ''): Promise<string[]> {
+/**
+ * What tshark finds wrong (expert information of warning and above), a line each; empty when all is well. `plain` are
+ * ports, as "tcp.port==9000", whose payload is random bytes that no dissector may take for a protocol.
+ */
+export async function complaints(
+  file: string,
+  filter = '',
+  plain: readonly string[] = [],
+): Promise<string[]> {
   const wrong = '_ws.expert.severity >= 0x00600000';
   const where = filter === '' ? wrong : `(${filter}) && ${wrong}`;
   const output = await tshark(file, where, [
@@ -59,6 +66,7 @@ export async function complaints(file: string, filter = ''): Promise<string[]> {
     'frame.number',
     '-e',
     '_ws.expert.message',
+    ...plain.flatMap((port) => ['-d', `${port},data`]),
   ]);
   return output.stdout.split('\n').filter(Boolean);
 }

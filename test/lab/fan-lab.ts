@@ -1,0 +1,120 @@
+/**
+ * A lab whose hosts all have a fan, and what the end-to-end tests ask of it: counters by name, a condition awaited,
+ * UDP echoed byte for byte.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { containerAddress, raiseFan } from '../../bench/lab/fan.js';
+import type { Host } from '../../bench/lab/host.js';
+import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
+import type { Namespace } from '../../bench/lab/namespace.js';
+import { REPOSITORY } from '../../bench/lab/repository.js';
+import type { Counters, FanView, Stats } from '../../src/daemon/protocol.js';
+
+/** The announcement's fan. */
+export const FAN = ['250.0.0.0/8', 'eth0/16'];
+/** Debian's: the one that has scapy. */
+export const PYTHON = '/usr/bin/python3';
+const UDP_ECHO = join(REPOSITORY, 'test/lab/udp-echo.py');
+const ECHO_PORT = 9007;
+
+export class FanLab {
+  readonly lab: Lab;
+  /** Of each host, in order. */
+  readonly fans: readonly FanView[];
+
+  private constructor(lab: Lab, fans: readonly FanView[]) {
+    this.lab = lab;
+    this.fans = fans;
+  }
+
+  /** A lab where every host has run `fanctl up …words`; removed again where that fails. */
+  static async open(options: LabOptions = {}, words: readonly string[] = FAN): Promise<FanLab> {
+    const lab = await createLab(options);
+    try {
+      const raised = await Promise.all(lab.hosts.map((host) => raiseFan(host, words)));
+      return new FanLab(
+        lab,
+        raised.map(({ view }) => view),
+      );
+    } catch (error) {
+      lab.remove();
+      throw error;
+    }
+  }
+
+  host(index: number): Host {
+    return this.lab.host(index);
+  }
+
+  /** The first container of a host unless told, and its overlay address. */
+  container(host: number, index = 1) {
+    return this.lab.host(host).container(index);
+  }
+
+  address(host: number, index = 1): string {
+    return containerAddress(this.fan(host), index);
+  }
+
+  fan(host: number): FanView {
+    const found = this.fans[host - 1];
+    if (!found) throw new RangeError(`the lab has no host ${host}`);
+    return found;
+  }
+
+  remove(): void {
+    this.lab.remove();
+  }
+}
+
+export async function readStats(host: Host): Promise<Stats> {
+  return JSON.parse((await host.fanctl(['stats', '--json'])).stdout) as Stats;
+}
+
+/** Counters of the host's fan on `bridge`, by default its first. */
+export async function readCounters(host: Host, bridge?: string): Promise<Counters> {
+  const { fans } = await readStats(host);
+  const fan = bridge === undefined ? fans[0] : fans.find((one) => one.bridge === bridge);
+  if (!fan) throw new Error(`${host.name} has no fan ${bridge ?? ''}`);
+  return fan.counters;
+}
+
+/** What grew, by how much. */
+export function growth(before: Counters, after: Counters): Counters {
+  const names = Object.keys(after).filter((name) => after[name] !== before[name]);
+  return Object.fromEntries(names.map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]));
+}
+
+/** Asks until `holds` is true of the answer, and returns it; fails with the last answer after `timeoutMs`. */
+export async function until<T>(
+  ask: () => Promise<T>,
+  holds: (answer: T) => boolean,
+  timeoutMs = 5000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (holds(answer)) return answer;
+    if (Date.now() > deadline) throw new Error(`not so after ${timeoutMs} ms: ${JSON.stringify(answer)}`);
+    await sleep(20);
+  }
+}
+
+/**
+ * Sends one UDP datagram of each size (payload bytes) from `client` to `server` and expects every byte of it back.
+ * Throws where one gets lost or differs.
+ */
+export async function echoUdp(
+  client: Namespace,
+  server: Namespace,
+  address: string,
+  sizes: readonly number[],
+): Promise<void> {
+  const echo = server.spawn([PYTHON, UDP_ECHO, 'serve', `${ECHO_PORT}`]);
+  try {
+    await echo.prints(/ready/);
+    await client.exec([PYTHON, UDP_ECHO, 'send', address, `${ECHO_PORT}`, ...sizes.map(String)]);
+  } finally {
+    await echo.stop();
+  }
+}
