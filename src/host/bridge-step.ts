@@ -1,8 +1,9 @@
 /**
  * Step: the bridge that the containers of a slice are attached to, with the gateway address on it.
  *
- * Its MAC is derived from the gateway address, which one host in the overlay has: a bridge without a MAC of its own takes that
- * of its lowest port, and changes it under the containers' feet. Its MTU is set explicitly for the same reason.
+ * Its MAC is derived from the gateway address, which one host in the overlay has: a bridge without a MAC of its own
+ * takes that of its lowest port, and changes it under the containers' feet. Its MTU is set explicitly for the same
+ * reason.
  */
 import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
 import { FanError } from '../base/error.js';

@@ -15,8 +15,8 @@ const POLL_MS = 20;
 const PATIENCE_MS = 3000;
 
 /**
- * The pid of the dnsmasq that `pidFile` names, if it is one of ours: with `args`, or, without, any that was told to write
- * this file. Undefined where there is none in our network namespace.
+ * The pid of the dnsmasq that `pidFile` names, if it is one of ours: with `args`, or, without, any that was told to
+ * write this file. Undefined where there is none in our network namespace.
  */
 export async function findDnsmasq(pidFile: string, args?: readonly string[]): Promise<number | undefined> {
   const pid = Number((await readText(pidFile)).trim());

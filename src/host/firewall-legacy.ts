@@ -2,8 +2,8 @@
  * The firewall step's part for rules in the old iptables (x_tables), which nft does not show. Only where this
  * network namespace has its filter table: asking the old iptables otherwise would load it.
  */
+import { readFile } from 'node:fs/promises';
 import { FanError } from '../base/error.js';
-import { legacyTables } from './forwarding-step.js';
 import { isInstalled, run } from './run.js';
 
 /** A rule as iptables' own words, without the chain: ["-i", "fan-250-0-28", …, "-j", "ACCEPT"]. */
@@ -34,6 +34,15 @@ export async function removeLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly L
         // Until the last copy is gone.
       }
     }
+  }
+}
+
+/** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */
+export async function legacyTables(): Promise<string[]> {
+  try {
+    return (await readFile('/proc/net/ip_tables_names', 'latin1')).split('\n').filter((name) => name !== '');
+  } catch {
+    return [];
   }
 }
 

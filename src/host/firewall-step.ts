@@ -3,8 +3,8 @@
  * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 from the underlay, DHCP
  * (and DNS) from the containers.
  *
- * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded anew has
- * none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
+ * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded
+ * anew has none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
  */
 import { errorText, FanError } from '../base/error.js';
 import { chainsThatDrop } from './firewall-chains.js';

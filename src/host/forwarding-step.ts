@@ -5,7 +5,7 @@
  * forwards as well: a bridge, or a forward or postrouting chain, that did not exist at `up`. Writing ip_forward
  * also overwrites `forwarding` of each device and accept_redirects of all, so both are recorded.
  */
-import { readFile } from 'node:fs/promises';
+import { legacyTables } from './firewall-legacy.js';
 import { OWN_ALIAS, readLinks } from './links.js';
 import { isOwnTable, readRuleset } from './nft.js';
 import type { StepKind } from './step.js';
@@ -80,13 +80,4 @@ async function forwardingUsers(): Promise<string[]> {
     .map((chain) => `nftables chain ${chain.family} ${chain.table} ${chain.name}`);
   const legacy = (await legacyTables()).map((table) => `iptables-legacy table ${table}`);
   return [...bridges, ...chains, ...legacy];
-}
-
-/** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */
-export async function legacyTables(): Promise<string[]> {
-  try {
-    return (await readFile('/proc/net/ip_tables_names', 'latin1')).split('\n').filter((name) => name !== '');
-  } catch {
-    return [];
-  }
 }

@@ -1,9 +1,9 @@
 /**
  * Step: the fan's own nftables table.
  *
- * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by. output holds back the
- * kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered (ipip or sit loaded)
- * answers each packet of the fan with one, although our raw socket got it.
+ * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by.
+ * output holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
+ * (ipip or sit loaded) answers each packet of the fan with one, although our raw socket got it.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
 import { parsePrefix } from '../addr/prefix.js';

@@ -18,6 +18,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
 /** A host with thousands of links or rules lists some megabytes. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
+/** Characters of a command in an error: enough to tell which, without a ruleset in JSON. */
+const MAX_SHOWN = 100;
 
 /** A service or a login without root's PATH lacks sbin, and messages are read in the C locale. */
 const ENVIRONMENT = {
@@ -67,5 +69,7 @@ function failure(
     return new FanError('unsupported', `${command} is not installed: apt-get install ${name}`, { cause });
   }
   const said = stderr.trim().replace(/\s*\n\s*/g, '; ') || cause.message;
-  return new FanError('step-failed', `${[command, ...args].join(' ')}: ${said}`, { cause });
+  const line = [command, ...args].join(' ');
+  const shown = line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN)}…` : line;
+  return new FanError('step-failed', `${shown}: ${said}`, { cause });
 }

@@ -2,9 +2,9 @@
  * Step: the TUN that overlay packets leave and enter the kernel by. Persistent: it and its route outlive a daemon
  * that crashed; the daemon attaches to it with IFF_TUN | IFF_NO_PI | IFF_VNET_HDR.
  *
- * It carries the gateway address as a /32 beside the bridge. So the overlay's route, whose preferred source that is, stays when
- * somebody re-addresses the bridge, and what is masqueraded into this overlay from another fan's slice gets a
- * source that the overlay can answer.
+ * It carries the gateway address as a /32 beside the bridge. So the overlay's route, whose preferred source that is,
+ * stays when somebody re-addresses the bridge, and what is masqueraded into this overlay from another fan's slice gets
+ * a source that the overlay can answer.
  */
 import { access } from 'node:fs/promises';
 import { parseAddress } from '../addr/ipv4-address.js';
