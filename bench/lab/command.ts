@@ -41,6 +41,14 @@ export class CommandError extends Error {
     this.command = command;
     this.output = output;
   }
+
+  get code(): number {
+    return this.output.code;
+  }
+
+  get stderr(): string {
+    return this.output.stderr;
+  }
 }
 
 /** A command that runs: its output so far, ways to wait for it and to end it. */

@@ -1,6 +1,7 @@
 /*
- * The simplest userspace fan: a TUN without a vnet header, a raw socket for protocol 4, one poll loop, one packet
- * a system call. What flannel's `udp` back end does, and the yardstick for all that ufan does more.
+ * The simplest userspace fan: a TUN without a vnet header, a raw socket for protocol 4, one poll
+ * loop, one packet a system call. What flannel's `udp` back end does, and the yardstick for all
+ * that ufan does more.
  *
  *   one-packet tun0 250.0.0.0/8 172.30.0.28/16
  *
@@ -44,8 +45,8 @@ static struct network parse_network(const char *text) {
   char address[INET_ADDRSTRLEN];
   struct network network;
   struct in_addr in;
-  if (sscanf(text, "%15[0-9.]/%u", address, &network.length) != 2 || network.length < 1 || network.length > 31 ||
-      inet_pton(AF_INET, address, &in) != 1) {
+  if (sscanf(text, "%15[0-9.]/%u", address, &network.length) != 2 || network.length < 1 ||
+      network.length > 31 || inet_pton(AF_INET, address, &in) != 1) {
     fprintf(stderr, "one-packet: not a network: %s\n", text);
     exit(1);
   }
@@ -53,11 +54,14 @@ static struct network parse_network(const char *text) {
   return network;
 }
 
-static uint32_t host_bits(unsigned length) { return UINT32_MAX >> length; }
+static uint32_t host_bits(unsigned length) {
+  return UINT32_MAX >> length;
+}
 
 /* The underlay host of an overlay address, host order. */
 static uint32_t host_of(const struct fan *fan, uint32_t destination) {
-  uint32_t shifted = (destination & host_bits(fan->overlay.length)) >> (fan->underlay.length - fan->overlay.length);
+  uint32_t shifted = (destination & host_bits(fan->overlay.length)) >>
+                     (fan->underlay.length - fan->overlay.length);
   return (fan->underlay.address & ~host_bits(fan->underlay.length)) | shifted;
 }
 
@@ -89,7 +93,8 @@ static void encap(const struct fan *fan, uint8_t *packet, size_t size) {
   memcpy(&destination, packet + 16, sizeof destination);
   struct sockaddr_in peer = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(host_of(fan, ntohl(destination)))};
-  if (sendto(fan->raw, packet, (size_t)length, 0, (struct sockaddr *)&peer, sizeof peer) < 0 && errno == EINVAL)
+  if (sendto(fan->raw, packet, (size_t)length, 0, (struct sockaddr *)&peer, sizeof peer) < 0 &&
+      errno == EINVAL)
     die("sendto");
 }
 

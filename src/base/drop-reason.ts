@@ -21,7 +21,10 @@ export const DROP_REASONS = [
   ['too-big', 'encap: larger than the path takes; where DF is set the sender was told (ICMP 3/4)'],
   ['send-failed', 'encap: the kernel refused the outer packet (no route, firewall, no memory)'],
   // Decap: underlay to TUN.
-  ['outer-malformed', 'the outer packet is cut short, a fragment, or has a wrong version, IHL or total length'],
+  [
+    'outer-malformed',
+    'the outer packet is cut short, a fragment, or has a wrong version, IHL or total length',
+  ],
   ['outer-destination', 'decap: the outer destination is no underlay address of a fan here'],
   ['outer-source', 'decap: the outer source is outside the underlay, or is this host'],
   ['source-martian', 'decap: the inner source is a loopback, multicast, broadcast or 0/8 address'],
