@@ -207,12 +207,18 @@ static bool test_differences(void) {
   return true;
 }
 
-/* A damaged packet is neither merged nor given a checksum, and those around it survive. */
+/*
+ * A damaged packet is neither merged nor given a checksum, and those around it survive. (But for
+ * the one in 65,536 whose checksum happens to be the pseudo-header's sum: nobody can tell it from a
+ * partial one.)
+ */
 static bool test_damaged(void) {
   for (size_t at = 0; at < 1480; at++) {
     struct recipe recipe = tcp_recipe();
     put_run(&recipe, 0, 3);
-    memory[packets[1].offset + at] ^= 0x10;
+    uint8_t *damaged = memory + packets[1].offset;
+    damaged[at] ^= 0x10;
+    if (load_be16(damaged + IPV4_HEADER_MIN + TCP_SUM) == slow_pseudo(damaged)) continue;
     build(3);
     CHECK(plan.unit_count >= 2);
     CHECK(all_restore(3));
