@@ -17,12 +17,12 @@ export class Namespace {
 
   /** Runs a command to its end. Throws CommandError for an exit code other than 0, or after the time limit. */
   exec(argv: readonly string[], options: RunOptions = {}): Promise<Output> {
-    return run(this.#inside(argv), { ...options, env: { ...this.env, ...options.env } });
+    return run(this.inside(argv), { ...options, env: { ...this.env, ...options.env } });
   }
 
   /** Starts a command and returns at once. The lab ends it where the caller doesn't. */
   spawn(argv: readonly string[], options: StartOptions = {}): RunningCommand {
-    return new RunningCommand(this.#inside(argv), { ...options, env: { ...this.env, ...options.env } });
+    return new RunningCommand(this.inside(argv), { ...options, env: { ...this.env, ...options.env } });
   }
 
   /** Lines for `ip -batch`, without the leading "ip"; the first that fails ends it. */
@@ -36,7 +36,7 @@ export class Namespace {
   }
 
   /** `ip netns exec` gives the command this namespace's /sys as well, and becomes the command (same pid). */
-  #inside(argv: readonly string[]): string[] {
+  protected inside(argv: readonly string[]): string[] {
     return ['ip', 'netns', 'exec', this.name, ...argv];
   }
 }

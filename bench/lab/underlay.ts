@@ -56,3 +56,12 @@ export async function buildContainers(host: Host): Promise<void> {
   );
   await Promise.all(host.containers.map((container) => container.ip('link set lo up')));
 }
+
+/** A TAP as one more port of the switch, for a machine that is not a namespace. */
+export async function addPort(wire: Namespace, name: string, mtu: number): Promise<void> {
+  await wire.ip(
+    `tuntap add ${name} mode tap`,
+    `link set ${name} mtu ${mtu} master ${BRIDGE}`,
+    `link set ${name} up`,
+  );
+}
