@@ -4,10 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FanView } from '../../src/daemon/protocol.js';
-import { formatAddress, parseNetwork } from '../lab/address.js';
+import { buildImage, DockerHost, IMAGE, onBridge, upperHalf } from '../lab/docker-host.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { Account } from './account.js';
-import { buildImage, DockerHost, IMAGE } from './docker-host.js';
 import { checkMapping, expect, raiseFans, takeFansDown } from './fan-steps.js';
 
 const IPERF_SECONDS = 5;
@@ -56,7 +55,7 @@ async function startContainers(account: Account, lab: Lab, fans: readonly FanVie
     const range = upperHalf(fan.slice);
     const title = `host ${host.index} $ dockerd --bridge=${fan.bridge} --fixed-cidr=${range} --mtu=${fan.mtu}`;
     const docker = await account.step(title, async () => {
-      const one = await DockerHost.start(host, { bridge: fan.bridge, range, mtu: fan.mtu });
+      const one = await DockerHost.start(host, onBridge({ bridge: fan.bridge, range, mtu: fan.mtu }));
       started.push(one);
       await one.docker(['import', image, IMAGE]);
       return one;
@@ -72,12 +71,6 @@ async function startContainers(account: Account, lab: Lab, fans: readonly FanVie
     );
   }
   return containers;
-}
-
-/** Docker's part of the slice, so that it meets neither the gateway nor what DHCP leases from below. */
-function upperHalf(slice: string): string {
-  const { address, length } = parseNetwork(slice);
-  return `${formatAddress(address + 2 ** (31 - length))}/${length + 1}`;
 }
 
 async function tryPing(account: Account, from: DockerContainer, to: DockerContainer): Promise<void> {

@@ -1,12 +1,14 @@
 /**
  * A real Docker in a host of the lab: a dockerd with all its state in the host's directory, its containers on a
- * bridge that exists already, and an image made of busybox and iperf3, so that nothing is downloaded.
+ * bridge that exists already or on none, and an image made of busybox and iperf3, so that nothing is downloaded.
  */
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Output, RunningCommand, type RunOptions, run, type StartOptions } from '../lab/command.js';
-import type { Host } from '../lab/host.js';
-import { SETUP_DIR } from '../lab/repository.js';
+import { formatAddress, parseNetwork } from './address.js';
+import { type Output, RunningCommand, type RunOptions, run, type StartOptions } from './command.js';
+import type { Host } from './host.js';
+import { Namespace } from './namespace.js';
+import { SETUP_DIR } from './repository.js';
 
 export const IMAGE = 'busybox-iperf3';
 const BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
@@ -23,6 +25,41 @@ export interface DockerNetwork {
   mtu: number;
 }
 
+/** dockerd's options for a bridge that is there already and needs none of Docker's own rules. */
+export function onBridge({ bridge, range, mtu }: DockerNetwork): string[] {
+  const off = ['iptables', 'ip6tables', 'ip-masq', 'ip-forward', 'userland-proxy'];
+  return [
+    `--bridge=${bridge}`,
+    `--fixed-cidr=${range}`,
+    `--mtu=${mtu}`,
+    ...off.map((name) => `--${name}=false`),
+  ];
+}
+
+/** Docker's part of the slice, so that it meets neither the gateway nor what DHCP leases from below. */
+export function upperHalf(slice: string): string {
+  const { address, length } = parseNetwork(slice);
+  return `${formatAddress(address + 2 ** (31 - length))}/${length + 1}`;
+}
+
+/** The network of a running container, with the machine's own programs in it instead of the image's. */
+class ContainerNetwork extends Namespace {
+  readonly #pid: number;
+
+  constructor(name: string, pid: number) {
+    super(name);
+    this.#pid = pid;
+  }
+
+  override async ip(...lines: readonly string[]): Promise<void> {
+    await this.exec(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  }
+
+  protected override inside(argv: readonly string[]): string[] {
+    return ['nsenter', `--net=/proc/${this.#pid}/ns/net`, ...argv];
+  }
+}
+
 export class DockerHost {
   readonly #socket: string;
   readonly #daemon: RunningCommand;
@@ -33,25 +70,18 @@ export class DockerHost {
   }
 
   /**
-   * Resolves when it answers. nsenter, because `ip netns exec` hides the cgroups; a mount namespace of its own,
-   * so that its mounts go with it and the machine's /etc/docker is out of it.
+   * Resolves when it answers; `network` is dockerd's options for it. nsenter, because `ip netns exec` hides the
+   * cgroups; a mount namespace of its own, so that its mounts go with it and the machine's /etc/docker is out of it.
    */
-  static async start(host: Host, { bridge, range, mtu }: DockerNetwork): Promise<DockerHost> {
+  static async start(host: Host, network: readonly string[]): Promise<DockerHost> {
     const dir = join(host.dir, 'docker');
     const socket = join(dir, 'docker.sock');
     mkdirSync(dir);
-    const off = ['iptables', 'ip6tables', 'ip-masq', 'ip-forward', 'userland-proxy'];
     const daemon = new RunningCommand([
       ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'sh', '-c', OWN_CONFIG, 'dockerd'],
       ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid')],
-      ...['-H', `unix://${socket}`, '--storage-driver=vfs'],
-      ...[
-        `--bridge=${bridge}`,
-        `--fixed-cidr=${range}`,
-        `--mtu=${mtu}`,
-        ...off.map((name) => `--${name}=false`),
-      ],
-      '--default-ulimit=nofile=4096:8192',
+      ...['-H', `unix://${socket}`, '--storage-driver=vfs', '--default-ulimit=nofile=4096:8192'],
+      ...network,
     ]);
     await daemon.prints(/API listen on/, START_MS);
     return new DockerHost(socket, daemon);
@@ -71,6 +101,11 @@ export class DockerHost {
     await this.docker(['run', '-d', '--name', name, '--stop-timeout', '1', IMAGE, 'sleep', '600']);
     const format = '{{.NetworkSettings.IPAddress}}';
     return (await this.docker(['inspect', '-f', format, name])).stdout.trim();
+  }
+
+  async networkOf(name: string): Promise<Namespace> {
+    const { stdout } = await this.docker(['inspect', '-f', '{{.State.Pid}}', name]);
+    return new ContainerNetwork(name, Number(stdout));
   }
 
   /** Removes its containers and ends it. */
