@@ -102,7 +102,7 @@ export class FanManager {
       this.#runDir,
     );
     const view = viewOf(plan, request, 'up');
-    const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [] };
+    const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
     const first = this.isEmpty;
     this.#state.fans.push(fan);
     try {
@@ -118,6 +118,7 @@ export class FanManager {
       this.#log.error({ notes, request }, `up failed: ${errorText(error)}`);
       throw error;
     }
+    fan.complete = true;
     await this.#store.save(this.#state);
     this.#log.info({ fan: view }, `${view.bridge} is up`);
     return view.bridge;
@@ -138,8 +139,10 @@ export class FanManager {
   async #restore(dead: readonly FanRecord[]): Promise<string[]> {
     if (dead.length === 0) return [];
     const notes: string[] = [];
+    for (const fan of dead.filter(({ complete }) => !complete)) notes.push(...(await this.#takeDown(fan)));
+    if (this.isEmpty) return [...notes, ...(await this.#releaseHost())];
     await reapplySteps(STEP_KINDS, this.#state.host);
-    for (const fan of dead) {
+    for (const fan of dead.filter(({ complete }) => complete)) {
       try {
         await reapplySteps(STEP_KINDS, fan.steps);
         fan.view.state = 'up';

@@ -12,6 +12,7 @@ import { checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tunName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import type { FanPlan } from '../host/fan-steps.js';
+import { ownDevices } from '../host/links.js';
 import { readRoutes } from '../host/routes.js';
 import { checkTunnel4 } from '../host/tunnels.js';
 import { resolveUnderlay } from '../host/underlay.js';
@@ -32,9 +33,12 @@ export async function planFan(
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
   const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
+  // Marked as ours, though no state file tells of them any more: `up` adopts them.
+  const marked = new Set(await ownDevices());
+  const routes = await readRoutes();
   checkAgainstRoutes(
     mapping,
-    (await readRoutes()).filter(({ device }) => !ours.has(device)),
+    routes.filter(({ device }) => !ours.has(device) && !marked.has(device)),
   );
   await checkTunnel4(mapping.address);
   if (underlay.mtu < LEAST_UNDERLAY_MTU) {

@@ -15,6 +15,8 @@ export interface FanRecord {
   request: UpRequest;
   plan: FanPlan;
   steps: StepRecord[];
+  /** False while its `up` is under way: a fand that dies then leaves a part, which the next one undoes. */
+  complete: boolean;
 }
 
 export interface State {

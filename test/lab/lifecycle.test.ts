@@ -2,7 +2,7 @@
  * fand and fanctl over a whole life, on real hosts of a lab: up leaves what it should, down leaves nothing, a
  * failure half-way leaves nothing either, and a daemon that was killed comes back with the same command.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CommandError, run } from '../../bench/lab/command.js';
@@ -189,6 +189,42 @@ describe('a fand that was killed', () => {
     process.kill(daemonPid(host), 'SIGKILL');
     const { stdout } = await host.exec(['ip', 'route', 'get', '250.0.27.2']);
     expect(stdout).toContain('dev tun-250-0-28');
+  });
+});
+
+describe('a fand that was killed in the middle of an up', () => {
+  it('leaves a part that the next up undoes before it starts anew', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    const file = join(host.dir, 'state.json');
+    const state = JSON.parse(readFileSync(file, 'utf8')) as {
+      fans: { complete: boolean; steps: unknown[] }[];
+    };
+    // As after the third step: the rest was not done, so it is taken away by hand.
+    state.fans[0]!.complete = false;
+    state.fans[0]!.steps.length = 3;
+    writeFileSync(file, JSON.stringify(state));
+    await host.exec(['nft', 'flush', 'ruleset']);
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect((await host.exec(['nft', 'list', 'ruleset'])).stdout).toContain('masquerade');
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('a state file that was lost', () => {
+  it('does not stand in the way of the next up, which adopts what it finds', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    for (const file of readdirSync(host.dir)) rmSync(join(host.dir, file));
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    const after = await snapshot(host);
+    // The value that ip_forward had is lost with the file.
+    expect({ ...after, sysctls: '' }).toEqual({ ...before, sysctls: '' });
+    await host.sysctl('net/ipv4/ip_forward', 0);
   });
 });
 
