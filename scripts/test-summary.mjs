@@ -1,7 +1,7 @@
 /**
  * Adds up what the stages of scripts/test left in a directory: `<stage>.exit.json` with the exit code and, from
- * some, `<stage>.json` with counts. A stage without counts is one test. Plain JavaScript, because it must run
- * when nothing compiles.
+ * some, `<stage>.json` with counts. A stage without counts is one test; set-up is none, unless it
+ * fails. Plain JavaScript, because it must run when nothing compiles.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
