@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { complaints } from '../../bench/lab/capture.js';
 import { containerAddress, raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
@@ -17,6 +18,10 @@ export const FAN = ['250.0.0.0/8', 'eth0/16'];
 export const PYTHON = '/usr/bin/python3';
 const UDP_ECHO = join(REPOSITORY, 'test/lab/udp-echo.py');
 const ECHO_PORT = 9007;
+/** TCP analysis guesses at the sender's state, and a tail probe is answered by D-SACK: no fault of a packet. */
+const NO_ANALYSIS = '!tcp.analysis.flags && !tcp.options.sack.dsack';
+/** Of sendFile and echoUdp. */
+const RANDOM_BYTES = ['tcp.port==9000', `udp.port==${ECHO_PORT}`];
 
 export class FanLab {
   readonly lab: Lab;
@@ -118,4 +123,9 @@ export async function echoUdp(
   } finally {
     await echo.stop();
   }
+}
+
+/** What tshark finds wrong with any packet of a capture, a line each. */
+export function faults(file: string): Promise<string[]> {
+  return complaints(file, NO_ANALYSIS, RANDOM_BYTES);
 }
