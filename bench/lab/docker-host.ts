@@ -77,12 +77,13 @@ export class DockerHost {
     const dir = join(host.dir, 'docker');
     const socket = join(dir, 'docker.sock');
     mkdirSync(dir);
-    const daemon = new RunningCommand([
+    const argv = [
       ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'sh', '-c', OWN_CONFIG, 'dockerd'],
       ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid')],
       ...['-H', `unix://${socket}`, '--storage-driver=vfs', '--default-ulimit=nofile=4096:8192'],
       ...network,
-    ]);
+    ];
+    const daemon = new RunningCommand(argv, { env: { TMPDIR: dir } });
     await daemon.prints(/API listen on/, START_MS);
     return new DockerHost(socket, daemon);
   }
@@ -119,6 +120,13 @@ export class DockerHost {
 
 /** The image's file system as a tar file in `dir`, for `docker import`. */
 export async function buildImage(dir: string): Promise<string> {
+  const tar = join(dir, 'rootfs.tar');
+  await run(['tar', '-C', await buildRoot(dir), '-cf', tar, '.']);
+  return tar;
+}
+
+/** The image's file system as a tree in `dir`. */
+export async function buildRoot(dir: string): Promise<string> {
   if (!existsSync(BUSYBOX)) throw new Error(`${BUSYBOX} is missing: run scripts/setup`);
   const root = join(dir, 'rootfs');
   const put = (file: string, path: string) => {
@@ -133,9 +141,7 @@ export async function buildImage(dir: string): Promise<string> {
   for (const file of [IPERF, ...(await librariesOf(IPERF))]) put(file, file);
   for (const path of ['etc', 'proc', 'sys', 'dev', 'tmp']) mkdirSync(join(root, path), { recursive: true });
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n');
-  const tar = join(dir, 'rootfs.tar');
-  await run(['tar', '-C', root, '-cf', tar, '.']);
-  return tar;
+  return root;
 }
 
 /** Shared libraries and the loader, by the paths at which the program looks for them. */
