@@ -3,7 +3,7 @@
  */
 
 /** How packets get on and off the underlay; auto takes the fastest that works here. */
-export const IO_MODES = ['auto', 'raw'] as const;
+export const IO_MODES = ['auto', 'raw', 'packet'] as const;
 export type IoMode = (typeof IO_MODES)[number];
 
 export interface FanOptions {
