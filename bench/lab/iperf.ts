@@ -25,9 +25,15 @@ interface IperfSum {
   retransmits?: number;
 }
 
+interface IperfStream {
+  /** `sender`: whether the client sent this stream. */
+  receiver: { bytes: number; sender: boolean };
+}
+
 interface IperfJson {
   error?: string;
-  end: { sum?: IperfSum; sum_sent?: IperfSum; sum_received?: IperfSum };
+  /** `streams` of TCP only. */
+  end: { sum?: IperfSum; sum_sent?: IperfSum; sum_received?: IperfSum; streams?: IperfStream[] };
 }
 
 /** One run, client → server; throws where either side fails. */

@@ -35,6 +35,13 @@ export class NotRunning extends FanError {
   }
 }
 
+/** fand, or the connection to it, ended before the answer: the request may or may not have been done. */
+export class BrokenOff extends FanError {
+  constructor(why: string, log: string, cause: unknown) {
+    super('daemon', `fand broke off (${why}): see ${log}`, { cause });
+  }
+}
+
 export class FandClient {
   readonly #paths: RunPaths;
 
@@ -45,12 +52,12 @@ export class FandClient {
     this.#paths = paths;
   }
 
-  /** Undefined where no fand runs; otherwise throws as the other calls do. */
+  /** Undefined where no fand runs, or ends as it is asked; otherwise throws as the other calls do. */
   async status(): Promise<DaemonStatus | undefined> {
     try {
       return await this.#send<DaemonStatus>('GET', '/v1/status');
     } catch (error) {
-      if (error instanceof NotRunning) return undefined;
+      if (error instanceof NotRunning || error instanceof BrokenOff) return undefined;
       throw error;
     }
   }
@@ -75,7 +82,7 @@ export class FandClient {
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
     const response = await this.#exchange(method, path, body);
     const answer = await text(response).catch((cause: unknown) => {
-      throw new FanError('daemon', `fand broke off its answer: see ${this.#paths.log}`, { cause });
+      throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     });
     const status = response.statusCode ?? 0;
     const reply = parseReply(answer);
@@ -108,14 +115,15 @@ export class FandClient {
   #explain(error: NodeJS.ErrnoException): FanError {
     if (error instanceof FanError) return error;
     const code = error.code ?? '';
-    if (NOBODY.has(code)) return new NotRunning(error);
+    // A connection that waited in the queue of a socket that was then closed is reset.
+    if (NOBODY.has(code) || (code === 'ECONNRESET' && error.syscall === 'connect'))
+      return new NotRunning(error);
     if (DENIED.has(code)) {
       return new FanError('not-root', `no permission on ${this.#paths.socket}: run as root`, {
         cause: error,
       });
     }
-    const why = `fand broke off (${errorText(error)}): see ${this.#paths.log}`;
-    return new FanError('daemon', why, { cause: error });
+    return new BrokenOff(errorText(error), this.#paths.log, error);
   }
 }
 

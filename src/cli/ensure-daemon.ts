@@ -16,9 +16,10 @@ import { fileURLToPath } from 'node:url';
 import { errorText, FanError } from '../base/error.js';
 import type { DaemonStatus, RunPaths } from '../daemon/protocol.js';
 import { FandClient } from './client.js';
-import { isAlive } from './process-end.js';
+import { isAlive, waitUntilGone } from './process-end.js';
 
 const START_TIMEOUT_MS = 15_000;
+const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 15;
 /** How long after the end of our fand another one may still write its pid file. */
 const RIVAL_GRACE_MS = 150;
@@ -66,13 +67,15 @@ async function startDaemon(paths: RunPaths, client: FandClient): Promise<DaemonS
     grace -= POLL_MS;
     return grace > 0;
   });
+  const end = endOf(child);
+  // A rival that answered first may be gone before ours comes to the lock: ours would take it and stay for nobody.
+  if (status?.pid !== child.pid) await endChild(child);
   if (status) return status;
-  if (!hasEnded(child)) child.kill();
   const reason = await lastWords(paths.log, logStart);
   // Once the reason is told, the log and the directory that came with this start go as well.
   if (reason !== undefined && logStart === 0) await rm(paths.log, { force: true });
   if (made) await rmdir(paths.dir).catch(() => undefined);
-  throw new FanError('daemon', `fand did not start: ${reason ?? `${endOf(child)}, see ${paths.log}`}`);
+  throw new FanError('daemon', `fand did not start: ${reason ?? `${end}, see ${paths.log}`}`);
 }
 
 /** In a session of its own, so that no Ctrl-C or hang-up of the operator's terminal reaches it. */
@@ -120,6 +123,12 @@ async function awaitStatus(
     await sleep(POLL_MS);
   }
   return undefined;
+}
+
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || hasEnded(child)) return;
+  child.kill();
+  await waitUntilGone(child.pid, STOP_TIMEOUT_MS);
 }
 
 function hasEnded(child: ChildProcess): boolean {

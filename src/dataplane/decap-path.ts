@@ -18,6 +18,7 @@ import {
   checkInnerIpv4,
   checkOuterIpv4,
   destination,
+  dontFragment,
   headerLen,
   isFragment,
   PROTOCOL_TCP,
@@ -166,8 +167,9 @@ function isEdgeOfItsSlice(fan: FanEntry, from: number): boolean {
 }
 
 /**
- * Header bytes that each segment of a merged packet had, or 0 for a packet that crossed the wire as it is: the
- * kernel's GRO makes packets that are longer than the link carries.
+ * Header bytes that each segment of a merged packet had, or 0 for a packet that was one packet on its way: the
+ * kernel's GRO makes packets that are longer than the link carries. So does reassembly, but a datagram that was
+ * fragmented has DF clear, and what a tunnel sends whole has it set.
  */
 function mergedHeaderLen(
   fan: FanEntry,
@@ -179,6 +181,7 @@ function mergedHeaderLen(
 ): number {
   if (rx.gsoType(i) === 0 && innerLen + OUTER_LEN <= fan.underlayMtu) return 0;
   if (rx.gsoType(i) !== 0) return rx.headerLen(i) - (inner - rx.offset(i));
+  if (!dontFragment(bytes, rx.offset(i))) return 0;
   const ipLen = headerLen(bytes, inner);
   if (innerLen < ipLen + LEAST_TCP_HEADER || isFragment(bytes, inner)) return 0;
   return (

@@ -5,17 +5,17 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { listLabs } from '../../bench/lab/cleanup.js';
-import { run } from '../../bench/lab/command.js';
+import { RunningCommand, run } from '../../bench/lab/command.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
 
 const DEMO = join(REPOSITORY, 'dist/bench/demo/demo.js');
 
 async function demonstrate(...args: string[]): Promise<string> {
-  const before = new Set(listLabs().keys());
-  const { stdout } = await run([process.execPath, DEMO, ...args], { timeoutMs: 100_000 });
+  const demo = new RunningCommand([process.execPath, DEMO, ...args]);
+  const { stdout } = await demo.finish({ timeoutMs: 100_000 });
   expect(stdout).toContain('the fan works');
   expect(stdout).not.toContain('✗');
-  expect([...listLabs().keys()].filter((name) => !before.has(name))).toEqual([]);
+  expect([...listLabs().values()]).not.toContain(demo.pid);
   return stdout;
 }
 

@@ -102,18 +102,19 @@ export async function until<T>(
 
 /**
  * Sends one UDP datagram of each size (payload bytes) from `client` to `server` and expects every byte of it back.
- * Throws where one gets lost or differs.
+ * Throws where one gets lost or differs. `df` is of both sides' datagrams; `auto` is what Linux does.
  */
 export async function echoUdp(
   client: Namespace,
   server: Namespace,
   address: string,
   sizes: readonly number[],
+  df: 'auto' | 'clear' = 'auto',
 ): Promise<void> {
-  const echo = server.spawn([PYTHON, UDP_ECHO, 'serve', `${ECHO_PORT}`]);
+  const echo = server.spawn([PYTHON, UDP_ECHO, df, 'serve', `${ECHO_PORT}`]);
   try {
     await echo.prints(/ready/);
-    await client.exec([PYTHON, UDP_ECHO, 'send', address, `${ECHO_PORT}`, ...sizes.map(String)]);
+    await client.exec([PYTHON, UDP_ECHO, df, 'send', address, `${ECHO_PORT}`, ...sizes.map(String)]);
   } finally {
     await echo.stop();
   }

@@ -1,6 +1,7 @@
 """Echoes UDP datagrams, or sends some and compares what comes back.
 
-Usage: udp-echo.py serve PORT | udp-echo.py send ADDRESS PORT SIZE…
+Usage: udp-echo.py DF serve PORT | udp-echo.py DF send ADDRESS PORT SIZE…
+DF is `auto` (as Linux does: DF is set, and the path's MTU respected) or `clear`.
 `send` ends with 1 and says which size it was that got lost or came back with other bytes.
 """
 import random
@@ -9,10 +10,19 @@ import sys
 
 TIMEOUT_S = 3
 LARGEST = 65535
+# linux/in.h; the socket module names neither.
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+
+
+def udp_socket():
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if sys.argv[1] == "clear":
+        made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+    return made
 
 
 def serve(port):
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server = udp_socket()
     server.bind(("0.0.0.0", port))
     print("ready", flush=True)
     while True:
@@ -21,7 +31,7 @@ def serve(port):
 
 
 def send(address, port, sizes):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client = udp_socket()
     client.connect((address, port))
     client.settimeout(TIMEOUT_S)
     for size in sizes:
@@ -35,7 +45,7 @@ def send(address, port, sizes):
             sys.exit(f"{size} bytes: {len(back)} bytes came back, and differ")
 
 
-if sys.argv[1] == "serve":
-    serve(int(sys.argv[2]))
+if sys.argv[2] == "serve":
+    serve(int(sys.argv[3]))
 else:
-    send(sys.argv[2], int(sys.argv[3]), [int(size) for size in sys.argv[4:]])
+    send(sys.argv[3], int(sys.argv[4]), [int(size) for size in sys.argv[5:]])

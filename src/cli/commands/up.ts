@@ -5,13 +5,16 @@ import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import type { RunPaths, UpReply, UpRequest } from '../../daemon/protocol.js';
-import { NotRunning } from '../client.js';
+import { BrokenOff, NotRunning } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
 import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { print, printNote } from '../output.js';
-import { waitUntilGone } from '../process-end.js';
+import { isAlive, waitUntilGone } from '../process-end.js';
+import { readStateFans } from '../state-file.js';
 
 const LEAVE_TIMEOUT_MS = 10_000;
+/** Several failing ups at once meet a leaving fand more than once. */
+const MAX_ATTEMPTS = 5;
 
 export const up: Command = {
   name: 'up',
@@ -39,15 +42,26 @@ async function run({ words, paths }: Invocation): Promise<void> {
   print(reply.bridge);
 }
 
-/** Asks again where the fand that answered has left in between, as it does after its last `down`. */
+/** Asks again where the fand that answered has left in between, as it does when it has no fan. */
 async function requestUp(paths: RunPaths, request: UpRequest): Promise<UpReply> {
-  const daemon = await ensureDaemon(paths);
-  try {
-    return await askUp(daemon, request);
-  } catch (error) {
-    if (!(error instanceof NotRunning)) throw error;
-    return askUp(await ensureDaemon(paths), request);
+  for (let attempt = 1; ; attempt++) {
+    const daemon = await ensureDaemon(paths);
+    try {
+      return await askUp(daemon, request);
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS || !(await wasNotSeen(error, paths, daemon.pid))) throw error;
+    }
   }
+}
+
+/**
+ * Whether a failed request has surely left nothing behind: fand had gone, or went without a record of any fan. It
+ * writes the record before each change to the host.
+ */
+async function wasNotSeen(error: unknown, paths: RunPaths, pid: number): Promise<boolean> {
+  if (error instanceof NotRunning) return true;
+  if (!(error instanceof BrokenOff) || (await isAlive(pid))) return false;
+  return (await readStateFans(paths)).length === 0;
 }
 
 /** After a failed first `up` fand has no fan and leaves: nothing of it may be there when we return. */

@@ -10,6 +10,8 @@ const US = '172.30.0.28';
 const PEER = '172.30.0.27';
 const inner = packet('250.0.27.2', '250.0.28.2');
 
+const DF = { dontFragment: true };
+
 function decap(packets: Uint8Array[], specs = [fanSpec('250.0.0.0/8', US, 16)]) {
   const counters = new Counters();
   const table = new ForwardingTable(specs);
@@ -118,7 +120,7 @@ describe('decap', () => {
 
   it('counts a merged super-packet as its segments, failed writes as drops', () => {
     const { out, counters, table, fan } = decap([
-      tunnelled(PEER, US, packet('250.0.27.2', '250.0.28.2', { payload: 1900, protocol: 17 })),
+      tunnelled(PEER, US, packet('250.0.27.2', '250.0.28.2', { payload: 1900, protocol: 17 }), DF),
       tunnelled(PEER, US, inner),
     ]);
     expect(fan).toEqual({ 'decap-rx-packets': 3, 'decap-rx-bytes': 1920 + 28 + 120 });
@@ -128,5 +130,13 @@ describe('decap', () => {
     expect(after['drop-tun-write-failed-packets']).toBe(2);
     expect(after['decap-tx-packets']).toBe(1);
     expect(after['decap-tx-bytes']).toBe(120);
+  });
+
+  it('counts a datagram that came in outer fragments, so without DF, as one packet', () => {
+    const long = packet('250.0.27.2', '250.0.28.2', { payload: 1900, protocol: 17 });
+    expect(decap([tunnelled(PEER, US, long)]).fan).toEqual({
+      'decap-rx-packets': 1,
+      'decap-rx-bytes': 1920,
+    });
   });
 });
