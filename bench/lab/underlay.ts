@@ -21,6 +21,13 @@ export function portOf(host: Host): string {
   return `h${host.index}`;
 }
 
+/** A switch has no netfilter: where the kernel would show its bridge's packets to iptables, it shall not. */
+const NO_NETFILTER = ['ip', 'ip6', 'arp'].map(
+  (family) =>
+    `if [ -e /proc/sys/net/bridge/bridge-nf-call-${family}tables ]; then ` +
+    `echo 0 > /proc/sys/net/bridge/bridge-nf-call-${family}tables; fi`,
+);
+
 /** Makes bridge and veths; no device exists outside the lab's namespaces, not even for a moment. */
 export async function buildUnderlay(wire: Namespace, hosts: readonly Host[], mtu: number, profile: Profile) {
   await wire.ip(
@@ -31,6 +38,7 @@ export async function buildUnderlay(wire: Namespace, hosts: readonly Host[], mtu
       `link set ${portOf(host)} master ${BRIDGE} up`,
     ]),
   );
+  await wire.exec(['sh', '-c', NO_NETFILTER.join('; ')]);
   await Promise.all(
     hosts.map(async (host) => {
       await host.ip(

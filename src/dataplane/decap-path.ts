@@ -8,22 +8,21 @@
  *   5. ECN       congestion on the underlay is carried inward
  * The outer header is then simply left out of the range; nothing is copied.
  */
-import { BROADCAST } from '../addr/ipv4-address.js';
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
-import { underlayHostOf } from '../fan/mapping.js';
+import { underlayHostBits } from '../fan/mapping.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import { decapEcn, ECN_DROP } from '../wire/ecn.js';
 import { applyTos, OUTER_LEN } from '../wire/ipip.js';
 import {
   checkInnerIpv4,
   checkOuterIpv4,
-  destination,
+  destinationBits,
   dontFragment,
   headerLen,
   isFragment,
   PROTOCOL_TCP,
   protocol,
-  source,
+  sourceBits,
   tos,
   totalLength,
 } from '../wire/ipv4.js';
@@ -32,6 +31,8 @@ import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding
 
 const LEAST_TCP_HEADER = 20;
 const UDP_HEADER = 8;
+/** 255.255.255.255 as int32. */
+const LIMITED_BROADCAST = -1;
 /** No fan. */
 const NONE = -1;
 
@@ -109,10 +110,10 @@ export class DecapPath {
     const innerLen = totalLength(bytes, off) - headerLen(bytes, off);
     this.#innerOff = inner;
     this.#innerLen = innerLen;
-    const first = this.#table.fanAt(destination(bytes, off));
+    const first = this.#table.fanAt(destinationBits(bytes, off));
     if (first === NONE) return DROP['outer-destination'];
     this.#fan = first;
-    const outerSource = source(bytes, off);
+    const outerSource = sourceBits(bytes, off);
     if (this.#table.isOwnAddress(outerSource)) return DROP['outer-source'];
     const malformed = checkInnerIpv4(bytes, inner, innerLen);
     if (malformed !== KEEP) return this.#checkUnderlay(outerSource) || malformed;
@@ -121,17 +122,17 @@ export class DecapPath {
   }
 
   #checkAddresses(bytes: Uint8Array, off: number, inner: number, outerSource: number): DropReason {
-    const from = source(bytes, inner);
+    const from = sourceBits(bytes, inner);
     this.#chooseFan(from);
     const foreign = this.#checkUnderlay(outerSource);
     if (foreign !== KEEP) return foreign;
     const fan = this.#table.fans[this.#fan]!;
     if (isMartian(from)) return DROP['source-martian'];
-    if ((from & fan.overlayMask) >>> 0 !== fan.overlayBase) return DROP['source-forged'];
-    if ((from & fan.sliceMask) >>> 0 === fan.sliceBase) return DROP['source-in-slice'];
-    if (underlayHostOf(fan.mapping, from) !== outerSource) return DROP['source-forged'];
+    if ((from & fan.overlayMask) !== fan.overlayBase) return DROP['source-forged'];
+    if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
+    if (underlayHostBits(fan.mapping, from) !== outerSource) return DROP['source-forged'];
     if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    if (!isHostOfSlice(fan, destination(bytes, inner))) return DROP['destination-outside-slice'];
+    if (!isHostOfSlice(fan, destinationBits(bytes, inner))) return DROP['destination-outside-slice'];
     const newTos = decapEcn(tos(bytes, off), tos(bytes, inner));
     if (newTos === ECN_DROP) return DROP.ecn;
     applyTos(bytes, inner, newTos);
@@ -143,12 +144,12 @@ export class DecapPath {
     const fans = this.#table.fans;
     if (fans.length === 1) return;
     const found = this.#table.lookup(from);
-    if (found >= 0 && fans[found]!.mapping.address === fans[this.#fan]!.mapping.address) this.#fan = found;
+    if (found >= 0 && fans[found]!.address === fans[this.#fan]!.address) this.#fan = found;
   }
 
   #checkUnderlay(outerSource: number): DropReason {
     const fan = this.#table.fans[this.#fan]!;
-    const inside = (outerSource & fan.underlayMask) >>> 0 === fan.underlayBase;
+    const inside = (outerSource & fan.underlayMask) === fan.underlayBase;
     const edge = outerSource === fan.underlayBase || outerSource === fan.underlayBroadcast;
     return inside && !edge ? KEEP : DROP['outer-source'];
   }
@@ -157,13 +158,13 @@ export class DecapPath {
 /** 0/8, 127/8, multicast, and the limited broadcast address: never a source (RFC 1122 §3.2.1.3). */
 function isMartian(from: number): boolean {
   const top = from >>> 24;
-  return top === 0 || top === 127 || (top >= 224 && top < 240) || from === BROADCAST;
+  return top === 0 || top === 127 || (top >= 224 && top < 240) || from === LIMITED_BROADCAST;
 }
 
 /** The network or broadcast address of the sender's slice, which is as long as ours. */
 function isEdgeOfItsSlice(fan: FanEntry, from: number): boolean {
-  const host = (from & ~fan.sliceMask) >>> 0;
-  return host === 0 || host === ~fan.sliceMask >>> 0;
+  const host = from & ~fan.sliceMask;
+  return host === 0 || host === ~fan.sliceMask;
 }
 
 /**

@@ -8,10 +8,10 @@
  * Sending is the forwarder's; `settle` then counts what left and what the kernel refused.
  */
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
-import { underlayHostOf } from '../fan/mapping.js';
+import { underlayHostBits } from '../fan/mapping.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import { OUTER_LEN, writeOuter } from '../wire/ipip.js';
-import { checkInnerIpv4, destination, source, tos, ttl } from '../wire/ipv4.js';
+import { checkInnerIpv4, destinationBits, sourceBits, tos, ttl } from '../wire/ipv4.js';
 import { COUNTER, type Counters } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import type { PathMtuTable } from './path-mtu.js';
@@ -24,7 +24,7 @@ export class EncapPath {
   readonly #pathMtu: PathMtuTable;
   readonly #tooBig: TooBig;
   #table: ForwardingTable;
-  /** The underlay host that the last checked packet goes to. */
+  /** The underlay host that the last checked packet goes to, int32. */
   #exit = 0;
 
   constructor(counters: Counters, pathMtu: PathMtuTable, tooBig: TooBig, table: ForwardingTable) {
@@ -96,10 +96,10 @@ export class EncapPath {
   #check(fan: FanEntry, bytes: Uint8Array, off: number, len: number): DropReason {
     const malformed = checkInnerIpv4(bytes, off, len);
     if (malformed !== KEEP) return malformed;
-    if (!this.#isOurs(fan, source(bytes, off))) return DROP['source-not-ours'];
-    const target = destination(bytes, off);
-    if ((target & fan.overlayMask) >>> 0 !== fan.overlayBase) return DROP['outside-overlay'];
-    return this.#checkExit(fan, underlayHostOf(fan.mapping, target));
+    if (!this.#isOurs(fan, sourceBits(bytes, off))) return DROP['source-not-ours'];
+    const target = destinationBits(bytes, off);
+    if ((target & fan.overlayMask) !== fan.overlayBase) return DROP['outside-overlay'];
+    return this.#checkExit(fan, underlayHostBits(fan.mapping, target));
   }
 
   #checkExit(fan: FanEntry, exit: number): DropReason {
@@ -126,17 +126,7 @@ export class EncapPath {
     const outerTtl = fan.ttl < 0 ? ttl(bytes, off) : fan.ttl;
     // The length of a super-packet may pass 65,535 with the outer header: segmentation writes each segment's own.
     const totalLen = (rx.length(i) + OUTER_LEN) & 0xffff;
-    writeOuter(
-      bytes,
-      off - OUTER_LEN,
-      totalLen,
-      fan.mapping.address,
-      this.#exit,
-      outerTos,
-      outerTtl,
-      0,
-      true,
-    );
+    writeOuter(bytes, off - OUTER_LEN, totalLen, fan.address, this.#exit, outerTos, outerTtl, 0, true);
   }
 }
 

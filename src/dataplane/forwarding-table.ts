@@ -6,11 +6,16 @@ import { FanTable } from '../fan/fan-table.js';
 import { encapTos } from '../wire/ecn.js';
 import type { FanSpec } from './worker-protocol.js';
 
-/** One fan with all that a packet needs precomputed; bases and masks are host-order u32. */
+/**
+ * One fan with all that a packet needs precomputed. Addresses and masks are the int32 of their bits, as the packet
+ * paths read them (wire/ipv4.ts says why).
+ */
 export interface FanEntry extends FanSpec {
   readonly index: number;
   /** Outer TOS by inner TOS: 256 entries. */
   readonly outerTos: Uint8Array;
+  /** Our underlay address. */
+  readonly address: number;
   readonly overlayMask: number;
   readonly overlayBase: number;
   readonly sliceMask: number;
@@ -29,16 +34,19 @@ export class ForwardingTable {
   readonly #byOverlay: FanTable;
   /** Underlay address → index of the first fan that uses it. */
   readonly #byAddress = new Map<number, number>();
+  /** The underlay address of all fans, or 0 where they have several. */
   readonly #onlyAddress: number;
 
   constructor(specs: readonly FanSpec[]) {
     this.fans = specs.map((spec, index) => entryOf(spec, index, specs));
     this.#byOverlay = new FanTable(specs.map(({ mapping }) => mapping));
-    for (const { mapping, index } of this.fans) {
-      if (!this.#byAddress.has(mapping.address)) this.#byAddress.set(mapping.address, index);
+    for (const { address, index } of this.fans) {
+      if (!this.#byAddress.has(address)) this.#byAddress.set(address, index);
     }
-    this.#onlyAddress = this.#byAddress.size === 1 ? this.fans[0]!.mapping.address : -1;
+    this.#onlyAddress = this.#byAddress.size === 1 ? this.fans[0]!.address : 0;
   }
+
+  // Addresses are int32 in all of these.
 
   /** Index of the fan with the longest overlay prefix over `overlayAddress`, or −1. */
   lookup(overlayAddress: number): number {
@@ -52,7 +60,7 @@ export class ForwardingTable {
 
   /** Index of the first fan at an underlay address, or −1. */
   fanAt(address: number): number {
-    if (this.#onlyAddress >= 0) return address === this.#onlyAddress ? 0 : -1;
+    if (this.#onlyAddress !== 0) return address === this.#onlyAddress ? 0 : -1;
     return this.#byAddress.get(address) ?? -1;
   }
 
@@ -60,37 +68,32 @@ export class ForwardingTable {
   isSiblingSource(fan: FanEntry, source: number): boolean {
     if (this.fans.length === 1) return false;
     const sibling = this.fans[this.lookup(source)];
-    return (
-      sibling !== undefined &&
-      sibling.mapping.address === fan.mapping.address &&
-      isHostOfSlice(sibling, source)
-    );
+    return sibling !== undefined && sibling.address === fan.address && isHostOfSlice(sibling, source);
   }
 }
 
 /** Whether `address` is in the fan's slice and neither its first nor its last address. */
 export function isHostOfSlice(fan: FanEntry, address: number): boolean {
   return (
-    (address & fan.sliceMask) >>> 0 === fan.sliceBase &&
-    address !== fan.sliceBase &&
-    address !== fan.sliceBroadcast
+    (address & fan.sliceMask) === fan.sliceBase && address !== fan.sliceBase && address !== fan.sliceBroadcast
   );
 }
 
 function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntry {
-  const { overlay, slice, underlay } = spec.mapping;
+  const { address, overlay, slice, underlay } = spec.mapping;
   return {
     ...spec,
     index,
     outerTos: Uint8Array.from({ length: 256 }, (_, tos) => encapTos(tos, spec.dscp)),
-    overlayMask: maskOf(overlay.length),
-    overlayBase: overlay.base,
-    sliceMask: maskOf(slice.length),
-    sliceBase: slice.base,
-    sliceBroadcast: broadcastOf(slice),
-    underlayMask: maskOf(underlay.length),
-    underlayBase: underlay.base,
-    underlayBroadcast: broadcastOf(underlay),
+    address: address | 0,
+    overlayMask: maskOf(overlay.length) | 0,
+    overlayBase: overlay.base | 0,
+    sliceMask: maskOf(slice.length) | 0,
+    sliceBase: slice.base | 0,
+    sliceBroadcast: broadcastOf(slice) | 0,
+    underlayMask: maskOf(underlay.length) | 0,
+    underlayBase: underlay.base | 0,
+    underlayBroadcast: broadcastOf(underlay) | 0,
     exitMayBeOverlay: all.some((other) => overlaps(other.mapping.overlay, underlay)),
   };
 }

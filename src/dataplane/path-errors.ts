@@ -6,10 +6,10 @@
  * of the inner header is quoted, a source in our slice and a destination that maps to that peer.
  */
 import { DROP, KEEP } from '../base/drop-reason.js';
-import { underlayHostOf } from '../fan/mapping.js';
+import { underlayHostBits } from '../fan/mapping.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import { createIcmpError, FRAGMENTATION_NEEDED, HOST_UNREACHABLE, readIcmpError } from '../wire/icmpv4.js';
-import { destination, dontFragment, MIN_HEADER_LEN, PROTOCOL_IPIP, source } from '../wire/ipv4.js';
+import { destinationBits, dontFragment, MIN_HEADER_LEN, PROTOCOL_IPIP, sourceBits } from '../wire/ipv4.js';
 import { innerMtu, PATH_HOST_UNREACHABLE, PATH_TOO_BIG, pathErrorOf } from '../wire/path-error.js';
 import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
@@ -72,17 +72,17 @@ export class PathErrors {
   /** The fan that could have sent the quoted packet, or undefined. */
   #fanOf(bytes: Uint8Array): FanEntry | undefined {
     const { source: from, destination: peer, innerOffset, innerLen } = this.#error;
-    let fan = this.#table.fans[this.#table.fanAt(from)];
+    let fan = this.#table.fans[this.#table.fanAt(from | 0)];
     if (fan === undefined) return undefined;
     if (innerLen >= MIN_HEADER_LEN) {
-      const target = destination(bytes, innerOffset);
+      const target = destinationBits(bytes, innerOffset);
       const found = this.#table.fans[this.#table.lookup(target)];
-      if (found === undefined || found.mapping.address !== from) return undefined;
+      if (found === undefined || found.address !== (from | 0)) return undefined;
       fan = found;
-      const sender = source(bytes, innerOffset);
+      const sender = sourceBits(bytes, innerOffset);
       if (!isHostOfSlice(fan, sender) && !this.#table.isSiblingSource(fan, sender)) return undefined;
-      if (underlayHostOf(fan.mapping, target) !== peer) return undefined;
+      if (underlayHostBits(fan.mapping, target) !== (peer | 0)) return undefined;
     }
-    return (peer & fan.underlayMask) >>> 0 === fan.underlayBase ? fan : undefined;
+    return (peer & fan.underlayMask) === fan.underlayBase ? fan : undefined;
   }
 }

@@ -24,12 +24,12 @@ export class PathMtuTable {
     return this.#peers.size;
   }
 
-  /** Path MTU toward `peer` (host-order address), at most `linkMtu`. */
+  /** Path MTU toward `peer` (its address as u32 or int32), at most `linkMtu`. */
   lookup(peer: number, linkMtu: number, nowMs: number): number {
-    const entry = this.#peers.get(peer);
+    const entry = this.#peers.get(peer | 0);
     if (entry === undefined) return linkMtu;
     if (entry.expiresMs <= nowMs) {
-      this.#forget(peer);
+      this.#forget(peer | 0);
       return linkMtu;
     }
     return Math.min(entry.mtu, linkMtu);
@@ -39,9 +39,9 @@ export class PathMtuTable {
   learn(peer: number, mtu: number, linkMtu: number, nowMs: number): boolean {
     if (mtu < MIN_PATH_MTU || mtu >= linkMtu) return false;
     const known = this.lookup(peer, linkMtu, nowMs);
-    if (!this.#peers.has(peer) && this.#peers.size >= MAX_PEERS) return false;
+    if (!this.#peers.has(peer | 0) && this.#peers.size >= MAX_PEERS) return false;
     const value = Math.min(mtu, known);
-    this.#peers.set(peer, { mtu: value, expiresMs: nowMs + LIFETIME_MS });
+    this.#peers.set(peer | 0, { mtu: value, expiresMs: nowMs + LIFETIME_MS });
     if (value < this.#smallest) this.#smallest = value;
     return true;
   }

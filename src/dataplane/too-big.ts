@@ -125,7 +125,7 @@ export class TooBig {
     const outerTos = fan.outerTos[tos(slab, inner)]!;
     const outerTtl = fan.ttl < 0 ? ttl(slab, inner) : fan.ttl;
     this.#id = (this.#id % 0xffff) + 1;
-    writeOuter(slab, outer, totalLen, fan.mapping.address, exit, outerTos, outerTtl, this.#id, false);
+    writeOuter(slab, outer, totalLen, fan.address, exit, outerTos, outerTtl, this.#id, false);
     const count = fragmentOuter(slab, outer, totalLen, limit, this.#id, this.#area, HEADROOM, this.#ranges);
     if (count === 0 || tx.count + count > tx.capacity) return false;
     this.#area += fragmentArea(totalLen, limit, HEADROOM);

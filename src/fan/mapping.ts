@@ -67,8 +67,12 @@ export function createMapping(overlay: Prefix, address: number, underlayLength: 
  * Per packet: allocates nothing. The result may be the underlay's network or broadcast address, or our own.
  */
 export function underlayHostOf(mapping: FanMapping, overlayAddress: number): number {
-  const hostBits = overlayAddress & ~maskOf(mapping.overlay.length);
-  return (mapping.underlay.base | (hostBits >>> mapping.shift)) >>> 0;
+  return underlayHostBits(mapping, overlayAddress) >>> 0;
+}
+
+/** As underlayHostOf, as the int32 of the same bits, from either form of the address: for the packet paths. */
+export function underlayHostBits(mapping: FanMapping, overlayAddress: number): number {
+  return mapping.underlay.base | ((overlayAddress & ~maskOf(mapping.overlay.length)) >>> mapping.shift);
 }
 
 /** The slice that the host with `underlayAddress` owns. */

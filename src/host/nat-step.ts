@@ -1,8 +1,10 @@
 /**
  * Step: the fan's own nftables table.
  *
+ * receive and send keep outer packets out of connection tracking, which our NAT would otherwise turn on for each of
+ * them: there is no connection to know of, and every one of them would be looked up, twice on its way.
  * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by.
- * output holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
+ * send also holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
  * (ipip or sit loaded) answers each packet of the fan with one, although our raw socket got it.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
@@ -22,6 +24,9 @@ export interface NatData {
 }
 
 const FAMILY = 'ip';
+/** Priorities of hooks, linux/netfilter_ipv4.h. */
+const RAW = -300;
+const SOURCE_NAT = 100;
 const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
@@ -58,15 +63,27 @@ function removal(table: string): object[] {
 
 function chains(data: NatData): object[] {
   const { table } = data;
-  const chain = (name: string, type: string, prio: number) =>
-    addition('chain', { family: FAMILY, table, name, type, hook: name, prio, policy: 'accept' });
+  const chain = (name: string, type: string, hook: string, prio: number) =>
+    addition('chain', { family: FAMILY, table, name, type, hook, prio, policy: 'accept' });
   const rule = (name: string, expr: NftExpression[]) =>
     addition('rule', { family: FAMILY, table, chain: name, expr });
   return [
-    chain('postrouting', 'nat', 100),
+    chain('receive', 'filter', 'prerouting', RAW),
+    rule('receive', [...outer('daddr', 'saddr', data), { notrack: null }]),
+    chain('send', 'filter', 'output', RAW),
+    rule('send', [...outer('saddr', 'daddr', data), { notrack: null }]),
+    rule('send', holdBackUnreachable(data)),
+    chain('postrouting', 'nat', 'postrouting', SOURCE_NAT),
     rule('postrouting', masquerade(data)),
-    chain('output', 'filter', 0),
-    rule('output', holdBackUnreachable(data)),
+  ];
+}
+
+/** Matches outer packets between this host, which is their `ours` address, and the underlay. */
+function outer(ours: 'saddr' | 'daddr', theirs: 'saddr' | 'daddr', data: NatData): NftExpression[] {
+  return [
+    match(field('ip', 'protocol'), IPIP),
+    match(field('ip', ours), data.address),
+    match(field('ip', theirs), network(data.underlay)),
   ];
 }
 
@@ -82,9 +99,10 @@ function masquerade({ slice, overlay, bridge }: NatData): NftExpression[] {
 
 function holdBackUnreachable({ address, underlay }: NatData): NftExpression[] {
   return [
+    // First, so that all but ICMP leaves the rule at once.
+    match(field('icmp', 'type'), 'destination-unreachable'),
     match(field('ip', 'saddr'), address),
     match(field('ip', 'daddr'), network(underlay)),
-    match(field('icmp', 'type'), 'destination-unreachable'),
     match(field('icmp', 'code'), PORT_UNREACHABLE),
     match({ payload: QUOTED_PROTOCOL }, IPIP),
     { counter: null },
