@@ -82,14 +82,20 @@ bool argument_bytes(napi_env env, napi_value value, const char *name, struct sla
   return out->size <= UINT32_MAX || refuse_range(env, name, "is longer than 4 GiB");
 }
 
-bool argument_packets(napi_env env, napi_value value, size_t count, struct packet **out) {
+bool argument_words(napi_env env, napi_value value, const char *name, uint32_t **out,
+                    size_t *count) {
   void *data;
-  size_t words;
-  if (!argument_array(env, value, "descriptors", napi_uint32_array, "a Uint32Array", &data,
-                      &words)) {
+  if (!argument_array(env, value, name, napi_uint32_array, "a Uint32Array", &data, count))
     return false;
-  }
   *out = data;
+  return true;
+}
+
+bool argument_packets(napi_env env, napi_value value, size_t count, struct packet **out) {
+  uint32_t *data;
+  size_t words;
+  if (!argument_words(env, value, "descriptors", &data, &words)) return false;
+  *out = (struct packet *)data;
   return words / (sizeof(struct packet) / sizeof(uint32_t)) >= count ||
          refuse_range(env, "descriptors", "are fewer than the count");
 }

@@ -28,6 +28,10 @@ bool argument_string(napi_env env, napi_value value, const char *name, char *out
 /* A Uint8Array; its memory is good until the call returns to JavaScript. */
 bool argument_bytes(napi_env env, napi_value value, const char *name, struct slab *out);
 
+/* A Uint32Array of `count` words. */
+bool argument_words(napi_env env, napi_value value, const char *name, uint32_t **out,
+                    size_t *count);
+
 /* A Uint32Array that holds at least `count` descriptors. */
 bool argument_packets(napi_env env, napi_value value, size_t count, struct packet **out);
 

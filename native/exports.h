@@ -9,6 +9,8 @@
 bool export_tun(napi_env env, napi_value exports);
 bool export_raw_socket(napi_env env, napi_value exports);
 bool export_offload(napi_env env, napi_value exports);
+bool export_packet_socket(napi_env env, napi_value exports);
+bool export_netlink(napi_env env, napi_value exports);
 bool export_poller(napi_env env, napi_value exports);
 
 #endif

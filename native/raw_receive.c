@@ -4,18 +4,13 @@
 #include <sys/uio.h>
 
 #include "raw_socket.h"
-
-static size_t slots(const struct slab *slab, size_t capacity) {
-  size_t count = (slab->size + RECEIVE_STRIDE - HEADROOM - MAX_PACKET) / RECEIVE_STRIDE;
-  if (count > capacity) count = capacity;
-  return count < RECEIVE_BATCH ? count : RECEIVE_BATCH;
-}
+#include "receive_slots.h"
 
 int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
   struct mmsghdr messages[RECEIVE_BATCH];
   struct iovec iov[RECEIVE_BATCH];
   if (slab->size < HEADROOM + MAX_PACKET) return -ENOBUFS;
-  size_t wanted = slots(slab, capacity);
+  size_t wanted = receive_slots(slab, capacity);
   for (size_t i = 0; i < wanted; i++) {
     iov[i].iov_base = slab->bytes + i * RECEIVE_STRIDE + HEADROOM;
     iov[i].iov_len = MAX_PACKET;

@@ -2,22 +2,18 @@
 #include "raw_socket.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "socket_buffer.h"
+
 #ifndef ICMP_FILTER
 #define ICMP_FILTER 1
 #endif
-
-/* First above the system's limit, which takes CAP_NET_ADMIN, then within it. */
-static int set_buffer(int fd, int force_option, int option, int bytes) {
-  if (bytes == 0) return 0;
-  if (setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) == 0) return 0;
-  return setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
-}
 
 static int set_icmp_filter(int fd, uint32_t types) {
   struct icmp_filter filter = {.data = ~types}; /* the kernel's mask says which to block */
@@ -29,8 +25,8 @@ static int configure(int fd, const struct raw_options *options, const char **sys
   const int discover = IP_PMTUDISC_PROBE;
   *syscall = "setsockopt";
   if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover) < 0) return -errno;
-  if (set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, options->send_buffer) < 0) return -errno;
-  if (set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options->receive_buffer) < 0) return -errno;
+  if (socket_send_buffer(fd, options->send_buffer) < 0) return -errno;
+  if (socket_receive_buffer(fd, options->receive_buffer) < 0) return -errno;
   if (options->mark != 0 &&
       setsockopt(fd, SOL_SOCKET, SO_MARK, &options->mark, sizeof options->mark) < 0) {
     return -errno;
@@ -51,6 +47,27 @@ int raw_open(const struct raw_options *options, const char **syscall) {
   if (error == 0) return fd;
   close(fd);
   return error;
+}
+
+int raw_ignore(int fd, const struct raw_ignored *ignored, size_t count) {
+  enum { EACH = 5, IP_DESTINATION = 16 };
+  struct sock_filter code[EACH * RAW_IGNORED_MAX + 1];
+  if (count > RAW_IGNORED_MAX) return -E2BIG;
+  struct sock_filter *at = code;
+  for (size_t i = 0; i < count; i++) {
+    const struct sock_filter each[EACH] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ignored[i].ifindex, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_DESTINATION),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ignored[i].address, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    memcpy(at, each, sizeof each);
+    at += EACH;
+  }
+  *at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+  struct sock_fprog program = {(unsigned short)(at - code), code};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 
 int raw_drops(int fd, uint32_t *drops) {

@@ -20,18 +20,11 @@ struct raw_options {
 /* The descriptor or -errno, then *syscall names the call that failed. */
 int raw_open(const struct raw_options *options, const char **syscall);
 
-/* The most packets that one raw_receive() takes. */
-enum { RECEIVE_BATCH = 128 };
-
 /*
- * Slots of the slab are this far apart: 29 cache lines more than a power of two, so that the
- * headers, and even full-size packets, of neighbouring slots fall into different sets of the L1 and
- * L2 caches.
+ * Receives whole IP packets, outer header first, one a slot
+ * (receive_slots.h). The count (0 when nothing waits) or
+ * -errno.
  */
-enum { RECEIVE_STRIDE = HEADROOM + MAX_PACKET + 28 * CACHE_LINE };
-
-/* Receives whole IP packets, outer header first, one a slot. The count (0 when nothing waits) or
- * -errno. */
 int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
 
 /*
@@ -42,6 +35,22 @@ int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t 
  */
 int raw_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
              size_t outer_len);
+
+/* A device and an underlay address on it. */
+struct raw_ignored {
+  uint32_t ifindex;
+  uint32_t address; /* host order */
+};
+
+/* The most that raw_ignore() takes: as many as fit the 4096 instructions of a socket filter. */
+enum { RAW_IGNORED_MAX = 800 };
+
+/*
+ * Lets the socket receive nothing that came in by one of these devices to the address there: a
+ * packet socket has it. The kernel still takes the protocol for served. Replaces what was set
+ * before. 0 or -errno.
+ */
+int raw_ignore(int fd, const struct raw_ignored *ignored, size_t count);
 
 /* Packets lost to a full receive buffer since the socket was opened (modulo 2^32). 0 or -errno. */
 int raw_drops(int fd, uint32_t *drops);

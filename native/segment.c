@@ -115,7 +115,12 @@ int packet_complete_checksum(uint8_t *packet, struct packet *descriptor) {
   size_t start = descriptor->csum_start;
   size_t field = start + descriptor->csum_offset;
   if (start >= descriptor->length || field + 2 > descriptor->length) return -EINVAL;
-  checksum_store_nonzero(packet + field, checksum_sum(packet + start, descriptor->length - start));
+  uint64_t sum = checksum_sum(packet + start, descriptor->length - start);
+  /* Of UDP only: TCP's 0 is 0 (RFC 1624 §3), although Linux writes 0xffff there too. */
+  if (descriptor->csum_offset == UDP_SUM)
+    checksum_store_nonzero(packet + field, sum);
+  else
+    checksum_store(packet + field, sum);
   descriptor->flags &= (uint8_t)~NEEDS_CSUM;
   return 0;
 }

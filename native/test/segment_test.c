@@ -181,19 +181,25 @@ static bool test_partial_checksum(void) {
   return true;
 }
 
-/* A UDP checksum that comes out as 0 means "none" and must be sent as 0xffff (RFC 768). */
-static bool test_udp_zero_checksum(void) {
+/* Completes the checksum of a packet whose payload of 2 bytes makes it come out as 0. */
+static uint16_t completed_zero(struct recipe recipe, size_t field, size_t payload) {
   struct packet descriptor;
-  struct recipe recipe = udp_recipe();
   recipe.payload_len = 2;
   generate_super(&recipe, 0, super, &descriptor);
-  memset(super + 28, 0, 2);
+  memset(super + payload, 0, 2);
   packet_complete_checksum(super, &descriptor);
-  uint16_t wanted = load_be16(super + 26); /* this payload brings the sum to 0xffff */
+  uint16_t wanted = load_be16(super + field); /* this payload brings the sum to 0xffff */
   generate_super(&recipe, 0, super, &descriptor);
-  store_be16(super + 28, wanted);
-  CHECK(packet_complete_checksum(super, &descriptor) == 0);
-  CHECK(load_be16(super + 26) == 0xffff);
+  store_be16(super + payload, wanted);
+  if (packet_complete_checksum(super, &descriptor) != 0) return 1;
+  return load_be16(super + field);
+}
+
+/* A UDP checksum that comes out as 0 means "none" and must be sent as 0xffff (RFC 768), no other.
+ */
+static bool test_zero_checksum(void) {
+  CHECK(completed_zero(udp_recipe(), 26, 28) == 0xffff);
+  CHECK(completed_zero(tcp_recipe(), 36, 52) == 0);
   return true;
 }
 
@@ -203,6 +209,6 @@ const struct test segment_tests[] = {
     {"segment: random super-packets", test_random_cuts},
     {"segment: malformed super-packets are refused", test_malformed},
     {"segment: a partial checksum is completed within bounds", test_partial_checksum},
-    {"segment: UDP never sends checksum 0", test_udp_zero_checksum},
+    {"segment: a checksum of 0 is sent as 0xffff by UDP alone", test_zero_checksum},
     {NULL, NULL},
 };

@@ -23,7 +23,7 @@ export const DROP_REASONS = [
   // Decap: underlay to TUN.
   [
     'outer-malformed',
-    'the outer packet is cut short, a fragment, or has a wrong version, IHL or total length',
+    'the outer packet is cut short, a fragment, or has a wrong version, IHL, total length or checksum',
   ],
   ['outer-destination', 'decap: the outer destination is no underlay address of a fan here'],
   ['outer-source', 'decap: the outer source is outside the underlay, or is this host'],
@@ -34,7 +34,7 @@ export const DROP_REASONS = [
   ['ecn', 'decap: congestion marked on a packet whose sender does not speak ECN (RFC 6040)'],
   ['tun-write-failed', 'decap: the kernel refused the inner packet at the TUN'],
   // Made by the kernel, before or behind us.
-  ['socket-overflow', 'decap: the receive buffer of the raw socket was full'],
+  ['socket-overflow', 'decap: the receive buffer of a raw or packet socket was full'],
   ['tun-overflow', 'encap: the queue of the TUN was full'],
   // ICMP about our own packets.
   ['icmp-invalid', 'an ICMP error quotes no packet that we could have sent'],

@@ -2,8 +2,8 @@
  * The options of one fan, as flags of `fanctl up` and of a line in /etc/network/fan.
  */
 
-/** How packets get on and off the underlay; auto takes the fastest that works here. */
-export const IO_MODES = ['auto', 'raw'] as const;
+/** How packets get on and off the underlay; auto is raw in this release (underlay-ports.ts says why). */
+export const IO_MODES = ['auto', 'raw', 'packet'] as const;
 export type IoMode = (typeof IO_MODES)[number];
 
 export interface FanOptions {

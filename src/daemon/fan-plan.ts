@@ -64,7 +64,7 @@ export async function planFan(
   };
 }
 
-/** The fan as `show` prints it. */
+/** The fan as `show` prints it; the worker will say what io came to. */
 export function viewOf(plan: FanPlan, request: UpRequest, state: FanView['state']): FanView {
   const { mapping } = plan;
   return {
@@ -75,7 +75,8 @@ export function viewOf(plan: FanPlan, request: UpRequest, state: FanView['state'
     gateway: formatAddress(mapping.gateway),
     device: plan.underlayDevice,
     mtu: plan.mtu,
-    io: 'raw',
+    io: request.options.io,
+    ioNotes: [],
     state,
     flags: formatFlags(request.options),
   };

@@ -7,10 +7,10 @@ import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
-import type { FanSpec } from '../dataplane/worker-protocol.js';
+import type { FanIo, FanSpec } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/links.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import type { Stats } from './protocol.js';
+import type { FanView, Stats } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
@@ -26,14 +26,15 @@ export class Forwarding {
     this.#events = events;
   }
 
-  /** Forwards for exactly `fans` from now on. Throws FanError step-failed; then the fans before still are. */
+  /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
   async configure(fans: readonly FanRecord[]): Promise<void> {
     if (fans.length === 0 && !this.#worker) return;
     this.#worker ??= new WorkerClient(this.#counters.shared, this.#events);
     const before = new Map(this.#blocks);
     try {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
-      const { tunOffloads } = await this.#worker.configure(fans.map((fan) => this.#specOf(fan)));
+      const { tunOffloads, io } = await this.#worker.configure(fans.map((fan) => this.#specOf(fan)));
+      for (const { id, view } of fans) this.#noteIo(view, io[id]!);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
       this.#blocks.clear();
@@ -61,12 +62,22 @@ export class Forwarding {
     this.#worker = undefined;
   }
 
+  #noteIo(view: FanView, { mode, notes }: FanIo): void {
+    for (const note of notes) {
+      if (!view.ioNotes.includes(note)) this.#log.info(`${view.bridge}: io ${mode}, as ${note}`);
+    }
+    view.io = mode;
+    view.ioNotes = [...notes];
+  }
+
   #specOf({ id, plan, request }: FanRecord): FanSpec {
-    const { ttl, dscp, fragment } = request.options;
+    const { ttl, dscp, fragment, io } = request.options;
     return {
       id,
       mapping: plan.mapping,
       tun: plan.tun,
+      underlayDevice: plan.underlayDevice,
+      io,
       underlayMtu: plan.mtu + OUTER_LEN,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,

@@ -55,8 +55,10 @@ export interface FanView {
   device: string;
   /** Of bridge and TUN: underlay MTU − 20. */
   mtu: number;
-  /** The I/O mode in use: "raw". */
+  /** The I/O mode in use: "raw" or "packet". */
   io: string;
+  /** Faster ways that were passed over, with the reason: "packet: wg0 is no Ethernet device". */
+  ioNotes: string[];
   state: FanState;
   /** As in the text form: "dhcp host-reserve 1". */
   flags: string;

@@ -1,10 +1,11 @@
 /**
  * The engine: one thread, one poll loop for both directions, a batch at a time. This is the whole of it:
  *
- *   encap   Tun.receive → EncapPath.process → RawSender.send → settle      (replies → Tun.send)
- *   decap   RawReceiver.receive → DecapPath.process → Tun.send → settle
+ *   encap   Tun.receive → EncapPath.process → RawSender.send or PacketSender.send → settle    (replies → Tun.send)
+ *   decap   RawReceiver.receive or PacketReceiver.receive → DecapPath.process → Tun.send → settle
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
+import type { RxDevice } from '../io/device.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import type { Counters } from './counters.js';
@@ -65,8 +66,10 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. */
   serve(token: number, nowMs: number): void {
-    if (token === TOKEN.underlay) this.#pullUnderlay();
-    else if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
+    if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
+      const receiver = this.ports.underlay.readable(token);
+      if (receiver) this.#pullUnderlay(receiver);
+    } else if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
   }
 
@@ -91,14 +94,14 @@ export class Forwarder {
       tx.count = 0;
       this.#tooBig.reuse();
       taken = this.#encap.process(fan, rx, taken, tx, nowMs);
-      if (tx.count > 0) this.#encap.settle(fan, tx, port.sender.send(tx));
+      if (tx.count > 0) this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
     }
     this.#pushReplies(port);
   }
 
-  #pullUnderlay(): void {
+  #pullUnderlay(receiver: RxDevice): void {
     const rx = this.ports.fromUnderlay;
-    this.ports.receiver.receive(rx);
+    receiver.receive(rx);
     for (const output of this.#outputs) output.count = 0;
     this.#decap.process(rx, this.#outputs);
     for (const fan of this.#table.fans) {

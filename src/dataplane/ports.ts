@@ -1,12 +1,12 @@
 /**
- * The devices of a worker: a TUN for each fan, a raw sender for each underlay address, one receiver for protocol 4
- * and one for ICMP errors. Opened and closed as the set of fans changes; nothing here looks at a packet.
+ * The devices of a worker: a TUN for each fan, the ways on and off the underlay, and a receiver of ICMP errors.
+ * Opened and closed as the set of fans changes; nothing here looks at a packet.
  */
-
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
-import { IcmpReceiver, RawReceiver, RawSender } from '../io/raw-socket.js';
+import { IcmpReceiver } from '../io/raw-socket.js';
 import { Tun } from '../io/tun.js';
+import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import type { FanSpec } from './worker-protocol.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
@@ -18,31 +18,29 @@ export const TX_BATCH = 2048;
 export interface FanPort {
   readonly id: string;
   readonly tun: Tun;
-  readonly sender: RawSender;
-  /** Decapsulated packets on their way into the TUN; shares the receiver's slab. */
+  readonly underlay: UnderlayPort;
+  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
 
-/** Poll tokens: 0 wake-up, 1 underlay, 2 ICMP, from 3 on the fan's index + 3. */
-export const TOKEN = { underlay: 1, icmp: 2, firstFan: 3 } as const;
+/** Poll tokens: 0 wake-up, then these; a fan's is firstFan + its index. */
+export const TOKEN = { underlay: 1, icmp: 2, firstFan: 4, packetPorts: 1 << 16 } as const;
 
 export class Ports {
-  readonly receiver: RawReceiver;
+  readonly underlay: UnderlayPorts;
   readonly icmp: IcmpReceiver;
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
   readonly #poller: Poller;
-  readonly #senders = new Map<number, RawSender>();
   #fans: FanPort[] = [];
   /** Descriptors of broken TUNs, until their fans are configured away. */
   readonly #ignored = new Set<number>();
 
   constructor(poller: Poller) {
     this.#poller = poller;
-    this.receiver = RawReceiver.open();
+    this.underlay = new UnderlayPorts(poller, { raw: TOKEN.underlay, packet: TOKEN.packetPorts });
     this.icmp = IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
-    poller.add(this.receiver.fd, TOKEN.underlay);
     poller.add(this.icmp.fd, TOKEN.icmp);
   }
 
@@ -62,9 +60,10 @@ export class Ports {
         opened.push(port);
         return port;
       });
-      this.#adopt(next, specs);
+      this.#adopt(next);
     } catch (error) {
       for (const { tun } of opened) tun.close();
+      this.#retainUnderlay();
       throw error;
     }
   }
@@ -76,22 +75,24 @@ export class Ports {
   }
 
   close(): void {
-    this.#adopt([], []);
-    this.#poller.remove(this.receiver.fd);
+    this.#adopt([]);
     this.#poller.remove(this.icmp.fd);
-    this.receiver.close();
+    this.underlay.close();
     this.icmp.close();
   }
 
   #open(spec: FanSpec): FanPort {
-    const { address } = spec.mapping;
-    const sender = this.#senders.get(address) ?? RawSender.open({ bindAddress: address });
-    this.#senders.set(address, sender);
     const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20 });
-    return { id: spec.id, tun, sender, toTun: new PacketBatch(BATCH, this.fromUnderlay.slab) };
+    try {
+      const underlay = this.underlay.open(spec);
+      return { id: spec.id, tun, underlay, toTun: new PacketBatch(BATCH, this.fromUnderlay.slab) };
+    } catch (error) {
+      tun.close();
+      throw error;
+    }
   }
 
-  #adopt(next: FanPort[], specs: readonly FanSpec[]): void {
+  #adopt(next: FanPort[]): void {
     for (const { tun } of this.#fans) if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
@@ -102,11 +103,10 @@ export class Ports {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
     });
     this.#fans = next;
-    const used = new Set(specs.map(({ mapping }) => mapping.address));
-    for (const [address, sender] of this.#senders) {
-      if (used.has(address)) continue;
-      sender.close();
-      this.#senders.delete(address);
-    }
+    this.#retainUnderlay();
+  }
+
+  #retainUnderlay(): void {
+    this.underlay.retain(this.#fans.map(({ underlay }) => underlay));
   }
 }

@@ -22,7 +22,7 @@ export class WorkerClient {
   readonly #wakeFd = native.eventOpen();
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
-  #receiverFd = -1;
+  #receiverFds: readonly number[] = [];
 
   constructor(counters: SharedArrayBuffer, { onDeath, onLost }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
@@ -45,17 +45,17 @@ export class WorkerClient {
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
     const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
-    this.#receiverFd = answer.receiverFd;
+    this.#receiverFds = answer.receiverFds;
     return answer;
   }
 
   /** Packets that the kernel dropped because our receive buffer was full. */
   get socketDrops(): number {
-    return this.#receiverFd < 0 ? 0 : native.socketDrops(this.#receiverFd);
+    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), 0);
   }
 
   async stop(): Promise<void> {
-    this.#receiverFd = -1;
+    this.#receiverFds = [];
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;

@@ -11,6 +11,9 @@ export interface FanSpec {
   mapping: FanMapping;
   /** The TUN device, which exists already. */
   tun: string;
+  underlayDevice: string;
+  /** How to get on and off the underlay; auto is raw for now. */
+  io: 'auto' | 'raw' | 'packet';
   /** MTU of the underlay device: the outer packet's limit. */
   underlayMtu: number;
   /** Block of its counters. */
@@ -23,6 +26,13 @@ export interface FanSpec {
   fragment: boolean;
 }
 
+/** What a fan's io came to. */
+export interface FanIo {
+  mode: 'raw' | 'packet';
+  /** Faster ways that were passed over, each with the reason. */
+  notes: readonly string[];
+}
+
 export interface WorkerData {
   counters: SharedArrayBuffer;
   wakeFd: number;
@@ -31,7 +41,14 @@ export interface WorkerData {
 export type ToWorker = { type: 'configure'; id: number; fans: FanSpec[] } | { type: 'stop'; id: number };
 
 export type FromWorker =
-  | { type: 'done'; id: number; tunOffloads: Record<string, number>; receiverFd: number }
+  | {
+      type: 'done';
+      id: number;
+      /** By the fan's id, as is `io`. */
+      tunOffloads: Record<string, number>;
+      io: Record<string, FanIo>;
+      receiverFds: number[];
+    }
   | { type: 'failed'; id: number; message: string }
   /** The TUN of this fan is gone or broken; nothing more is read from it. */
   | { type: 'lost'; fan: string; message: string };

@@ -57,7 +57,8 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     type: 'done',
     id,
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
-    receiverFd: ports.receiver.fd,
+    io: Object.fromEntries(ports.fans.map(({ id: fan, underlay }) => [fan, underlay.io])),
+    receiverFds: ports.underlay.receiverFds,
   };
 }
 

@@ -50,6 +50,11 @@ export interface Native {
   ): number;
 
   rawOpen(options: RawSocketOptions): number;
+  /**
+   * Lets a raw socket receive nothing that came in by one of these devices to the address there, given as pairs
+   * [index of the device, host-order address]. Replaces what was set before.
+   */
+  rawIgnore(fd: number, pairs: Uint32Array): void;
   /** recvmmsg of whole IP packets (outer header first), flags CSUM_UNKNOWN; count or −errno (EAGAIN is 0). */
   rawReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**
@@ -57,6 +62,28 @@ export interface Native {
    * completed; `outerLen` bytes of header stand before the inner packet. Returns the count of failures.
    */
   rawSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, outerLen: number): number;
+
+  /** An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. */
+  packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number): number;
+  /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
+  packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
+  /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
+  packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /**
+   * sendmmsg of packets with 14 bytes of Ethernet header in front of each; those with an error set already are left
+   * out. Super-packets stay whole, other partial checksums are completed. Returns the count of packets with an error.
+   */
+  packetSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number): number;
+  /** Loads the shim from the bytes of its object file and attaches it to a device's egress; closing the result detaches. */
+  gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
+
+  /** An rtnetlink socket that hears the multicast groups of a bit mask (bit n − 1 = RTNLGRP n), or 0 for requests. */
+  netlinkOpen(groups: number): number;
+  /** Sends a request to the kernel, whose answer then waits; 0 or −errno. */
+  netlinkSend(fd: number, bytes: Uint8Array): number;
+  /** The next datagram into `bytes`: its length, 0 when none waits, or −errno (−ENOBUFS: some were lost). */
+  netlinkReceive(fd: number, bytes: Uint8Array): number;
+
   /** Packets that the kernel dropped because the socket's receive buffer was full, since it was opened. */
   socketDrops(fd: number): number;
 

@@ -103,6 +103,9 @@ export class PacketBatch {
   setTag(i: number, tag: number): void {
     this.descriptors[i * 8 + 6] = tag;
   }
+  setError(i: number, errno: number): void {
+    this.descriptors[i * 8 + 7] = errno;
+  }
   setGsoSize(i: number, gsoSize: number): void {
     this.#u16[i * 16 + 5] = gsoSize;
   }

@@ -80,6 +80,11 @@ export class RawReceiver extends Receiver {
   static open(options: ReceiverOptions = {}): RawReceiver {
     return new RawReceiver({ receiveBufferBytes: BUFFER_BYTES, ...options, protocol: PROTOCOL_IPIP });
   }
+
+  /** Receives nothing by these devices to their addresses, pairs [index, host-order address]: another socket does. */
+  ignore(pairs: readonly (readonly [number, number])[]): void {
+    native.rawIgnore(this.fd, Uint32Array.from(pairs.flat()));
+  }
 }
 
 /** Receives ICMP errors, IPv4 header first. */

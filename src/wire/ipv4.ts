@@ -124,13 +124,13 @@ export function headerChecksumValid(bytes: Uint8Array, offset: number): boolean 
 /**
  * Judges an outer packet of which `available` bytes are there: KEEP, or outer-malformed. Options are allowed,
  * and bytes after the total length (Ethernet padding). A fragment is refused: only a whole datagram has an inner
- * packet to judge. The checksum is not looked at; the kernel's IP layer has, where it is in the path.
+ * packet to judge. The checksum is verified: packet sockets see what the kernel's IP layer has not looked at yet.
  */
 export function checkOuterIpv4(bytes: Uint8Array, offset: number, available: number): DropReason {
   if (!isFramed(bytes, offset, available) || version(bytes, offset) !== 4 || isFragment(bytes, offset)) {
     return DROP['outer-malformed'];
   }
-  return KEEP;
+  return headerChecksumValid(bytes, offset) ? KEEP : DROP['outer-malformed'];
 }
 
 /**

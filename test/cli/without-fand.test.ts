@@ -17,6 +17,7 @@ const FAN: FanView = {
   device: 'eth0',
   mtu: 1480,
   io: 'raw',
+  ioNotes: [],
   state: 'up',
   flags: 'dhcp host-reserve 1',
 };

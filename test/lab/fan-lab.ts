@@ -125,7 +125,7 @@ export async function echoUdp(
   }
 }
 
-/** What tshark finds wrong with any packet of a capture, a line each. */
-export function faults(file: string): Promise<string[]> {
-  return complaints(file, NO_ANALYSIS, RANDOM_BYTES);
+/** What tshark finds wrong with any packet of a capture, or any that passes `filter`, a line each. */
+export function faults(file: string, filter = 'frame'): Promise<string[]> {
+  return complaints(file, `${NO_ANALYSIS} && (${filter})`, RANDOM_BYTES);
 }

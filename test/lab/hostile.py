@@ -88,6 +88,7 @@ KINDS = {
     "outer-source-network": lambda: outer(src="172.30.0.0") / good(),
     "outer-source-own": lambda: outer(src=victim) / good(),
     "outer-source-loopback": lambda: outer(src="127.0.0.1") / good(),
+    "outer-bad-checksum": lambda: outer(chksum=0xBAD0) / good(),
     "other-address": lambda: outer(dst="172.30.0.99") / good(),
     "fragments": lambda: fragment(outer(flags=0, id=7) / bytes_of(inner() / payload(3000)), fragsize=1480),
     "fragments-hostile": lambda: fragment(

@@ -28,6 +28,8 @@ const BULK = 10e6;
 /** Outer packets of either host, fragments included. */
 const FROM_US = 'ip.src==172.30.0.28 && ip.proto==4';
 const FROM_GUEST = 'ip.src==172.30.0.27 && ip.proto==4';
+/** A kernel that completes a TCP checksum which is 0 writes 0xffff, the same number to every receiver. */
+const KERNEL_ZERO = 'ip.src==172.30.0.27 && tcp.checksum==0xffff';
 /** What a kernel counts for IPv4 packets that it could not take. */
 const REFUSED = [
   'InHdrErrors',
@@ -72,7 +74,7 @@ async function faultless(name: string, traffic: () => Promise<void>): Promise<st
     key.startsWith('drop-'),
   );
   expect(dropped).toEqual([]);
-  expect(await faults(capture.file)).toEqual([]);
+  expect(await faults(capture.file, `!(${KERNEL_ZERO})`)).toEqual([]);
   expect(await fields(capture.file, ['ip.src', 'icmp.code'], 'icmp.type==3')).toEqual([]);
   return capture.file;
 }

@@ -9,7 +9,7 @@ import { iperf } from '../../bench/lab/iperf.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { type Profile, portOf } from '../../bench/lab/underlay.js';
-import { echoUdp, FanLab, growth, readCounters } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, readCounters } from './fan-lab.js';
 
 /**
  * Payload bytes: the least, all around the MTU of the overlay (1480: UDP and ICMP take 28) and of the underlay, many
@@ -19,17 +19,19 @@ const DATAGRAMS = [1, 2, 17, 1400, 1451, 1452, 1453, 1472, 1473, 1480, 3000, 900
 const PINGS = [1, 2, 8, 56, 1451, 1452, 1453, 1472, 1480, 3000, 20_000, 60_000];
 const FILE_BYTES = 200_000_000;
 
-const UNDERLAYS: readonly [string, Profile, boolean][] = [
-  ['that cuts and merges as a NIC does', 'nic-like', true],
-  ['that passes super-packets uncut', 'offload', true],
-  ['without GRO', 'nic-like', false],
-];
+const UNDERLAYS: readonly [string, string, Profile, boolean][] = ['raw', 'packet'].flatMap(
+  (io): [string, string, Profile, boolean][] => [
+    [io, 'that cuts and merges as a NIC does', 'nic-like', true],
+    [io, 'that passes super-packets uncut', 'offload', true],
+    [io, 'without GRO', 'nic-like', false],
+  ],
+);
 
-describe.each(UNDERLAYS)('an underlay %s', (_, profile, gro) => {
+describe.each(UNDERLAYS)('io %s on an underlay %s', (io, _, profile, gro) => {
   let net: FanLab;
   let file: { path: string; sha256: string };
   beforeAll(async () => {
-    net = await FanLab.open({ profile });
+    net = await FanLab.open({ profile }, [...FAN, '--io', io]);
     file = await randomFile(net.host(1), net.lab.dir, FILE_BYTES);
     if (gro) return;
     for (const host of net.lab.hosts) {

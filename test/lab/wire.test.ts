@@ -12,7 +12,7 @@ import { raiseFan } from '../../bench/lab/fan.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
-import { PROFILES, portOf } from '../../bench/lab/underlay.js';
+import { portOf } from '../../bench/lab/underlay.js';
 import { echoUdp, FAN, FanLab, faults, growth, readCounters } from './fan-lab.js';
 
 const MTU = 1500;
@@ -71,10 +71,15 @@ function outer(packet: Packet, name: keyof Packet): string {
   return packet[name].split(',')[0] ?? '';
 }
 
-const OUTER = ['ip.src', 'ip.dst', 'ip.hdr_len', 'ip.proto', 'ip.flags.df', 'ip.id'] as const;
+const OUTER = ['ip.src', 'ip.dst', 'ip.hdr_len', 'ip.proto', 'ip.flags.df'] as const;
 
 /** That nothing can be said against any packet, and that the outer header is as it must be. */
-function expectFaultless(packets: readonly Packet[], source: string, destination: string): void {
+function expectFaultless(
+  packets: readonly Packet[],
+  source: string,
+  destination: string,
+  constantId: boolean,
+): void {
   for (const packet of packets) {
     expect(packet['frame.protocols']).toMatch(/^eth:ethertype:ip:ip(:|$)/);
     const [outerLen = 0, innerLen = 0] = packet['ip.len'].split(',').map(Number);
@@ -82,18 +87,32 @@ function expectFaultless(packets: readonly Packet[], source: string, destination
     expect(outerLen).toBeLessThanOrEqual(MTU);
   }
   const heads = distinct(packets, (packet) => OUTER.map((name) => outer(packet, name)).join(' '));
-  expect(heads).toEqual([`${source} ${destination} 20 4 1 0x0000`]);
+  expect(heads).toEqual([`${source} ${destination} 20 4 1`]);
+  // Whoever else cuts a super-packet numbers the segments, which means nothing where DF is set (RFC 6864 §4.1).
+  if (constantId) expect(distinct(packets, (packet) => outer(packet, 'ip.id'))).toEqual(['0x0000']);
   expect(distinct(packets, (packet) => packet['ip.checksum.status'])).toEqual([`${GOOD},${GOOD}`]);
   for (const name of ['tcp.checksum.status', 'udp.checksum.status', 'icmp.checksum.status'] as const) {
     expect(distinct(packets, (packet) => packet[name])).toEqual(['', GOOD]);
   }
 }
 
-describe.each(PROFILES)('on the wire of profile %s', (profile) => {
+/**
+ * In packet mode super-packets and unfinished checksums go as far as the device, which then has to do what the NIC of
+ * a real wire would.
+ */
+const WAYS = [
+  ['raw', 'nic-like'],
+  ['raw', 'offload'],
+  ['packet', 'nic-like'],
+] as const;
+
+describe.each(WAYS)('on the wire, io %s, underlay %s', (io, profile) => {
   const files: Record<'out' | 'back', string[]> = { out: [], back: [] };
 
   beforeAll(async () => {
-    net = await FanLab.open({ profile });
+    net = await FanLab.open({ profile }, [...FAN, '--io', io]);
+    for (const host of net.lab.hosts)
+      if (io === 'packet') await host.exec(['ethtool', '-K', 'eth0', 'tx', 'off']);
     // A second address must never become a source, not even one of the same underlay.
     await net.host(1).ip('address add 172.30.0.99/16 dev eth0', 'address add 10.9.9.9/24 dev eth0');
     const [one, two] = [net.container(1), net.container(2)];
@@ -116,10 +135,11 @@ describe.each(PROFILES)('on the wire of profile %s', (profile) => {
     ['out', '172.30.0.28', '172.30.0.27'],
     ['back', '172.30.0.27', '172.30.0.28'],
   ] as const)('every packet %s is faultless IP-in-IP from the pinned source', async (way, from, to) => {
-    for (const file of files[way]) {
+    // What a packet socket sent was cut at eth0; beyond, the switch merges it and cuts it again in its own way.
+    for (const file of files[way].slice(0, io === 'packet' ? 1 : 2)) {
       expect(await faults(file)).toEqual([]);
       const packets = await packetsOf(file);
-      expectFaultless(packets, from, to);
+      expectFaultless(packets, from, to, io === 'raw');
       // The TTL is that of the inner packet, which the kernel has decremented once.
       expect(distinct(packets, (packet) => packet['ip.ttl'])).toEqual(['63,63']);
       expect(packets.reduce((sum, packet) => sum + Number(packet['tcp.len']), 0)).toBeGreaterThanOrEqual(

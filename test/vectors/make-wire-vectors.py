@@ -200,7 +200,7 @@ def hostile():
         ("IHL beyond the packet", raw(IP(src=OURS, dst=THEIRS, ihl=15, len=60)), "outer-malformed", "inner-malformed"),
         ("total length under the header", raw(echo(len=19)), "outer-malformed", "inner-malformed"),
         ("total length beyond the payload", raw(echo(len=85)), "outer-malformed", "inner-malformed"),
-        ("bad checksum", raw(echo(chksum=0x1234)), "keep", "inner-checksum"),
+        ("bad checksum", raw(echo(chksum=0x1234)), "outer-malformed", "inner-checksum"),
         ("TTL 0", raw(echo(ttl=0)), "keep", "inner-ttl"),
         ("nested", raw(IP(src=OURS, dst=THEIRS) / echo()), "keep", "nested-ipip"),
         ("first fragment", raw(echo(flags="MF")), "outer-malformed", "keep"),

@@ -3,7 +3,7 @@ import { Counters, HOST_BLOCK } from '../../../src/dataplane/counters.js';
 import { DecapPath } from '../../../src/dataplane/decap-path.js';
 import { ForwardingTable } from '../../../src/dataplane/forwarding-table.js';
 import { PacketBatch } from '../../../src/io/packet-batch.js';
-import { decodeIpv4, headerChecksumValid, PROTOCOL_IPIP } from '../../../src/wire/ipv4.js';
+import { decodeIpv4, emitIpv4, headerChecksumValid, PROTOCOL_IPIP } from '../../../src/wire/ipv4.js';
 import { batchOf, bytesOf, fanSpec, nonZero, packet, tunnelled } from './packets.js';
 
 const US = '172.30.0.28';
@@ -101,11 +101,9 @@ describe('decap', () => {
   it('accepts outer options', () => {
     const plain = tunnelled(PEER, US, inner);
     const withOptions = new Uint8Array(plain.length + 4);
-    withOptions.set(plain.subarray(0, 20));
-    withOptions.set([1, 1, 1, 0], 20);
     withOptions.set(inner, 24);
-    withOptions[0] = 0x46;
-    withOptions[3] = withOptions.length;
+    const options = Uint8Array.of(1, 1, 1, 0);
+    emitIpv4(withOptions, 0, { ...decodeIpv4(plain, 0), totalLength: withOptions.length, options });
     expect(bytesOf(decap([withOptions]).out[0]!, 0)).toEqual(inner);
   });
 

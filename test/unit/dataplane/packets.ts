@@ -25,6 +25,8 @@ export function fanSpec(
     id: overlay,
     mapping: createMapping(parsePrefix(overlay), parseAddress(address), length),
     tun: 'tun-test',
+    underlayDevice: 'eth0',
+    io: 'raw',
     underlayMtu: 1500,
     counterBlock: 1,
     ttl: -1,

@@ -1,0 +1,152 @@
+/**
+ * The underlay's side of the dataplane over AF_PACKET sockets, where super-packets stay whole: PacketReceiver begins
+ * decap, PacketSender ends encap. The kernel's part is in native/packet_*.c and native/gso_shim.bpf.c.
+ *
+ * Frames pass beside the kernel's IP layer: no firewall, no routing, and on receive nobody has checked the outer
+ * header. What a frame can't do (a peer that must be resolved first, a packet that the kernel refuses as a frame)
+ * goes by the raw socket, so nothing is lost by this way of sending.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { errorText } from '../base/error.js';
+import type { RxDevice, TxDevice } from './device.js';
+import { deviceError } from './device-error.js';
+import { native } from './native.js';
+import { ETHERNET_LEN, type NextHops } from './next-hops.js';
+import { GSO_NONE, PacketBatch } from './packet-batch.js';
+
+const BUFFER_BYTES = 16 << 20;
+const MOST_IPV4 = 65_535;
+const EAGAIN = 11;
+const ENOBUFS = 105;
+/** Set on what isn't tried as a frame. */
+const EHOSTUNREACH = 113;
+
+/** The shim's place at a device's egress; it ends with the descriptor, or the process. */
+export class GsoShim {
+  readonly #link: number;
+
+  private constructor(link: number) {
+    this.#link = link;
+  }
+
+  /** Throws an Error with {code, errno, syscall}: EPERM, EINVAL before kernel 6.6, ENOENT where it was not built. */
+  static attach(deviceIndex: number): GsoShim {
+    const path = createRequire(import.meta.url).resolve('#gso-shim');
+    return new GsoShim(native.gsoShimAttach(readFileSync(path), deviceIndex));
+  }
+
+  detach(): void {
+    native.close(this.#link);
+  }
+}
+
+/** Receives IPIP packets to `address` (host order) that come in by one device, outer header first. */
+export class PacketReceiver implements RxDevice {
+  readonly fd: number;
+
+  constructor(deviceIndex: number, address: number) {
+    this.fd = native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES);
+  }
+
+  /** The slab takes one packet a slot of a little over 64 kB; at most 128 a call. */
+  receive(batch: PacketBatch): number {
+    const count = native.packetReceive(this.fd, batch.slab, batch.descriptors, batch.capacity);
+    batch.count = Math.max(count, 0);
+    if (count < 0) throw deviceError(count, 'recvmmsg');
+    return count;
+  }
+
+  close(): void {
+    native.close(this.fd);
+  }
+}
+
+/** Sends IPIP packets, outer header included, each to its descriptor's address. */
+export class PacketSender implements TxDevice {
+  /** Why super-packets are cut in software; undefined where the shim keeps them whole. */
+  readonly withoutShim: string | undefined;
+  readonly #hops: NextHops;
+  readonly #raw: TxDevice;
+  readonly #shim: GsoShim | undefined;
+  readonly #fd: number;
+  /** What goes by the raw socket, and its index in the batch; shares the batch's slab. */
+  #rest = new PacketBatch(0, new Uint8Array(0));
+  #restIndex = new Uint32Array(0);
+
+  /** `hops` and `raw` stay the caller's. */
+  constructor(hops: NextHops, raw: TxDevice) {
+    this.#hops = hops;
+    this.#raw = raw;
+    try {
+      this.#shim = GsoShim.attach(hops.deviceIndex);
+    } catch (error) {
+      this.withoutShim = errorText(error);
+    }
+    try {
+      this.#fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, this.#shim !== undefined);
+    } catch (error) {
+      this.#shim?.detach();
+      throw error;
+    }
+  }
+
+  send(batch: PacketBatch): number {
+    const nowMs = performance.now();
+    for (let i = 0; i < batch.count; i++) {
+      batch.setError(i, this.#frame(batch, i, nowMs) ? 0 : EHOSTUNREACH);
+    }
+    const failed = native.packetSend(this.#fd, batch.slab, batch.descriptors, batch.count);
+    return failed === 0 ? 0 : this.#sendRest(batch);
+  }
+
+  close(): void {
+    native.close(this.#fd);
+    this.#shim?.detach();
+  }
+
+  /** Writes the Ethernet header before packet i; false where it has to go by the raw socket. */
+  #frame(batch: PacketBatch, i: number, nowMs: number): boolean {
+    const hop = this.#hops.lookup(batch.address(i));
+    const { header } = hop;
+    if (header === undefined || (!hop.confirmed && this.#hops.nudge(hop, nowMs))) return false;
+    if (batch.gsoType(i) !== GSO_NONE && !this.#staysWhole(batch, i)) return false;
+    const bytes = batch.slab;
+    const start = batch.offset(i) - ETHERNET_LEN;
+    for (let k = 0; k < ETHERNET_LEN; k++) bytes[start + k] = header[k]!;
+    return true;
+  }
+
+  /** The device's MTU is asked for segments too: what the kernel cuts it checks no more. */
+  #staysWhole(batch: PacketBatch, i: number): boolean {
+    return (
+      this.#shim !== undefined &&
+      batch.length(i) <= MOST_IPV4 &&
+      batch.headerLen(i) + batch.gsoSize(i) <= this.#hops.deviceMtu
+    );
+  }
+
+  /** What failed as a frame, but for want of room on the way out, goes by the raw socket. Returns what failed there too. */
+  #sendRest(batch: PacketBatch): number {
+    const rest = this.#restOf(batch);
+    let failed = 0;
+    for (let i = 0; i < batch.count; i++) {
+      const error = batch.error(i);
+      if (error === EAGAIN || error === ENOBUFS) failed++;
+      else if (error !== 0) this.#restIndex[rest.appendShifted(batch, i, 0)] = i;
+    }
+    if (rest.count === 0) return failed;
+    failed += this.#raw.send(rest);
+    for (let k = 0; k < rest.count; k++) batch.setError(this.#restIndex[k]!, rest.error(k));
+    return failed;
+  }
+
+  #restOf(batch: PacketBatch): PacketBatch {
+    if (this.#rest.slab !== batch.slab || this.#rest.capacity < batch.capacity) {
+      this.#rest = new PacketBatch(batch.capacity, batch.slab);
+      this.#restIndex = new Uint32Array(batch.capacity);
+    }
+    this.#rest.count = 0;
+    return this.#rest;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * What is particular to `--io packet`: when it is taken and when not, the way to a peer followed as the kernel's tables
+ * change, no packet twice, and nothing left at the device.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Capture, fields } from '../../bench/lab/capture.js';
+import type { CommandError } from '../../bench/lab/command.js';
+import { showFans } from '../../bench/lab/fan.js';
+import type { Host } from '../../bench/lab/host.js';
+import { createLab, type Lab } from '../../bench/lab/lab.js';
+import { ping } from '../../bench/lab/ping.js';
+import { REPOSITORY } from '../../bench/lab/repository.js';
+import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, until } from './fan-lab.js';
+
+const EGRESS_PROGRAMS = join(REPOSITORY, 'test/lab/egress-programs.py');
+const PACKET = [...FAN, '--io', 'packet'];
+
+async function egressPrograms(host: Host): Promise<number> {
+  return Number((await host.exec([PYTHON, EGRESS_PROGRAMS, 'eth0'])).stdout);
+}
+
+async function ios(host: Host): Promise<[string, string[]][]> {
+  return (await showFans(host)).map(({ io, ioNotes }) => [io, ioNotes]);
+}
+
+describe('the mode', () => {
+  let lab: Lab;
+  let host: Host;
+  beforeAll(async () => {
+    lab = await createLab({ hosts: 1 });
+    host = lab.host(1);
+    await host.ip(
+      'tuntap add dev plain0 mode tun',
+      'address add 192.168.7.5/16 dev plain0',
+      'link set plain0 up',
+    );
+  });
+  afterAll(() => lab?.remove());
+
+  it('is packet on Ethernet unless told', async () => {
+    await host.fanctl(['up', ...FAN]);
+    await host.fanctl(['up', '99', 'eth0/16', '--io', 'raw']);
+    expect(await ios(host)).toEqual([
+      ['packet', []],
+      ['raw', []],
+    ]);
+    await host.fanctl(['down', '-e']);
+  });
+
+  it('is raw on another device, and says why', async () => {
+    await host.fanctl(['up', '99', 'plain0/16']);
+    expect(await ios(host)).toEqual([['raw', ['packet: plain0 is no Ethernet device']]]);
+    const refused = await host.fanctl(['up', '98', 'plain0/16', '--io', 'packet']).catch((error) => error);
+    expect((refused as CommandError).output.stderr).toMatch(/^fanctl: .*plain0 is no Ethernet device/);
+    expect(await ios(host)).toHaveLength(1);
+    await host.fanctl(['down', '-e']);
+  });
+
+  it('leaves nothing at the device, by down or by a kill', async () => {
+    const qdiscs = async () => (await host.exec(['tc', 'qdisc', 'show', 'dev', 'eth0'])).stdout;
+    const before = await qdiscs();
+    await host.fanctl(['up', ...PACKET]);
+    await host.fanctl(['up', '99', 'eth0/16']);
+    expect(await egressPrograms(host)).toBe(1);
+    await host.fanctl(['down', '99', 'eth0/16']);
+    expect(await egressPrograms(host)).toBe(1);
+    await host.fanctl(['down', '-e']);
+    expect(await egressPrograms(host)).toBe(0);
+
+    await host.fanctl(['up', ...PACKET]);
+    process.kill(Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8')), 'SIGKILL');
+    await until(
+      () => egressPrograms(host),
+      (count) => count === 0,
+    );
+    await host.fanctl(['up', ...PACKET]);
+    expect(await egressPrograms(host)).toBe(1);
+    await host.fanctl(['down', '-e']);
+    expect(await egressPrograms(host)).toBe(0);
+    expect(await qdiscs()).toBe(before);
+  });
+});
+
+describe('the way to a peer', () => {
+  let net: FanLab;
+  const reach = async (count = 1) => (await ping(net.container(1), net.address(2), { count })).received;
+  beforeAll(async () => {
+    net = await FanLab.open({ hosts: 3 }, PACKET);
+  });
+  afterAll(() => net?.remove());
+
+  it('is found by the kernel for the first packet, which is not lost', async () => {
+    await net.host(1).ip('neighbour flush dev eth0');
+    expect(await reach()).toBe(1);
+    await net.host(1).ip(`neighbour del ${net.host(2).address} dev eth0`);
+    expect(await reach()).toBe(1);
+  });
+
+  it('follows the neighbour table', async () => {
+    const { address } = net.host(2);
+    await net.host(1).ip(`neighbour replace ${address} lladdr 02:00:00:00:00:99 dev eth0`);
+    expect(await reach()).toBe(0);
+    await net.host(1).ip(`neighbour del ${address} dev eth0`);
+    expect(await reach()).toBe(1);
+  });
+
+  it('follows the routes, also those that leave by no device', async () => {
+    const [one, { address }, router] = [net.host(1), net.host(2), net.host(3)];
+    await router.sysctl('net/ipv4/ip_forward', 1);
+    await router.sysctl('net/ipv4/conf/all/send_redirects', 0);
+    await router.sysctl('net/ipv4/conf/eth0/send_redirects', 0);
+    const file = join(net.lab.dir, 'by-router.pcap');
+    await one.ip(`route add ${address} via ${router.address}`);
+    const capture = await Capture.start(router, 'eth0', file, `ip proto 4 and dst host ${address}`);
+    expect(await reach(2)).toBe(2);
+    await capture.stop();
+    expect((await fields(file, ['frame.number'])).length).toBeGreaterThanOrEqual(2);
+    await one.ip(`route replace blackhole ${address}`);
+    const before = await readCounters(one);
+    expect(await reach()).toBe(0);
+    expect(growth(before, await readCounters(one))['drop-send-failed-packets']).toBe(1);
+    await one.ip(`route del ${address}`);
+    expect(await reach()).toBe(1);
+  });
+
+  it('stays confirmed: the kernel sees the neighbour used', async () => {
+    const { address } = net.host(2);
+    const state = async () => (await net.host(1).exec(['ip', 'neighbour', 'show', address])).stdout;
+    const mac = /lladdr (\S+)/.exec(await state())?.[1];
+    await net.host(1).ip(`neighbour replace ${address} lladdr ${mac} dev eth0 nud stale`);
+    expect(await reach()).toBe(1);
+    expect(await state()).toMatch(/DELAY|PROBE|REACHABLE/);
+  });
+
+  it('carries each packet once, fragments too, and the kernel answers none of them', async () => {
+    const file = join(net.lab.dir, 'unreachable.pcap');
+    const capture = await Capture.start(net.host(2), 'eth0', file, 'icmp[0] == 3');
+    const before = await readCounters(net.host(2));
+    const { text } = await ping(net.container(1), net.address(2), { count: 20, intervalMs: 10 });
+    expect(text).not.toContain('DUP');
+    await echoUdp(net.container(1), net.container(2), net.address(2), [1, 1452, 1453, 9000, 65_507]);
+    await capture.stop();
+    const grown = growth(before, await readCounters(net.host(2)));
+    expect(grown['decap-tx-packets']).toBe(grown['decap-rx-packets']);
+    expect(await fields(file, ['frame.number'])).toEqual([]);
+  });
+
+  it('goes on when the device was down for a while', async () => {
+    await net.host(1).ip('link set eth0 down', 'link set eth0 up');
+    await until(
+      () => reach(),
+      (received) => received === 1,
+      10_000,
+    );
+  });
+});

@@ -1,0 +1,108 @@
+/** rtnetlink messages against bytes as `strace ip` shows them on a little-endian machine, and against damage. */
+import { endianness } from 'node:os';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decodeLink,
+  decodeMessages,
+  decodeNeighbour,
+  decodeRoute,
+  encodeGetLink,
+  encodeGetNeighbour,
+  encodeGetRoute,
+  MESSAGE,
+} from '../../../src/io/rtnetlink.js';
+
+const PEER = 0xac1e001b;
+const US = 0xac1e001c;
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+function one(text: string) {
+  const [message, ...more] = decodeMessages(Buffer.from(text.replace(/ /g, ''), 'hex'));
+  expect(more).toEqual([]);
+  return message!;
+}
+
+/** Header of a message of `length` bytes in all. */
+function header(length: number, type: number): string {
+  return `${length.toString(16).padStart(2, '0')}000000 ${type.toString(16).padStart(2, '0')}00 0000 00000000 00000000`;
+}
+
+describe.runIf(endianness() === 'LE')('rtnetlink', () => {
+  it('encodes its questions', () => {
+    expect(hex(encodeGetLink('eth0'))).toBe(
+      `2c0000001200010000000000000000000000000000000000000000000000000009000300657468300000`.padEnd(88, '0'),
+    );
+    expect(hex(encodeGetRoute(PEER, US))).toBe(
+      '2c0000001a00010000000000000000000220200000000000000000000800' + '0100ac1e001b08000200ac1e001c',
+    );
+    expect(hex(encodeGetNeighbour(3, PEER))).toBe(
+      '240000001e000100000000000000000002000000030000000000000008000100ac1e001b',
+    );
+  });
+
+  it('decodes a route by a gateway, and one on the link', () => {
+    const attributes = '08000400 03000000 08000500 ac1e0001';
+    const unicast = '02200000 fe030001 00000000';
+    expect(decodeRoute(one(`${header(44, MESSAGE.newRoute)} ${unicast} ${attributes}`))).toEqual({
+      device: 3,
+      gateway: 0xac1e0001,
+    });
+    const onLink = one(`${header(36, MESSAGE.newRoute)} ${unicast} 08000400 03000000`);
+    expect(decodeRoute(onLink)).toEqual({ device: 3 });
+  });
+
+  it('knows no way by a blackhole, or a next hop of another family', () => {
+    const device = '08000400 03000000';
+    expect(decodeRoute(one(`${header(36, MESSAGE.newRoute)} 02200000 fe030006 00000000 ${device}`))).toBe(
+      undefined,
+    );
+    const via = `16001200 0a00${'fe80'.padEnd(32, '0')}0000`;
+    const message = one(`${header(60, MESSAGE.newRoute)} 02200000 fe030001 00000000 ${device} ${via}`);
+    expect(decodeRoute(message)).toBe(undefined);
+  });
+
+  it.each([
+    ['0200', '020000000001', true],
+    ['0400', '020000000001', false],
+    ['8000', '020000000001', true],
+    ['0100', '', false],
+    ['2000', '', false],
+  ])('decodes a neighbour in state %s', (state, lladdr, confirmed) => {
+    const text = `${header(48, MESSAGE.newNeighbour)} 02000000 03000000 ${state}0001 08000100 ac1e001b 0a000200 020000000001 0000`;
+    const neighbour = decodeNeighbour(one(text))!;
+    expect(neighbour).toMatchObject({ device: 3, address: PEER, confirmed });
+    expect(hex(neighbour.lladdr)).toBe(lladdr);
+  });
+
+  it('takes a deleted neighbour for one that cannot be sent to', () => {
+    const text = `${header(48, MESSAGE.delNeighbour)} 02000000 03000000 02000001 08000100 ac1e001b 0a000200 020000000001 0000`;
+    expect(decodeNeighbour(one(text))).toMatchObject({ lladdr: new Uint8Array(0), confirmed: false });
+  });
+
+  it('decodes a link', () => {
+    const text = `${header(52, MESSAGE.newLink)} 00000100 02000000 43100100 00000000 0a000100 02000000 0002 0000 08000400 dc050000`;
+    expect(decodeLink(one(text))).toEqual({
+      index: 2,
+      type: 1,
+      mtu: 1500,
+      address: Uint8Array.of(2, 0, 0, 0, 0, 2),
+    });
+  });
+
+  it('survives any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 16, max: 200 }), (bytes, length) => {
+        if (bytes.length >= 4) bytes.set([length, 0, 0, 0]);
+        for (const message of decodeMessages(bytes)) {
+          decodeLink(message);
+          decodeRoute(message);
+          decodeNeighbour(message);
+        }
+      }),
+    );
+  });
+});
