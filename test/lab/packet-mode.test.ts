@@ -39,22 +39,21 @@ describe('the mode', () => {
   });
   afterAll(() => lab?.remove());
 
-  it('is packet on Ethernet unless told', async () => {
+  it('is packet where it is asked for; auto is raw, and says why', async () => {
     await host.fanctl(['up', ...FAN]);
-    await host.fanctl(['up', '99', 'eth0/16', '--io', 'raw']);
+    await host.fanctl(['up', '99', 'eth0/16', '--io', 'packet']);
     expect(await ios(host)).toEqual([
+      ['raw', [expect.stringMatching(/^packet: only on request/)]],
       ['packet', []],
-      ['raw', []],
     ]);
     await host.fanctl(['down', '-e']);
   });
 
-  it('is raw on another device, and says why', async () => {
+  it('is refused on a device that is not Ethernet', async () => {
     await host.fanctl(['up', '99', 'plain0/16']);
-    expect(await ios(host)).toEqual([['raw', ['packet: plain0 is no Ethernet device']]]);
     const refused = await host.fanctl(['up', '98', 'plain0/16', '--io', 'packet']).catch((error) => error);
     expect((refused as CommandError).output.stderr).toMatch(/^fanctl: .*plain0 is no Ethernet device/);
-    expect(await ios(host)).toHaveLength(1);
+    expect((await ios(host)).map(([io]) => io)).toEqual(['raw']);
     await host.fanctl(['down', '-e']);
   });
 
@@ -62,7 +61,7 @@ describe('the mode', () => {
     const qdiscs = async () => (await host.exec(['tc', 'qdisc', 'show', 'dev', 'eth0'])).stdout;
     const before = await qdiscs();
     await host.fanctl(['up', ...PACKET]);
-    await host.fanctl(['up', '99', 'eth0/16']);
+    await host.fanctl(['up', '99', 'eth0/16', '--io', 'packet']);
     expect(await egressPrograms(host)).toBe(1);
     await host.fanctl(['down', '99', 'eth0/16']);
     expect(await egressPrograms(host)).toBe(1);
