@@ -51,13 +51,14 @@ int vnet_for(const struct packet *packet, const uint8_t *ip, const struct transp
   uint16_t field;
   memcpy(&field, l4 + t->sum_at, sizeof field);
   if (field == 0 && t->protocol == PROTOCOL_UDP) return 0;
-  /* First the cheap question. A valid field that equals the pseudo sum is completed to itself: no
-   * harm. */
-  if (field == checksum_fold(pseudo)) {
+  bool partial = field == checksum_fold(pseudo);
+  bool merged = packet->length > mtu;
+  /* A valid checksum may equal the pseudo sum by chance: ask first, but of what GRO merged. */
+  if (!(partial && merged) && checksum_fold(pseudo + checksum_sum(l4, t->l4_total)) == 0xffff) {
+    vnet->flags = DATA_VALID;
+  } else if (partial) {
     set_partial(t, vnet);
     set_super(packet, t, mtu, vnet);
-  } else if (checksum_fold(pseudo + checksum_sum(l4, t->l4_total)) == 0xffff) {
-    vnet->flags = DATA_VALID;
   }
   return 0;
 }
