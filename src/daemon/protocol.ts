@@ -21,7 +21,7 @@ export interface RunPaths {
   log: string;
 }
 
-export function runPaths(dir = process.env.UFAN_RUN_DIR ?? '/run/ufan'): RunPaths {
+export function runPaths(dir = process.env.UFAN_RUN_DIR || '/run/ufan'): RunPaths {
   return {
     dir,
     socket: `${dir}/fand.sock`,
