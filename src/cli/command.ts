@@ -9,13 +9,15 @@ export interface CommandOption {
   /** The spellings, the one in the manual first: ["-e", "--every"]. */
   readonly names: readonly string[];
   readonly summary: string;
+  /** What stands for its value in the help, "FILE"; an option without it is a flag. */
+  readonly value?: string;
 }
 
 export interface Invocation {
   /** What is left of the command line without the command and its own options. */
   readonly words: readonly string[];
-  /** First spelling of each option of the command's own that was given. */
-  readonly given: ReadonlySet<string>;
+  /** The command's own options that were given: first spelling → value, '' for a flag. */
+  readonly given: ReadonlyMap<string, string>;
   readonly paths: RunPaths;
 }
 
@@ -33,18 +35,31 @@ export interface Command {
   run(invocation: Invocation): Promise<void>;
 }
 
-/** Takes the command's own options out of `words`, wherever they stand. */
+/**
+ * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=".
+ * What stands behind "--" is left alone. Throws FanError usage.
+ */
 export function splitOptions(
   command: Command,
   words: readonly string[],
 ): Pick<Invocation, 'words' | 'given'> {
-  const given = new Set<string>();
-  const left = words.filter((word) => {
-    const option = command.options.find(({ names }) => names.includes(word));
-    if (option) given.add(option.names[0]!);
-    return !option;
-  });
+  const given = new Map<string, string>();
+  const left: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === '--') return { words: [...left, ...words.slice(i + 1)], given };
+    const [name, ...rest] = word.split('=');
+    const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
+    if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
+    else if (option.value === undefined) given.set(option.names[0]!, '');
+    else given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueOf(command, option, words[++i]));
+  }
   return { words: left, given };
+}
+
+function valueOf({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {
+  if (word !== undefined) return word;
+  throw new FanError('usage', `${names[0]} needs a value, ${value}: see fanctl help ${name}`);
 }
 
 /** Throws FanError not-root: `up` and `down` change the host's network, `show` and `stats` only read. */

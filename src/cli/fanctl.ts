@@ -28,7 +28,7 @@ async function main(words: readonly string[]): Promise<void> {
   }
   if (name === '--version') return print(`fanctl ${version()}`);
   const paths = runPaths();
-  if (HELP_OPTIONS.includes(name)) return HELP.run({ words: [], given: new Set(), paths });
+  if (HELP_OPTIONS.includes(name)) return HELP.run({ words: [], given: new Map(), paths });
   const command = findCommand(COMMANDS, name);
   if (rest.some((word) => HELP_OPTIONS.includes(word))) return print(formatCommand(command));
   return command.run({ ...splitOptions(command, rest), paths });

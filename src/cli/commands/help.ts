@@ -1,7 +1,7 @@
 /** `fanctl help`: an overview, or one command with its options. The manual (man/fanctl.8) says more. */
 import { FanError } from '../../base/error.js';
 import { FAN_FLAGS } from '../../config/fan-flags.js';
-import type { Command } from '../command.js';
+import type { Command, CommandOption } from '../command.js';
 import { print } from '../output.js';
 
 /** The command that explains `others` and itself. */
@@ -53,7 +53,7 @@ export function formatCommand(command: Command): string {
   lines.push('', command.description);
   if (command.options.length > 0) {
     lines.push('', 'Options:');
-    lines.push(...formatTable(command.options.map(({ names, summary }) => [names.join(', '), summary])));
+    lines.push(...formatTable(command.options.map(describeOption)));
   }
   if (command.takesFlags) {
     lines.push('', 'Flags:');
@@ -62,6 +62,10 @@ export function formatCommand(command: Command): string {
     );
   }
   return lines.join('\n');
+}
+
+function describeOption({ names, value, summary }: CommandOption): [string, string] {
+  return [`${names.join(', ')} ${value ?? ''}`.trim(), summary];
 }
 
 function formatTable(rows: readonly (readonly [string, string])[]): string[] {
