@@ -52,12 +52,12 @@ export function splitOptions(
     const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
     if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
     else if (option.value === undefined) given.set(option.names[0]!, '');
-    else given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueOf(command, option, words[++i]));
+    else given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]));
   }
   return { words: left, given };
 }
 
-function valueOf({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {
+function valueAfter({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {
   if (word !== undefined) return word;
   throw new FanError('usage', `${names[0]} needs a value, ${value}: see fanctl help ${name}`);
 }
