@@ -52,7 +52,8 @@ export function splitOptions(
     const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
     if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
     else if (option.value === undefined) given.set(option.names[0]!, '');
-    else given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]));
+    else
+      given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]));
   }
   return { words: left, given };
 }
