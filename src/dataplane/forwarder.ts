@@ -64,13 +64,15 @@ export class Forwarder {
     this.#errors.configure(table);
   }
 
-  /** Serves a device that poll found readable: one batch. */
-  serve(token: number, nowMs: number): void {
+  /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
+  serve(token: number, nowMs: number): number {
     if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
       const receiver = this.ports.underlay.readable(token);
-      if (receiver) this.#pullUnderlay(receiver);
-    } else if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
+      return receiver ? this.#pullUnderlay(receiver) : 0;
+    }
+    if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
+    return 0;
   }
 
   close(): void {
@@ -99,7 +101,7 @@ export class Forwarder {
     this.#pushReplies(port);
   }
 
-  #pullUnderlay(receiver: RxDevice): void {
+  #pullUnderlay(receiver: RxDevice): number {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
     for (const output of this.#outputs) output.count = 0;
@@ -108,6 +110,7 @@ export class Forwarder {
       const port = this.ports.fans[fan.index]!;
       if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
     }
+    return rx.count;
   }
 
   #pullIcmp(nowMs: number): void {

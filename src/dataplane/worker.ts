@@ -7,6 +7,7 @@ import { errorText } from '../base/error.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
+import { Pace } from './pace.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
 /** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
@@ -20,13 +21,17 @@ function run(port: MessagePort, data: WorkerData): void {
     port.postMessage({ type: 'lost', fan, message: errorText(cause) } satisfies FromWorker);
   });
   const ready = new Int32Array(READY);
+  const pace = new Pace();
   for (let running = true; running; ) {
     const count = poller.wait(ready, LONGEST_WAIT_MS);
     const nowMs = performance.now();
+    let packets = 0;
     for (let i = 0; i < count; i++) {
       if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder) && running;
-      else forwarder.serve(ready[i]!, nowMs);
+      else packets += forwarder.serve(ready[i]!, nowMs);
     }
+    const pauseUs = pace.pauseUs(packets, nowMs);
+    if (pauseUs > 0) poller.pause(pauseUs);
   }
   forwarder.close();
   poller.close();

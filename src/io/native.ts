@@ -107,6 +107,8 @@ export interface Native {
   pollerRemove(poller: number, fd: number): void;
   /** Waits at most timeoutMs (−1 = for ever); fills `ready` with tokens; returns the count or −errno (EINTR is 0). */
   pollerWait(poller: number, ready: Int32Array, timeoutMs: number): number;
+  /** Sleeps for 0 to 999,999 µs. */
+  pollerPause(us: number): void;
 
   eventOpen(): number;
   eventSignal(fd: number): void;
