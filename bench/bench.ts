@@ -20,7 +20,7 @@ import { resultTable, type Series } from './report/result-table.js';
 import { tcpStream } from './workloads/tcp-stream.js';
 import type { Workload } from './workloads/workload.js';
 
-const PATHS: readonly BenchPath[] = [untunnelled, vxlan, ufan('raw'), ufan('packet'), onePacket];
+const PATHS: readonly BenchPath[] = [untunnelled, vxlan, ufan('raw'), ufan('packet'), ufan('bpf'), onePacket];
 const WORKLOADS: readonly Workload[] = [tcpStream];
 
 const USAGE = `usage: npm run bench -- [--quick] [--profile ${PROFILES.join('|')}] [--only NAME]… [--seconds N] [--repeats N] [--json]

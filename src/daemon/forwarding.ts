@@ -52,9 +52,22 @@ export class Forwarding {
       if (block === undefined) continue;
       this.#counters.setDrop(block, DROP['tun-overflow'], await readTransmitDrops(plan.tun));
       const { bridge, overlay, underlay, io } = view;
-      views.push({ bridge, overlay, underlay, io, counters: this.#counters.read(block) });
+      views.push({ bridge, overlay, underlay, io, counters: this.#read(id, block) });
     }
     return { host: { counters: this.#counters.read(HOST_BLOCK) }, fans: views };
+  }
+
+  /** Ours and those of encap in the kernel, which sends all that it takes. */
+  #read(id: string, block: number): Record<string, number> {
+    const counters = this.#counters.read(block);
+    const kernel = this.#worker?.kernelEncap(id);
+    if (kernel) {
+      for (const side of ['rx', 'tx']) {
+        counters[`encap-${side}-packets`]! += kernel.packets;
+        counters[`encap-${side}-bytes`]! += kernel.bytes;
+      }
+    }
+    return counters;
   }
 
   async stop(): Promise<void> {
@@ -77,7 +90,8 @@ export class Forwarding {
       mapping: plan.mapping,
       tun: plan.tun,
       underlayDevice: plan.underlayDevice,
-      io,
+      io: io === 'auto' ? ['bpf', 'packet', 'raw'] : [io],
+      ioNotes: [],
       underlayMtu: plan.mtu + OUTER_LEN,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,

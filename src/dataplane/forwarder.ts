@@ -13,6 +13,7 @@ import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
 import { ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
+import { KernelEncap } from './kernel-encap.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
@@ -35,6 +36,8 @@ export class Forwarder {
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
+  readonly #pathMtu = new PathMtuTable();
+  readonly #kernelEncap = new KernelEncap();
   #table = new ForwardingTable([]);
   #outputs: readonly PacketBatch[] = [];
 
@@ -45,12 +48,11 @@ export class Forwarder {
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
-    const pathMtu = new PathMtuTable();
     this.#replies = new IcmpReplies(counters);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
-    this.#encap = new EncapPath(counters, pathMtu, this.#tooBig, this.#table);
+    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table);
     this.#decap = new DecapPath(counters, this.#table);
-    this.#errors = new PathErrors(counters, pathMtu, this.#replies, this.#table);
+    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table);
   }
 
   /** Forwards for `specs` from now on; on failure as before. */
@@ -62,6 +64,7 @@ export class Forwarder {
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
+    this.#kernelEncap.configure(table, this.ports.fans);
   }
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
@@ -99,6 +102,7 @@ export class Forwarder {
       if (tx.count > 0) this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
     }
     this.#pushReplies(port);
+    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
   }
 
   #pullUnderlay(receiver: RxDevice): number {
@@ -120,6 +124,7 @@ export class Forwarder {
       const fan = this.#errors.process(rx, i, nowMs);
       if (fan) this.#pushReplies(this.ports.fans[fan.index]!);
     }
+    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
   }
 
   #pushReplies(port: FanPort): void {

@@ -23,6 +23,7 @@ export class WorkerClient {
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
   #receiverFds: readonly number[] = [];
+  #encapCounters: Readonly<Record<string, number>> = {};
 
   constructor(counters: SharedArrayBuffer, { onDeath, onLost }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
@@ -46,6 +47,7 @@ export class WorkerClient {
   async configure(fans: FanSpec[]): Promise<Done> {
     const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
     this.#receiverFds = answer.receiverFds;
+    this.#encapCounters = answer.encapCounters;
     return answer;
   }
 
@@ -54,8 +56,15 @@ export class WorkerClient {
     return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), 0);
   }
 
+  /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
+  kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
+    const fd = this.#encapCounters[fan];
+    return fd === undefined ? undefined : native.encapCount(fd);
+  }
+
   async stop(): Promise<void> {
     this.#receiverFds = [];
+    this.#encapCounters = {};
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;

@@ -62,7 +62,10 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     type: 'done',
     id,
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
-    io: Object.fromEntries(ports.fans.map(({ id: fan, underlay }) => [fan, underlay.io])),
+    io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
+    encapCounters: Object.fromEntries(
+      ports.fans.flatMap(({ id: fan, program }) => (program ? [[fan, program.countersFd]] : [])),
+    ),
     receiverFds: ports.underlay.receiverFds,
   };
 }
