@@ -12,9 +12,17 @@ import { createLog, type Logger } from '../base/log.js';
 import { native } from '../io/native.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
-import { type DaemonStatus, type DownRequest, type RunPaths, runPaths, type UpRequest } from './protocol.js';
+import {
+  type DaemonStatus,
+  type DownRequest,
+  type RunPaths,
+  runPaths,
+  type TraceRequest,
+  type UpRequest,
+} from './protocol.js';
 import { listen, type Routes } from './server.js';
 import { StateStore } from './state-store.js';
+import { Tracing } from './tracing.js';
 
 const { version } = createRequire(import.meta.url)('#package') as { version: string };
 
@@ -95,6 +103,7 @@ async function main(log: Logger): Promise<void> {
     if (manager.isEmpty) setTimeout(() => manager.isEmpty && stop(true), 20);
   };
 
+  const tracing = new Tracing(forwarding, () => manager.records, log);
   const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
   const routes: Routes = {
     'GET /v1/status': () => status,
@@ -102,6 +111,7 @@ async function main(log: Logger): Promise<void> {
     'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(leaveIfEmpty),
     'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(leaveIfEmpty),
     'GET /v1/stats': () => forwarding.stats(manager.records),
+    'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
   };
   const server = await listen(paths.socket, routes, log);
   log.info({ runDir: paths.dir, netns: status.netns, version }, 'fand runs');

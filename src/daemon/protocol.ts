@@ -7,10 +7,14 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down.
  */
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -96,6 +100,20 @@ export type Counters = Record<string, number>;
 export interface Stats {
   host: { counters: Counters };
   fans: { bridge: string; overlay: string; underlay: string; io: string; counters: Counters }[];
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 export interface ErrorReply {
