@@ -10,6 +10,8 @@ import type {
   DownReply,
   DownRequest,
   ErrorReply,
+  ExplainRequest,
+  Explanation,
   FanView,
   RunPaths,
   Stats,
@@ -77,6 +79,10 @@ export class FandClient {
 
   stats(): Promise<Stats> {
     return this.#send('GET', '/v1/stats');
+  }
+
+  explain(body: ExplainRequest): Promise<Explanation> {
+    return this.#send('POST', '/v1/explain', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {

@@ -10,9 +10,17 @@ import { parseArgs } from 'node:util';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
 import { native } from '../io/native.js';
+import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
-import { type DaemonStatus, type DownRequest, type RunPaths, runPaths, type UpRequest } from './protocol.js';
+import {
+  type DaemonStatus,
+  type DownRequest,
+  type ExplainRequest,
+  type RunPaths,
+  runPaths,
+  type UpRequest,
+} from './protocol.js';
 import { listen, type Routes } from './server.js';
 import { StateStore } from './state-store.js';
 
@@ -102,6 +110,7 @@ async function main(log: Logger): Promise<void> {
     'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(leaveIfEmpty),
     'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(leaveIfEmpty),
     'GET /v1/stats': () => forwarding.stats(manager.records),
+    'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
   };
   const server = await listen(paths.socket, routes, log);
   log.info({ runDir: paths.dir, netns: status.netns, version }, 'fand runs');
