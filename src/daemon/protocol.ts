@@ -7,7 +7,8 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
- * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down.
+ * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
+ * comes then is not begun and has the error "leaving".
  */
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
@@ -31,6 +32,9 @@ export function runPaths(dir = process.env.UFAN_RUN_DIR || '/run/ufan'): RunPath
     log: `${dir}/fand.log`,
   };
 }
+
+/** fand's exit status where another one holds the run directory. */
+export const EXIT_LOCKED = 3;
 
 export interface DaemonStatus {
   pid: number;

@@ -72,6 +72,7 @@ export class DecapPath {
       const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
       counters.add(block, COUNTER['decap-rx-packets'], segments);
       counters.add(block, COUNTER['decap-rx-bytes'], this.#innerLen + (segments - 1) * headers);
+      rx.setVerdict(i, reason, this.#fan, segments);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
         continue;

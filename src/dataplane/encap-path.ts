@@ -56,6 +56,7 @@ export class EncapPath {
       packets += segments;
       innerBytes += len + (segments - 1) * rx.headerLen(i);
       const reason = this.#check(fan, bytes, off, len);
+      rx.setVerdict(i, reason, fan.index, segments);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
         continue;
@@ -131,7 +132,7 @@ export class EncapPath {
 }
 
 /** Wire packets that packet i stands for. */
-function segmentsOf(rx: PacketBatch, i: number, len: number): number {
+export function segmentsOf(rx: PacketBatch, i: number, len: number): number {
   if (rx.gsoType(i) === 0) return 1;
   const size = rx.gsoSize(i);
   return size === 0 ? 1 : Math.max(1, Math.ceil((len - rx.headerLen(i)) / size));

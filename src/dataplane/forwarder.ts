@@ -11,12 +11,13 @@ import type { Poller } from '../io/poller.js';
 import type { Counters } from './counters.js';
 import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
-import { ForwardingTable } from './forwarding-table.js';
+import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
 import { FRAGMENT_ROOM, TooBig } from './too-big.js';
+import type { Tracer } from './tracer.js';
 import type { FanSpec } from './worker-protocol.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
@@ -35,6 +36,8 @@ export class Forwarder {
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
+  /** Undefined where nobody traces: the walks ask once a batch. */
+  #tracer: Tracer | undefined;
   #table = new ForwardingTable([]);
   #outputs: readonly PacketBatch[] = [];
 
@@ -64,6 +67,12 @@ export class Forwarder {
     this.#errors.configure(table);
   }
 
+  /** From the next batch on, `tracer` sees every packet. */
+  trace(tracer: Tracer | undefined): void {
+    this.#tracer = tracer;
+    this.#replies.tracer = tracer;
+  }
+
   /** Serves a device that poll found readable: one batch. */
   serve(token: number, nowMs: number): void {
     if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
@@ -90,39 +99,55 @@ export class Forwarder {
       this.#onLost(port.id, error);
       return;
     }
+    const tracer = this.#tracer;
+    tracer?.received();
     for (let taken = 0; taken < rx.count; ) {
+      const from = taken;
       tx.count = 0;
       this.#tooBig.reuse();
       taken = this.#encap.process(fan, rx, taken, tx, nowMs);
+      tracer?.encapJudged(fan, rx, from, taken, tx);
       if (tx.count > 0) this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
+      tracer?.encapSent(fan, rx, from, taken, tx);
     }
-    this.#pushReplies(port);
+    this.#pushReplies(fan, port);
+    tracer?.flush();
   }
 
   #pullUnderlay(receiver: RxDevice): void {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
+    const tracer = this.#tracer;
+    tracer?.decapReceived(rx);
     for (const output of this.#outputs) output.count = 0;
     this.#decap.process(rx, this.#outputs);
+    tracer?.decapJudged();
     for (const fan of this.#table.fans) {
       const port = this.ports.fans[fan.index]!;
       if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
     }
+    tracer?.decapWritten(rx, this.#table.fans, this.#outputs);
+    tracer?.flush();
   }
 
   #pullIcmp(nowMs: number): void {
     const rx = this.#fromIcmp;
     this.ports.icmp.receive(rx);
+    const tracer = this.#tracer;
+    tracer?.received();
     for (let i = 0; i < rx.count; i++) {
       const fan = this.#errors.process(rx, i, nowMs);
-      if (fan) this.#pushReplies(this.ports.fans[fan.index]!);
+      tracer?.pathError(rx, i, this.#table.fans, fan !== undefined);
+      if (fan) this.#pushReplies(fan, this.ports.fans[fan.index]!);
     }
+    tracer?.flush();
   }
 
-  #pushReplies(port: FanPort): void {
+  #pushReplies(fan: FanEntry, port: FanPort): void {
     const { batch } = this.#replies;
     if (batch.count === 0) return;
     port.tun.send(batch);
+    this.#tracer?.replied(fan, batch);
     batch.count = 0;
   }
 }

@@ -5,9 +5,10 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
+import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 import type { FanSpec, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
-type Answer = Exclude<FromWorker, { type: 'lost' }>;
+type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 
 export interface WorkerEvents {
@@ -15,6 +16,8 @@ export interface WorkerEvents {
   onDeath(cause: Error): void;
   /** The TUN of this fan broke; the other fans go on. */
   onLost(fan: string, message: string): void;
+  /** What a trace saw. */
+  onTraced(session: number, records: TraceRecord[]): void;
 }
 
 export class WorkerClient {
@@ -24,12 +27,13 @@ export class WorkerClient {
   #lastId = 0;
   #receiverFds: readonly number[] = [];
 
-  constructor(counters: SharedArrayBuffer, { onDeath, onLost }: WorkerEvents) {
+  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onTraced }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
     this.#worker.on('message', (answer: FromWorker) => {
       if (answer.type === 'lost') return onLost(answer.fan, answer.message);
+      if (answer.type === 'traced') return onTraced(answer.session, answer.records);
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
@@ -47,6 +51,11 @@ export class WorkerClient {
     const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
     this.#receiverFds = answer.receiverFds;
     return answer;
+  }
+
+  /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    await this.#ask({ type: 'trace', id: ++this.#lastId, sessions });
   }
 
   /** Packets that the kernel dropped because our receive buffer was full. */

@@ -3,6 +3,7 @@
  * posts a message and signals the wake eventfd; answers come back as ordinary worker messages.
  */
 import type { FanMapping } from '../fan/mapping.js';
+import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 
 /** A fan as the worker forwards for it. */
 export interface FanSpec {
@@ -38,7 +39,11 @@ export interface WorkerData {
   wakeFd: number;
 }
 
-export type ToWorker = { type: 'configure'; id: number; fans: FanSpec[] } | { type: 'stop'; id: number };
+export type ToWorker =
+  | { type: 'configure'; id: number; fans: FanSpec[] }
+  /** Exactly these traces from now on. */
+  | { type: 'trace'; id: number; sessions: TraceSpec[] }
+  | { type: 'stop'; id: number };
 
 export type FromWorker =
   | {
@@ -50,5 +55,7 @@ export type FromWorker =
       receiverFds: number[];
     }
   | { type: 'failed'; id: number; message: string }
+  /** Packets that a trace saw; the session is that of its TraceSpec. */
+  | { type: 'traced'; session: number; records: TraceRecord[] }
   /** The TUN of this fan is gone or broken; nothing more is read from it. */
   | { type: 'lost'; fan: string; message: string };

@@ -7,6 +7,9 @@ import { errorText } from '../base/error.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
+import { BATCH } from './ports.js';
+import { TraceSession } from './trace-session.js';
+import { Tracer } from './tracer.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
 /** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
@@ -38,18 +41,33 @@ function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const message = next.message as ToWorker;
     if (message.type === 'stop') running = false;
-    port.postMessage(message.type === 'stop' ? done(message.id, forwarder) : configure(message, forwarder));
+    port.postMessage(obey(message, forwarder, port));
   }
   return running;
 }
 
-function configure(message: Extract<ToWorker, { type: 'configure' }>, forwarder: Forwarder): FromWorker {
+function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromWorker {
   try {
-    forwarder.configure(message.fans);
+    if (message.type === 'configure') forwarder.configure(message.fans);
+    else if (message.type === 'trace') trace(message, forwarder, port);
     return done(message.id, forwarder);
   } catch (error) {
     return { type: 'failed', id: message.id, message: errorText(error) };
   }
+}
+
+function trace(
+  { sessions }: Extract<ToWorker, { type: 'trace' }>,
+  forwarder: Forwarder,
+  port: MessagePort,
+): void {
+  const made = sessions.map(
+    (spec) =>
+      new TraceSession(spec, (session, records) => {
+        port.postMessage({ type: 'traced', session, records } satisfies FromWorker);
+      }),
+  );
+  forwarder.trace(made.length === 0 ? undefined : new Tracer(made, BATCH));
 }
 
 function done(id: number, { ports }: Forwarder): FromWorker {
