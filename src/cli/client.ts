@@ -10,6 +10,8 @@ import type {
   DownReply,
   DownRequest,
   ErrorReply,
+  ExplainRequest,
+  Explanation,
   FanView,
   RunPaths,
   Stats,
@@ -87,6 +89,10 @@ export class FandClient {
       if (!(error instanceof BrokenOff)) throw error;
       return this.#send('GET', path);
     }
+  }
+
+  explain(body: ExplainRequest): Promise<Explanation> {
+    return this.#send('POST', '/v1/explain', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
