@@ -10,6 +10,8 @@ import type {
   DownReply,
   DownRequest,
   ErrorReply,
+  ExplainRequest,
+  Explanation,
   FanView,
   RunPaths,
   Stats,
@@ -30,7 +32,7 @@ const DENIED = new Set(['EACCES', 'EPERM']);
 /** sun_path holds 108 bytes, a NUL among them. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
-/** No fand listens on the socket: nothing of the request was done. */
+/** No fand listens on the socket, or one that leaves: nothing of the request was done. */
 export class NotRunning extends FanError {
   constructor(cause?: unknown) {
     super('daemon', 'fand is not running', { cause });
@@ -66,7 +68,7 @@ export class FandClient {
 
   /** This and the calls below throw NotRunning, or the FanError that fand answered. */
   fans(): Promise<FanView[]> {
-    return this.#send('GET', '/v1/fans');
+    return this.#read('/v1/fans');
   }
 
   up(body: UpRequest): Promise<UpReply> {
@@ -78,7 +80,21 @@ export class FandClient {
   }
 
   stats(): Promise<Stats> {
-    return this.#send('GET', '/v1/stats');
+    return this.#read('/v1/stats');
+  }
+
+  /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */
+  async #read<Reply>(path: string): Promise<Reply> {
+    try {
+      return await this.#send('GET', path);
+    } catch (error) {
+      if (!(error instanceof BrokenOff)) throw error;
+      return this.#send('GET', path);
+    }
+  }
+
+  explain(body: ExplainRequest): Promise<Explanation> {
+    return this.#send('POST', '/v1/explain', body);
   }
 
   /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
@@ -116,6 +132,7 @@ export class FandClient {
     const reply = parseReply(answer);
     if (status < 400 && reply !== undefined) return reply as Reply;
     const error = (reply as Partial<ErrorReply> | undefined)?.error;
+    if (error?.code === 'leaving') throw new NotRunning();
     if (error) throw new FanError(error.code, error.message);
     throw new FanError(
       'daemon',

@@ -24,7 +24,7 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   config: ['base', 'addr', 'fan'],
   host: ['base', 'addr', 'fan', 'config'],
   daemon: ['base', 'addr', 'fan', 'wire', 'io', 'config', 'dataplane', 'trace', 'host'],
-  cli: ['base', 'addr', 'config', 'trace'],
+  cli: ['base', 'addr', 'fan', 'config', 'trace'],
 };
 
 /** Beyond the table: fanctl and fand share the words of their protocol. */
