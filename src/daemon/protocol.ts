@@ -7,6 +7,7 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
@@ -15,6 +16,9 @@ import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
 import type { AddressExplanation } from '../fan/explanation.js';
 import type { Neighbour, Route } from '../host/route-lookup.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -141,6 +145,20 @@ export interface ExplainedHost {
   };
   /** What is not as `up` left it. */
   notes: string[];
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 export interface ErrorReply {
