@@ -6,6 +6,7 @@ import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
+import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
 import type { FanIo, FanSpec } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/links.js';
@@ -20,10 +21,12 @@ export class Forwarding {
   readonly #log: Logger;
   readonly #events: WorkerEvents;
   #worker: WorkerClient | undefined;
+  /** Takes what the traces see. */
+  onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
 
-  constructor(log: Logger, events: WorkerEvents) {
+  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced'>) {
     this.#log = log;
-    this.#events = events;
+    this.#events = { ...events, onTraced: (session, records) => this.onTraced(session, records) };
   }
 
   /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
@@ -68,6 +71,12 @@ export class Forwarding {
       }
     }
     return counters;
+  }
+
+  /** Traces for exactly these sessions from now on. Throws FanError not-configured where no fan is up. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    if (!this.#worker) throw new FanError('not-configured', 'no fan is up');
+    await this.#worker.trace(sessions);
   }
 
   async stop(): Promise<void> {
