@@ -44,27 +44,38 @@ export class KernelEncap {
   }
 
   #apply(): void {
-    for (const served of this.#served) served.program.configure(this.#configOf(served));
+    for (const { fan, program, device } of this.#served) {
+      const enabled = this.#allowed && !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
+      const limit = Math.min(fan.underlayMtu, this.#smallestPath);
+      program.configure(encapConfigOf(fan, device, limit, this.#own, enabled));
+    }
   }
+}
 
-  #configOf({ fan, device }: Served): EncapConfig {
-    const { mapping } = fan;
-    return {
-      enabled: this.#allowed && !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES,
-      overlayBase: fan.overlayBase,
-      overlayMask: fan.overlayMask,
-      sliceBase: fan.sliceBase,
-      sliceMask: fan.sliceMask,
-      underlayBase: fan.underlayBase,
-      underlayMask: fan.underlayMask,
-      shift: mapping.underlay.length - mapping.overlay.length,
-      address: fan.address,
-      device,
-      limit: Math.min(fan.underlayMtu, this.#smallestPath),
-      ttl: fan.ttl,
-      dscp: fan.dscp,
-      linkHeader: 0,
-      own: this.#own,
-    };
-  }
+/** `enabled` and `own` as in EncapConfig; `device`: index of the underlay's; `limit`: the longest outer packet. */
+export function encapConfigOf(
+  fan: FanEntry,
+  device: number,
+  limit: number,
+  own: readonly number[],
+  enabled: boolean,
+): EncapConfig {
+  const { overlay, underlay } = fan.mapping;
+  return {
+    enabled,
+    overlayBase: fan.overlayBase,
+    overlayMask: fan.overlayMask,
+    sliceBase: fan.sliceBase,
+    sliceMask: fan.sliceMask,
+    underlayBase: fan.underlayBase,
+    underlayMask: fan.underlayMask,
+    shift: underlay.length - overlay.length,
+    address: fan.address,
+    device,
+    limit,
+    ttl: fan.ttl,
+    dscp: fan.dscp,
+    linkHeader: 0,
+    own,
+  };
 }

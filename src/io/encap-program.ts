@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { deviceIndex } from './device-index.js';
 import { type EncapHandles, native } from './native.js';
 
 /** Underlay addresses of this host that the program can know (ENCAP_OWN_ADDRESSES). */
@@ -71,8 +72,7 @@ export class EncapProgram {
    */
   static attach(tunName: string): EncapProgram {
     const path = createRequire(import.meta.url).resolve('#encap-program');
-    const index = Number(readFileSync(`/sys/class/net/${tunName}/ifindex`, 'utf8'));
-    return new EncapProgram(native.encapAttach(readFileSync(path), index));
+    return new EncapProgram(native.encapAttach(readFileSync(path), deviceIndex(tunName)));
   }
 
   /** For native.encapCount, good until `detach`. */
