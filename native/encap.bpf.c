@@ -125,12 +125,11 @@ static __always_inline void count(__u64 packets, __u64 bytes) {
 }
 
 /*
- * Asks the host's routes for the way to a peer: whether it leaves by the fan's device, and by which
- * neighbour. Where it doesn't, the daemon sends as the kernel says, or counts what can't be sent.
+ * Whether the host's routes lead to the peer by the fan's device. Where they don't, the daemon
+ * sends as the kernel says, or counts what can't be sent.
  */
-static __always_inline bool find_way(struct __sk_buff *skb, const struct encap_config *fan,
-                                     const __u8 *outer, __u32 wire_len,
-                                     struct bpf_redir_neigh *way) {
+static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct encap_config *fan,
+                                             const __u8 *outer, __u32 wire_len) {
   struct bpf_fib_lookup route = {
       .family = FAMILY_IPV4,
       .l4_protocol = PROTOCOL_IPIP,
@@ -140,18 +139,13 @@ static __always_inline bool find_way(struct __sk_buff *skb, const struct encap_c
   };
   __builtin_memcpy(&route.ipv4_src, outer + 12, 4);
   __builtin_memcpy(&route.ipv4_dst, outer + 16, 4);
-  if (bpf_fib_lookup(skb, &route, sizeof route, SKIP_NEIGHBOUR) != BPF_FIB_LKUP_RET_SUCCESS) {
-    return false;
-  }
-  if (route.ifindex != fan->device || route.family != FAMILY_IPV4) return false;
-  way->nh_family = FAMILY_IPV4;
-  way->ipv4_nh = route.ipv4_dst; /* the next hop by now */
-  return true;
+  return bpf_fib_lookup(skb, &route, sizeof route, SKIP_NEIGHBOUR) == BPF_FIB_LKUP_RET_SUCCESS &&
+         route.ifindex == fan->device;
 }
 
 /* Puts the outer header in front and the packet on its way. */
 static __always_inline int send(struct __sk_buff *skb, const struct encap_config *fan,
-                                const __u8 *outer, struct bpf_redir_neigh *way) {
+                                const __u8 *outer) {
   __u32 link_header = fan->link_header;
   if (bpf_skb_adjust_room(skb, OUTER_LEN, BPF_ADJ_ROOM_MAC,
                           BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) != 0) {
@@ -162,7 +156,11 @@ static __always_inline int send(struct __sk_buff *skb, const struct encap_config
   if (bpf_skb_change_head(skb, ETHERNET_LEN, 0) != 0) return DROP;
   /* A container's mark means nothing to the underlay's routes. */
   skb->mark = 0;
-  return bpf_redirect_neigh(fan->device, way, sizeof *way, 0);
+  /*
+   * Not with the next hop just found: a packet that waits for ARP would then still have the route
+   * to the TUN, and be sent there.
+   */
+  return bpf_redirect_neigh(fan->device, 0, 0, 0);
 }
 
 SEC("tc")
@@ -187,9 +185,8 @@ int encap(struct __sk_buff *skb) {
   __u32 segments = gso_size == 0 ? 1 : (packet_len - header + gso_size - 1) / gso_size;
 
   write_outer(fan, ip, packet_len, exit, outer);
-  struct bpf_redir_neigh way = {0};
-  if (!find_way(skb, fan, outer, wire_len, &way)) return NEXT;
-  int verdict = send(skb, fan, outer, &way);
+  if (!leaves_by_device(skb, fan, outer, wire_len)) return NEXT;
+  int verdict = send(skb, fan, outer);
   if (verdict != NEXT && verdict != DROP) {
     count(segments, packet_len + (__u64)(segments - 1) * header);
   }
