@@ -13,10 +13,19 @@ import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
 import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
-import type { Activity, DaemonStatus, DownRequest, ExplainRequest, RunPaths, UpRequest } from './protocol.js';
+import type {
+  Activity,
+  DaemonStatus,
+  DownRequest,
+  ExplainRequest,
+  RunPaths,
+  TraceRequest,
+  UpRequest,
+} from './protocol.js';
 import { RunDir } from './run-dir.js';
 import { ControlServer, type Routes, TextReply } from './server.js';
 import { type State, StateStore } from './state-store.js';
+import { Tracing } from './tracing.js';
 
 export interface DaemonOptions {
   readonly paths: RunPaths;
@@ -109,6 +118,7 @@ export class Daemon {
     const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
     this.#log.info({ runDir: this.#options.paths.dir, netns: status.netns, version }, 'fand runs');
     const manager = this.#manager;
+    const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
     const changed = (): void => {
       this.#served = true;
       this.#leaveIfEmpty();
@@ -122,6 +132,7 @@ export class Daemon {
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
       'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
+      'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
     };
   }
 

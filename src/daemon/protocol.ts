@@ -9,6 +9,7 @@
  *   GET    /v1/stats            → Stats
  *   GET    /v1/activity         → Activity
  *   GET    /metrics             → Prometheus' text format
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
@@ -17,6 +18,9 @@ import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
 import type { AddressExplanation } from '../fan/explanation.js';
 import type { Neighbour, Route } from '../host/route-lookup.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -183,6 +187,20 @@ export interface PathMtu {
   /** Bytes of an outer packet. */
   mtu: number;
   expiresInMs: number;
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 export interface ErrorReply {
