@@ -12,11 +12,12 @@ import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
 import { show } from './commands/show.js';
 import { stats } from './commands/stats.js';
+import { top } from './commands/top.js';
 import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, trace];
+const WORKERS = [up, down, show, stats, explain, trace, top];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

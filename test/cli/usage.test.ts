@@ -11,8 +11,11 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, top, help'],
+    [
+      'frobnicate',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, top, help',
+    ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -44,6 +47,15 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['top', 'fand is not running'],
+    ['top 250', 'top takes no "250"'],
+    ['top --frob', 'top takes no "--frob"'],
+    ['top -d', '-d needs a value, SECONDS'],
+    ['top -d 0', '-d: "0" is no number of seconds from 0.1 to 3600'],
+    ['top -d 1s', '-d: "1s" is no number of seconds'],
+    ['top -d=3601', '-d: "3601" is no number of seconds'],
+    ['top -n 0', '-n: "0" is no number from 1'],
+    ['top -n many', '-n: "many" is no number from 1'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -55,7 +67,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'top', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 

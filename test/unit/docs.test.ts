@@ -8,12 +8,13 @@ import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
+import { top } from '../../src/cli/commands/top.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, trace];
+const WORKERS = [up, down, show, stats, explain, trace, top];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
