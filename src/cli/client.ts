@@ -11,6 +11,9 @@ import type {
   DownRequest,
   ErrorReply,
   FanView,
+  Offender,
+  RepairReply,
+  RepairRequest,
   RunPaths,
   Stats,
   UpReply,
@@ -77,6 +80,14 @@ export class FandClient {
 
   stats(): Promise<Stats> {
     return this.#send('GET', '/v1/stats');
+  }
+
+  offenders(): Promise<Offender[]> {
+    return this.#send('GET', '/v1/offenders');
+  }
+
+  repair(body: RepairRequest): Promise<RepairReply> {
+    return this.#send('POST', '/v1/repair', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {

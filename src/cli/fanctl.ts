@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { FanError } from '../base/error.js';
 import { runPaths } from '../daemon/protocol.js';
 import { splitOptions } from './command.js';
+import { doctor } from './commands/doctor.js';
 import { down } from './commands/down.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
 import { show } from './commands/show.js';
@@ -14,7 +15,7 @@ import { stats } from './commands/stats.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats];
+const WORKERS = [up, down, show, stats, doctor];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

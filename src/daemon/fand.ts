@@ -12,7 +12,14 @@ import { createLog, type Logger } from '../base/log.js';
 import { native } from '../io/native.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
-import { type DaemonStatus, type DownRequest, type RunPaths, runPaths, type UpRequest } from './protocol.js';
+import {
+  type DaemonStatus,
+  type DownRequest,
+  type RepairRequest,
+  type RunPaths,
+  runPaths,
+  type UpRequest,
+} from './protocol.js';
 import { listen, type Routes } from './server.js';
 import { StateStore } from './state-store.js';
 
@@ -102,6 +109,8 @@ async function main(log: Logger): Promise<void> {
     'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(leaveIfEmpty),
     'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(leaveIfEmpty),
     'GET /v1/stats': () => forwarding.stats(manager.records),
+    'GET /v1/offenders': () => forwarding.offenders(manager.records),
+    'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
   };
   const server = await listen(paths.socket, routes, log);
   log.info({ runDir: paths.dir, netns: status.netns, version }, 'fand runs');

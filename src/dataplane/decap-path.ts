@@ -74,6 +74,7 @@ export class DecapPath {
       counters.add(block, COUNTER['decap-rx-bytes'], this.#innerLen + (segments - 1) * headers);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
+        if (fan !== undefined) counters.blame(block, reason, sourceBits(bytes, off));
         continue;
       }
       const batch = out[this.#fan]!;

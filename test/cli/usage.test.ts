@@ -11,8 +11,8 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, help'],
+    ['', 'say what to do: up, down, show, stats, doctor, help'],
+    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, doctor, help'],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -30,6 +30,8 @@ describe('fanctl', () => {
     ['down 250 eth0', '250.0.0.0/8 on eth0/16 is not configured'],
     ['show 250 default', 'name one instead of "default"'],
     ['stats 250', 'stats takes no "250"'],
+    ['doctor 250', 'doctor takes no "250"'],
+    ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -41,7 +43,8 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'help']) expect(stdout).toContain(`  fanctl ${name}`);
+    for (const name of ['up', 'down', 'show', 'stats', 'doctor', 'help'])
+      expect(stdout).toContain(`  fanctl ${name}`);
   });
 
   it.each([
