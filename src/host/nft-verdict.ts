@@ -2,7 +2,8 @@
  * nftables' rules as packet-verdict.ts walks them, from `nft -j list ruleset` (libnftables-json(5)). What is not
  * understood, such as a set that stands elsewhere or a limit, may match.
  *
- * Of a rule that iptables made, the JSON only names the xt matches; what `ct state` one asks for is read from nft's text.
+ * Two things the JSON leaves out, and they are read from nft's text: what `ct state` an xt match of iptables asks for,
+ * and (of nft 1.0.6) the devices of a chain at ingress.
  */
 import { parseAddress } from '../addr/ipv4-address.js';
 import { type Prefix, prefixOf } from '../addr/prefix.js';
@@ -25,8 +26,13 @@ import {
 import { run } from './run.js';
 
 type Json = Readonly<Record<string, unknown>>;
-/** Table and handle of a rule → the connection states that it asks for. */
-export type StatesByRule = ReadonlyMap<string, readonly string[]>;
+/** What only the text of a ruleset says. */
+export interface NftText {
+  /** "FAMILY TABLE HANDLE" of a rule → the connection states that it asks for. */
+  readonly states: ReadonlyMap<string, readonly string[]>;
+  /** "FAMILY TABLE CHAIN" → the devices that it is hooked to. */
+  readonly devices: ReadonlyMap<string, readonly string[]>;
+}
 
 /** Families whose chains see IPv4 packets, or frames of a device. */
 const FAMILIES = ['ip', 'inet', 'netdev'];
@@ -34,59 +40,68 @@ const VERDICTS = ['accept', 'drop', 'reject', 'return', 'queue'];
 const XT_DROPS = ['DROP', 'REJECT'];
 const XT_STATES = ['conntrack', 'state'];
 const TABLE_LINE = /^table (\w+) (\S+) \{/;
+const CHAIN_LINE = /^\tchain (\S+) \{/;
+const DEVICE_LINE = /^\t\ttype .* devices? (?:= \{)?([^;}]*?)\}? priority/;
 const STATE_RULE = /\bct state ([\w,]+) .*# handle (\d+)$/;
 
 /** The base chains of this host that an IPv4 packet passes. */
 export async function readNftBases(): Promise<BaseChain[]> {
   const ruleset = await readRuleset();
-  const hasXtState = ruleset.rules.some(({ expr }) => expr.some((statement) => isXtState(statement)));
-  const states = hasXtState ? parseStates(await run('nft', ['-a', 'list', 'ruleset'])) : new Map();
-  return nftBases(ruleset, states);
+  const needsText =
+    ruleset.rules.some(({ expr }) => expr.some(isXtState)) ||
+    ruleset.chains.some(({ family }) => family === 'netdev');
+  return nftBases(ruleset, parseNftText(needsText ? await run('nft', ['-a', 'list', 'ruleset']) : ''));
 }
 
 /** The text of `nft -a list ruleset`. */
-export function parseStates(text: string): StatesByRule {
+export function parseNftText(text: string): NftText {
   const states = new Map<string, string[]>();
+  const devices = new Map<string, string[]>();
   let table = '';
+  let chain = '';
   for (const line of text.split('\n')) {
     const opening = TABLE_LINE.exec(line);
     if (opening) table = `${opening[1]} ${opening[2]}`;
+    chain = CHAIN_LINE.exec(line)?.[1] ?? chain;
+    const [, names] = DEVICE_LINE.exec(line) ?? [];
+    if (names !== undefined) devices.set(`${table} ${chain}`, names.match(/[^", ]+/g) ?? []);
     const [, list, handle] = STATE_RULE.exec(line) ?? [];
     if (list !== undefined) states.set(`${table} ${handle}`, list.split(','));
   }
-  return states;
+  return { states, devices };
 }
 
-export function nftBases(ruleset: Ruleset, states: StatesByRule): BaseChain[] {
+export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
   const chains = ruleset.chains.filter(({ family }) => FAMILIES.includes(family));
   const tables = new Map<string, Map<string, FirewallChain>>();
   for (const chain of chains) {
     const key = `${chain.family} ${chain.table}`;
     const table = tables.get(key) ?? new Map<string, FirewallChain>();
-    tables.set(key, table.set(chain.name, chainOf(chain, ruleset, states)));
+    tables.set(key, table.set(chain.name, chainOf(chain, ruleset, text)));
   }
   return chains
     .filter(({ hook }) => hook !== undefined)
     .map((chain) => {
-      const table = tables.get(`${chain.family} ${chain.table}`)!;
+      const key = `${chain.family} ${chain.table}`;
+      const table = tables.get(key)!;
       return {
         ...table.get(chain.name)!,
         hook: chain.hook!,
         policy: chain.policy === 'drop' ? 'drop' : 'accept',
-        devices: [chain.dev ?? []].flat(),
+        devices: text.devices.get(`${key} ${chain.name}`) ?? [],
         table,
       };
     });
 }
 
-function chainOf(chain: NftChain, ruleset: Ruleset, states: StatesByRule): FirewallChain {
+function chainOf(chain: NftChain, ruleset: Ruleset, text: NftText): FirewallChain {
   const { family, table, name } = chain;
   const rules = ruleset.rules.filter(
     (rule) => rule.family === family && rule.table === table && rule.chain === name,
   );
   return {
     label: `chain ${family} ${table} ${name}`,
-    rules: rules.flatMap((rule) => rulesOf(rule, states.get(`${family} ${table} ${rule.handle}`))),
+    rules: rules.flatMap((rule) => rulesOf(rule, text.states.get(`${family} ${table} ${rule.handle}`))),
   };
 }
 

@@ -17,8 +17,6 @@ export interface NftChain {
   readonly type?: string;
   readonly hook?: string;
   readonly policy?: string;
-  /** Of hook ingress: its device, or several. */
-  readonly dev?: string | readonly string[];
 }
 
 export type NftExpression = Readonly<Record<string, unknown>>;

@@ -10,6 +10,7 @@ import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
+import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
 const WORKERS = [up, down, show, stats, doctor];
@@ -46,6 +47,16 @@ describe('docs/counters.md', () => {
     const rows = [...read('docs/counters.md').matchAll(/^\| `([^`]+)` \| (packets|bytes) \| \S.* \|$/gm)];
     expect(rows.map((row) => row[1])).toEqual([...COUNTER_NAMES]);
     for (const [, name, unit] of rows) expect(name).toMatch(new RegExp(`-${unit}$`));
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  it('explains exactly the checks of doctor', () => {
+    const cells = [...read('docs/troubleshooting.md').matchAll(/^\|[^|]*\|([^|]*)\|/gm)].map(
+      (row) => row[1]!,
+    );
+    const names = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
+    expect(names.sort()).toEqual(CHECKS.map(({ name }) => name).sort());
   });
 });
 

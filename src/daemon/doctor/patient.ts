@@ -24,7 +24,7 @@ import type {
 import { type FanRecord, StateStore } from '../state-store.js';
 
 /** How long the counters are watched: a packet a second is seen. */
-const WATCH_MS = 1500;
+const WATCH_MS = 1100;
 
 /** fand, as far as doctor needs it. */
 export interface Fand {

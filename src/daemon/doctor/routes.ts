@@ -8,7 +8,6 @@ import { routeDevice } from '../../host/routes.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
-import { isStrict } from './strictness.js';
 
 /** More than these overlapping routes tell nothing more. */
 const MOST_CANDIDATES = 64;
@@ -61,11 +60,14 @@ async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding
   const link = await patient.link(fan.plan.tun);
   const isRouted = (await hasRoute(patient, fan)) || (await isTaken(patient, fan));
   if (!link?.flags.includes('UP') || !isRouted) return [ok(`${fan.plan.tun} has no route yet`)];
-  const candidates = [anyRemote(fan), ...(await candidatesIn(patient, overlay))];
+  const candidates = await candidatesIn(patient, overlay);
   const found = await Promise.all(candidates.map((candidate) => examineAddress(patient, fan, candidate)));
   const wrong = found.filter((finding) => finding !== undefined);
+  // Any other address may lie in one of those routes, and would tell the same without saying why.
+  const other = wrong.length > 0 ? undefined : await examineAddress(patient, fan, anyRemote(fan));
+  if (other) wrong.push(other);
   if (wrong.length > 0) return wrong;
-  return [ok(`${formatPrefix(overlay)} leads to ${fan.plan.tun}, all ${candidates.length} places looked at`)];
+  return [ok(`${formatPrefix(overlay)} leads to ${fan.plan.tun}, ${candidates.length + 1} places looked at`)];
 }
 
 async function examineAddress(
@@ -87,18 +89,18 @@ async function examineAddress(
     const because = candidate.because === '' ? 'another route or a policy rule' : candidate.because;
     return fail(`${text} leads to ${device} instead of ${plan.tun}: ${because}`, candidate.remedy);
   }
-  // Only what the host itself sends goes astray; a strict TUN also drops the answers, which rp-filter says.
-  if (local === undefined || ours.has(local) || (await isStrict(plan.tun))) return undefined;
+  // Only what the host itself sends goes astray.
+  if (local === undefined || ours.has(local)) return undefined;
   return fail(`${text} leads this host to ${local} instead of ${plan.tun}: a policy rule`, candidate.remedy);
 }
 
 /** Where a container's packet goes; undefined where the host forwards nothing, or nothing leads there. */
-export function forwardedDevice({ plan }: FanRecord, address: number): Promise<string | undefined> {
+function forwardedDevice({ plan }: FanRecord, address: number): Promise<string | undefined> {
   return routeDevice(address, plan.mapping.gateway + plan.hostReserve, plan.bridge);
 }
 
 /** An overlay address of another host: just before our slice, or just behind it. */
-export function anyRemote({ plan }: FanRecord): Candidate {
+function anyRemote({ plan }: FanRecord): Candidate {
   const { slice, overlay } = plan.mapping;
   const address = slice.base > overlay.base ? slice.base - 1 : broadcastOf(slice) + 1;
   return { address, because: '', remedy: `ip route get ${formatAddress(address)}; ip rule show` };

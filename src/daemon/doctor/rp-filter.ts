@@ -2,27 +2,22 @@
  * rp-filter: a strict reverse-path filter that drops the fan's packets, because the route back to their source leads
  * through another device than the one they come in by (RFC 3704 §2.2).
  *
- * Outer packets are looked at where they come in by a raw socket; packet sockets see them before the filter.
+ * That is so of outer packets where they come in by a raw socket; packet sockets see them before the filter. At the
+ * TUN the kernel asks for the way that a container's answer would take, so there route-overridden is the cause.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { routeDevice } from '../../host/routes.js';
+import { readSysctl } from '../../host/sysctl.js';
 import { neighbourOf } from '../../host/underlay.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
 import type { Patient } from './patient.js';
-import { anyRemote, type Candidate, candidatesIn, forwardedDevice } from './routes.js';
-import { isStrict, strictnessOf } from './strictness.js';
+import { type Candidate, candidatesIn } from './routes.js';
 
 export const rpFilter: Check = {
   name: 'rp-filter',
   severity: 'critical',
-  examine: async (patient) => {
-    const found = await patient.eachFan(async (fan) => [
-      ...(await examineUnderlay(patient, fan)),
-      ...(await examineTun(patient, fan)),
-    ]);
-    return found.flat();
-  },
+  examine: async (patient) => (await patient.eachFan((fan) => examineUnderlay(patient, fan))).flat(),
 };
 
 async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Finding[]> {
@@ -54,20 +49,12 @@ async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Findin
     : [ok(`rp_filter of ${underlayDevice} is strict, the way back is the same`)];
 }
 
-async function examineTun(patient: Patient, fan: FanRecord): Promise<Finding[]> {
-  const { tun, mapping } = fan.plan;
-  if (!(await patient.link(tun))?.flags.includes('UP') || !(await isStrict(tun))) return [];
-  const candidates = [anyRemote(fan), ...(await candidatesIn(patient, mapping.overlay))];
-  for (const { address } of candidates) {
-    const back = await routeDevice(address);
-    const there = await forwardedDevice(fan, address);
-    // Where the way there is wrong too, route-overridden says so.
-    if (back === undefined || back === tun || there !== tun) continue;
-    return [
-      strict(tun, `rp_filter of ${tun} is strict, and the way back to ${formatAddress(address)} is ${back}`),
-    ];
-  }
-  return [ok(`rp_filter of ${tun} is strict, the way back is the same`)];
+/** The kernel uses the greater of `all` and the device's own value: 1 is strict, 2 loose, 0 off. */
+async function strictnessOf(device: string): Promise<number> {
+  const values = await Promise.all(
+    ['all', device].map(async (name) => Number((await readSysctl(`ipv4/conf/${name}/rp_filter`)) ?? '0')),
+  );
+  return Math.max(...values);
 }
 
 function strict(device: string, evidence: string): Finding {
