@@ -5,15 +5,15 @@
  * All of it is synchronous: that alone works in an exit handler.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { entries, familyIn, inodeOf, NAMESPACES, type ProcessEntry, processes } from './processes.js';
 import { FANCTL } from './repository.js';
 
 /** Each lab has one directory here. */
 export const LABS_DIR = tmpdir();
 
-const NAMESPACES = '/run/netns';
 const LAB_NAME = /^ufan-(\d+)-[0-9A-Za-z]{6}(?=-|$)/;
 /** For `fanctl down`, and for processes between SIGTERM and SIGKILL. */
 const GRACE_MS = 5000;
@@ -91,7 +91,7 @@ function takeFansDown(lab: string, namespace: string): void {
 }
 
 function endProcesses(namespaces: readonly string[]): void {
-  const inodes = new Set(namespaces.map((namespace) => statSync(join(NAMESPACES, namespace)).ino));
+  const inodes = new Set(namespaces.map(inodeOf));
   const deadline = Date.now() + GRACE_MS;
   let family: ProcessEntry[] = [];
   for (;;) {
@@ -110,51 +110,8 @@ function endProcesses(namespaces: readonly string[]): void {
   }
 }
 
-interface ProcessEntry {
-  pid: number;
-  parent: number;
-  /** Ticks after boot: tells a process from a later one with the same pid. */
-  started: string;
-}
-
-/**
- * Processes in the namespaces and their descendants: what a container engine runs is in namespaces that are
- * not the lab's.
- */
-function familyIn(inodes: ReadonlySet<number>): ProcessEntry[] {
-  const all = processes();
-  const family = new Set(all.filter(({ pid }) => pid !== process.pid && inodes.has(namespaceInode(pid))));
-  // A Set's iterator also visits what is added on the way.
-  for (const { pid } of family) for (const child of all) if (child.parent === pid) family.add(child);
-  return [...family];
-}
-
 function keyOf({ pid, started }: ProcessEntry): string {
   return `${pid} ${started}`;
-}
-
-/** All of the machine but zombies, which nobody can end. Fields as in proc(5), /proc/PID/stat. */
-function processes(): ProcessEntry[] {
-  return entries('/proc')
-    .filter((name) => Number(name) > 0)
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        if (fields[0] === 'Z') return [];
-        return [{ pid: Number(name), parent: Number(fields[1]), started: fields[19] ?? '' }];
-      } catch {
-        return []; // It ended while we looked.
-      }
-    });
-}
-
-function namespaceInode(pid: number): number {
-  try {
-    return Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1]);
-  } catch {
-    return 0;
-  }
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -163,8 +120,4 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It ended by itself.
   }
-}
-
-function entries(dir: string): string[] {
-  return existsSync(dir) ? readdirSync(dir) : [];
 }

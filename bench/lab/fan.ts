@@ -5,6 +5,7 @@
 import type { FanView } from '../../src/daemon/protocol.js';
 import { formatAddress, parseAddress } from './address.js';
 import type { Host } from './host.js';
+import { FANCTL } from './repository.js';
 
 export interface RaisedFan {
   view: FanView;
@@ -12,10 +13,17 @@ export interface RaisedFan {
   printed: string;
 }
 
-/** `fanctl up …words`; container j then has the slice's address 1 + j and the gateway as its default route. */
-export async function raiseFan(host: Host, words: readonly string[]): Promise<RaisedFan> {
+/**
+ * `fanctl up …words`; container j then has the slice's address 1 + j and the gateway as its default route. `wrapper`
+ * is a command that runs fanctl, and by it fand: ['setpriv', …].
+ */
+export async function raiseFan(
+  host: Host,
+  words: readonly string[],
+  wrapper: readonly string[] = [],
+): Promise<RaisedFan> {
   const before = await showFans(host);
-  const { stdout } = await host.fanctl(['up', ...words]);
+  const { stdout } = await host.exec([...wrapper, process.execPath, FANCTL, 'up', ...words]);
   const view = (await showFans(host)).find(({ bridge }) => !before.some((old) => old.bridge === bridge));
   if (!view) throw new Error(`fanctl up ${words.join(' ')} succeeded, but show --json has no new fan`);
   await attachContainers(host, view);

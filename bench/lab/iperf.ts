@@ -12,8 +12,9 @@ export interface IperfOptions {
 }
 
 export interface IperfResult {
-  /** As the receiver counted it. */
+  /** As the receivers counted them; of both directions with --bidir. */
   bitsPerSecond: number;
+  bytes: number;
   /** Of the sender's TCP; 0 for UDP. */
   retransmits: number;
   /** iperf3's whole report. */
@@ -22,6 +23,7 @@ export interface IperfResult {
 
 interface IperfSum {
   bits_per_second: number;
+  bytes: number;
   retransmits?: number;
 }
 
@@ -33,7 +35,13 @@ interface IperfStream {
 interface IperfJson {
   error?: string;
   /** `streams` of TCP only. */
-  end: { sum?: IperfSum; sum_sent?: IperfSum; sum_received?: IperfSum; streams?: IperfStream[] };
+  end: {
+    sum?: IperfSum;
+    sum_sent?: IperfSum;
+    sum_received?: IperfSum;
+    sum_received_bidir_reverse?: IperfSum;
+    streams?: IperfStream[];
+  };
 }
 
 /** One run, client → server; throws where either side fails. */
@@ -65,8 +73,10 @@ export async function iperf(
     if (output.code !== 0 || json.error || !json.end || !received) {
       throw new CommandError(argv, output, json.error ?? `exit ${output.code}`);
     }
+    const back = json.end.sum_received_bidir_reverse;
     return {
-      bitsPerSecond: received.bits_per_second,
+      bitsPerSecond: received.bits_per_second + (back?.bits_per_second ?? 0),
+      bytes: received.bytes + (back?.bytes ?? 0),
       retransmits: json.end.sum_sent?.retransmits ?? 0,
       json: json as IperfJson,
     };

@@ -7,6 +7,8 @@ import type { Namespace } from './namespace.js';
 export interface PingOptions {
   count?: number;
   intervalMs?: number;
+  /** For a reply; 2,000 unless told. */
+  timeoutMs?: number;
   /** Bytes of ICMP payload. */
   size?: number;
   /** True: Don't Fragment is set; false: it is clear. Without it the kernel's path MTU discovery decides. */
@@ -23,7 +25,7 @@ export interface PingResult {
 
 /** Never throws for lost packets, only where ping itself fails. */
 export async function ping(from: Namespace, address: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 3, intervalMs = 200, size = 56, df } = options;
+  const { count = 3, intervalMs = 200, timeoutMs = 2000, size = 56, df } = options;
   const pmtu = df === undefined ? [] : ['-M', df ? 'do' : 'dont'];
   const argv = [
     'ping',
@@ -33,7 +35,7 @@ export async function ping(from: Namespace, address: string, options: PingOption
     '-i',
     `${intervalMs / 1000}`,
     '-W',
-    '2',
+    `${timeoutMs / 1000}`,
     '-s',
     `${size}`,
     ...pmtu,

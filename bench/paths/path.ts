@@ -10,12 +10,19 @@ export interface PathEnds {
   server: Namespace;
   /** Where the client reaches the server. */
   serverAddress: string;
+  /** What the results should say of how the path was set up. */
+  notes?: readonly string[];
 }
 
 export interface BenchPath {
   /** One word, for --only and the results. */
   name: string;
   title: string;
+  /**
+   * - limit: no tunnel; kernel: the kernel's tunnel; fan: ours; plain: the simplest userspace tunnel;
+   * - peer: another project's userspace tunnel. One that can't run here is reported and left out.
+   */
+  kind: 'limit' | 'kernel' | 'fan' | 'plain' | 'peer';
   /** Sets up a lab of two hosts with one container each. The lab's removal undoes it all. */
   setUp(lab: Lab): Promise<PathEnds>;
 }

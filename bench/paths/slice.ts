@@ -7,16 +7,17 @@ import type { Container, Host } from '../lab/host.js';
 import type { Lab } from '../lab/lab.js';
 import type { PathEnds } from './path.js';
 
-export const OVERLAY = '250.0.0.0/8';
+/** Not the usual 250.0.0.0/8: iperf 2 takes everything from 224 up for multicast. */
+export const OVERLAY = '99.0.0.0/8';
 /** Of a container, where the underlay is a /16. */
 export const SLICE_LENGTH = 24;
 const BRIDGE = 'br0';
 
-/** Address `n` of the host's slice: 172.30.0.28 has 250.0.28.n. */
+/** Address `n` of the host's slice: 172.30.0.28 has 99.0.28.n. */
 export function sliceAddress(host: Host, n: number): string {
   const { length } = parseNetwork(host.underlay);
   if (length !== SLICE_LENGTH - 8) throw new Error(`the lab's underlay is ${host.underlay}, not a /16`);
-  return `250.${host.address.split('.').slice(2).join('.')}.${n}`;
+  return `${OVERLAY.split('.')[0]}.${host.address.split('.').slice(2).join('.')}.${n}`;
 }
 
 export function sliceOf(host: Host): string {

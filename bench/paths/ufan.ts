@@ -1,22 +1,47 @@
 /**
- * The fan itself, one path for each I/O mode.
+ * The fan itself, one path for each I/O mode, and `packet` on a host that allows no BPF.
  */
+import { IO_MODES } from '../../src/config/fan-options.js';
 import { containerAddress, raiseFan } from '../lab/fan.js';
-import type { BenchPath } from './path.js';
+import type { Lab } from '../lab/lab.js';
+import type { BenchPath, PathEnds } from './path.js';
 import { OVERLAY } from './slice.js';
 
-export function ufan(io: string): BenchPath {
+/** What it takes to load a BPF program: CAP_BPF, or CAP_SYS_ADMIN that includes it. */
+const BPF_CAPABILITIES = '-bpf,-sys_admin,-perfmon';
+
+/** `--io` with each of its values. */
+export const fans: readonly BenchPath[] = IO_MODES.map((io) => ({
+  name: `ufan-${io}`,
+  title: `ufan, --io ${io}`,
+  kind: 'fan',
+  setUp: (lab) => raise(lab, io),
+}));
+
+export const packetWithoutBpf: BenchPath = {
+  name: 'ufan-packet-nobpf',
+  title: 'ufan, --io packet, no BPF',
+  kind: 'fan',
+  async setUp(lab) {
+    const ends = await raise(lab, 'packet', ['setpriv', '--bounding-set', BPF_CAPABILITIES]);
+    // Without a word about the shim it was loaded all the same.
+    if (!ends.notes?.some((note) => note.includes('software'))) {
+      throw new Error(`BPF was not kept from fand: ${ends.notes?.join('; ') || 'no notes'}`);
+    }
+    return ends;
+  },
+};
+
+async function raise(lab: Lab, io: string, wrapper: readonly string[] = []): Promise<PathEnds> {
+  const words = [OVERLAY, 'eth0/16', '--io', io];
+  const [here, there] = await Promise.all(
+    lab.hosts.slice(0, 2).map((host) => raiseFan(host, words, wrapper)),
+  );
+  const { ioNotes } = here!.view;
   return {
-    name: `ufan-${io}`,
-    title: `ufan, --io ${io}`,
-    async setUp(lab) {
-      const words = [OVERLAY, 'eth0/16', '--io', io];
-      const [, there] = await Promise.all(lab.hosts.slice(0, 2).map((host) => raiseFan(host, words)));
-      return {
-        client: lab.host(1).container(1),
-        server: lab.host(2).container(1),
-        serverAddress: containerAddress(there!.view, 1),
-      };
-    },
+    client: lab.host(1).container(1),
+    server: lab.host(2).container(1),
+    serverAddress: containerAddress(there!.view, 1),
+    notes: [`io ${here!.view.io}`, ...ioNotes],
   };
 }

@@ -7,6 +7,7 @@ import { buildSlice, containerEnds, hostPairs, sliceOf } from './slice.js';
 export const untunnelled: BenchPath = {
   name: 'untunnelled',
   title: 'untunnelled, routed',
+  kind: 'limit',
   async setUp(lab) {
     await Promise.all(lab.hosts.map((host) => buildSlice(host, lab.mtu)));
     await Promise.all(

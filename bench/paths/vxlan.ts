@@ -13,6 +13,7 @@ const DEVICE = 'vxlan0';
 export const vxlan: BenchPath = {
   name: 'vxlan',
   title: 'kernel VXLAN',
+  kind: 'kernel',
   async setUp(lab) {
     const mtu = lab.mtu - OVERHEAD;
     await Promise.all(lab.hosts.map((host) => buildSlice(host, mtu)));

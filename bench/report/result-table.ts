@@ -1,34 +1,96 @@
 /**
- * The table of one workload: a row a path, with its ratio to the two paths that every reader knows.
+ * The table of one workload: a row a path, with its place beside the two paths that every reader knows, the workload's
+ * own columns, and what it cost.
  */
-import type { Profile } from '../lab/underlay.js';
-import type { Measurement, Workload } from '../workloads/workload.js';
-import { median, pairedRatio, spread } from './statistics.js';
+import type { EnvironmentResult, Run, Series, WorkloadResult } from './result.js';
+import { median, pairedDifference, pairedRatio, spread } from './statistics.js';
 import { table } from './table.js';
 
-export interface Series {
-  /** Of the path. */
-  name: string;
-  title: string;
-  runs: Measurement[];
+const GIGABYTE = 1e9;
+const MEGABYTE = 1e6;
+const NONE = '–';
+
+export function resultTable(work: WorkloadResult, { profile, mtu }: EnvironmentResult): string {
+  const { series, unit, columns } = work;
+  const over = work.compare === 'ratio' ? 'of' : 'over';
+  const costs = series.some(({ runs }) => runs.some(({ bytes }) => bytes !== undefined));
+  const header = [
+    'path',
+    unit,
+    'spread',
+    `${over} untunnelled`,
+    `${over} VXLAN`,
+    ...columns.map(({ title }) => title),
+    ...(costs ? ['CPU s/GB', 'tunnel: client', 'server'] : []),
+  ];
+  const rows = series.map((one) => [...mainCells(work, one), ...(costs ? costCells(one.runs) : [])]);
+  const repeats = Math.max(...series.map(({ runs }) => runs.length));
+  return `\n${work.title}\n${profile} underlay, MTU ${mtu}; median of ${repeats}\n\n${table(header, rows)}`;
 }
 
-export function resultTable(workload: Workload, profile: Profile, series: readonly Series[]): string {
-  const values = (name: string) =>
-    series.find((one) => one.name === name)?.runs.map(({ value }) => value) ?? [];
-  const header = ['path', workload.unit, 'spread', 'of untunnelled', 'of VXLAN'];
-  const rows = series.map(({ name, title }) => [
-    title,
-    median(values(name)).toFixed(2),
-    `${(spread(values(name)) * 100).toFixed(0)} %`,
-    ratio(values(name), values('untunnelled')),
-    ratio(values(name), values('vxlan')),
-  ]);
-  const runs = series[0]?.runs.length ?? 0;
-  const title = `${workload.title}; ${profile} underlay; median of ${runs}`;
-  return `\n${title}\n\n${table(header, rows)}`;
+function mainCells(work: WorkloadResult, one: Series): string[] {
+  const values = valuesOf(one);
+  if (values.length === 0) return [one.title, 'failed'];
+  return [
+    one.title,
+    median(values).toFixed(work.digits),
+    `${(spread(values) * 100).toFixed(0)} %`,
+    comparison(work, values, 'untunnelled'),
+    comparison(work, values, 'vxlan'),
+    ...work.columns.map(({ key, digits }) =>
+      number(median(one.runs.map(({ details }) => details[key] ?? Number.NaN)), digits),
+    ),
+  ];
 }
 
-function ratio(values: readonly number[], base: readonly number[]): string {
-  return base.length === 0 ? '–' : pairedRatio(values, base).toFixed(2);
+function comparison(work: WorkloadResult, values: readonly number[], base: string): string {
+  const others = valuesOf(work.series.find(({ name }) => name === base));
+  if (work.compare === 'ratio') return number(pairedRatio(values, others), 2);
+  const difference = pairedDifference(values, others);
+  return `${difference > 0 ? '+' : ''}${number(difference, work.digits)}`;
+}
+
+/** CPU seconds a gigabyte that arrived: of the machine, and of the tunnel's processes at each side. */
+export function costsOf(runs: readonly Run[]): [number, number, number] {
+  const perGigabyte = (seconds: (run: Run) => number | undefined) => {
+    return median(runs.map((run) => ((seconds(run) ?? Number.NaN) * GIGABYTE) / (run.bytes ?? Number.NaN)));
+  };
+  return [
+    perGigabyte(({ cost }) => cost.machineCpuSeconds),
+    perGigabyte(({ cost }) => cost.tunnel[0]?.cpuSeconds),
+    perGigabyte(({ cost }) => cost.tunnel[1]?.cpuSeconds),
+  ];
+}
+
+function costCells(runs: readonly Run[]): string[] {
+  return costsOf(runs).map((seconds) => number(seconds, 2));
+}
+
+/** Memory and idle CPU of the tunnels' processes, where there are any; undefined when there are none. */
+export function memoryTable({ paths, workloads, profile, mtu }: EnvironmentResult): string | undefined {
+  const rows = paths
+    .filter(({ idle }) => idle.rssBytes > 0)
+    .map(({ name, title, idle }) => [
+      title,
+      (idle.rssBytes / MEGABYTE).toFixed(1),
+      (mostMemory(workloads, name) / MEGABYTE).toFixed(1),
+      idle.cpuPercent.toFixed(2),
+    ]);
+  if (rows.length === 0) return undefined;
+  const header = ['path', 'RSS before, MB', 'most after work, MB', 'idle CPU, % of one'];
+  return `\nProcesses of the tunnel, on the larger or busier host\n${profile} underlay, MTU ${mtu}\n\n${table(header, rows)}`;
+}
+
+/** Bytes, of the larger host after any run. */
+export function mostMemory(workloads: readonly WorkloadResult[], path: string): number {
+  const runs = workloads.flatMap(({ series }) => series.find(({ name }) => name === path)?.runs ?? []);
+  return Math.max(0, ...runs.flatMap(({ cost }) => cost.tunnel.map(({ rssBytes }) => rssBytes)));
+}
+
+export function valuesOf(series: Series | undefined): number[] {
+  return series?.runs.map(({ value }) => value) ?? [];
+}
+
+function number(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : NONE;
 }

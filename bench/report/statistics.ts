@@ -15,7 +15,19 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
-/** Median of the ratios of each round: repeats take turns, so a slow spell of the machine hits both. */
+/**
+ * Median of the ratios of each round: repeats take turns, so a slow spell of the machine hits both. Rounds that one of
+ * the two lacks don't count; NaN when none is left.
+ */
 export function pairedRatio(values: readonly number[], base: readonly number[]): number {
-  return median(values.map((value, i) => value / (base[i] ?? Number.NaN)));
+  return median(pairs(values, base).map(([value, other]) => value / other));
+}
+
+/** As pairedRatio, of the differences. */
+export function pairedDifference(values: readonly number[], base: readonly number[]): number {
+  return median(pairs(values, base).map(([value, other]) => value - other));
+}
+
+function pairs(values: readonly number[], base: readonly number[]): [number, number][] {
+  return values.slice(0, base.length).map((value, i) => [value, base[i]!]);
 }

@@ -18,7 +18,9 @@ export type FanErrorCode =
   | 'config'
   | 'unsupported'
   | 'step-failed'
-  | 'daemon';
+  | 'daemon'
+  /** fand ends: the request was not begun. */
+  | 'leaving';
 
 export class FanError extends Error {
   readonly code: FanErrorCode;

@@ -10,12 +10,16 @@ import type {
   DownReply,
   DownRequest,
   ErrorReply,
+  ExplainRequest,
+  Explanation,
   FanView,
   Offender,
   RepairReply,
   RepairRequest,
   RunPaths,
   Stats,
+  TraceLine,
+  TraceRequest,
   UpReply,
   UpRequest,
 } from '../daemon/protocol.js';
@@ -31,7 +35,7 @@ const DENIED = new Set(['EACCES', 'EPERM']);
 /** sun_path holds 108 bytes, a NUL among them. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
-/** No fand listens on the socket: nothing of the request was done. */
+/** No fand listens on the socket, or one that leaves: nothing of the request was done. */
 export class NotRunning extends FanError {
   constructor(cause?: unknown) {
     super('daemon', 'fand is not running', { cause });
@@ -67,7 +71,7 @@ export class FandClient {
 
   /** This and the calls below throw NotRunning, or the FanError that fand answered. */
   fans(): Promise<FanView[]> {
-    return this.#send('GET', '/v1/fans');
+    return this.#read('/v1/fans');
   }
 
   up(body: UpRequest): Promise<UpReply> {
@@ -79,7 +83,44 @@ export class FandClient {
   }
 
   stats(): Promise<Stats> {
-    return this.#send('GET', '/v1/stats');
+    return this.#read('/v1/stats');
+  }
+
+  /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */
+  async #read<Reply>(path: string): Promise<Reply> {
+    try {
+      return await this.#send('GET', path);
+    } catch (error) {
+      if (!(error instanceof BrokenOff)) throw error;
+      return this.#send('GET', path);
+    }
+  }
+
+  explain(body: ExplainRequest): Promise<Explanation> {
+    return this.#send('POST', '/v1/explain', body);
+  }
+
+  /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
+  async *trace(body: TraceRequest, signal: AbortSignal): AsyncGenerator<TraceLine> {
+    const path = '/v1/trace';
+    const response = await this.#exchange('POST', path, body);
+    if (response.statusCode !== 200) {
+      await this.#replyOf(response);
+      return;
+    }
+    response.socket.setTimeout(0);
+    const close = () => response.destroy();
+    signal.addEventListener('abort', close);
+    if (signal.aborted) close();
+    try {
+      for await (const line of linesOf(response)) yield JSON.parse(line) as TraceLine;
+    } catch (cause) {
+      if (!signal.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
+    } finally {
+      signal.removeEventListener('abort', close);
+      close();
+    }
+    if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
   }
 
   offenders(): Promise<Offender[]> {
@@ -91,7 +132,10 @@ export class FandClient {
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
-    const response = await this.#exchange(method, path, body);
+    return this.#replyOf<Reply>(await this.#exchange(method, path, body));
+  }
+
+  async #replyOf<Reply>(response: IncomingMessage): Promise<Reply> {
     const answer = await text(response).catch((cause: unknown) => {
       throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     });
@@ -99,6 +143,7 @@ export class FandClient {
     const reply = parseReply(answer);
     if (status < 400 && reply !== undefined) return reply as Reply;
     const error = (reply as Partial<ErrorReply> | undefined)?.error;
+    if (error?.code === 'leaving') throw new NotRunning();
     if (error) throw new FanError(error.code, error.message);
     throw new FanError(
       'daemon',
@@ -135,6 +180,17 @@ export class FandClient {
       });
     }
     return new BrokenOff(errorText(error), this.#paths.log, error);
+  }
+}
+
+/** Whole lines of a response. Throws where it is destroyed or breaks off. */
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
   }
 }
 

@@ -5,7 +5,8 @@
  *    after its last `down`, is given the time to do so.
  * 2. Otherwise fand.js is started in a session of its own, its output appended to the log in UFAN_RUN_DIR.
  * 3. It is asked for its status until it answers. Where it ends first, its own last words are the error.
- *    Of two that start at once fand's lock lets one live: the loser's fanctl goes on with the winner.
+ *    Of two that start at once fand's lock lets one live; the other says so by its exit status, and everything begins
+ *    anew: the winner may answer by then, or have left again.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
@@ -14,15 +15,15 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { errorText, FanError } from '../base/error.js';
-import type { DaemonStatus, RunPaths } from '../daemon/protocol.js';
+import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from '../daemon/protocol.js';
 import { FandClient } from './client.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 
 const START_TIMEOUT_MS = 15_000;
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 15;
-/** How long after the end of our fand another one may still write its pid file. */
-const RIVAL_GRACE_MS = 150;
+/** A fand whose fanctl was killed before it asked for a fan is not to stay for ever. */
+const LEAVE_AFTER_S = 30;
 /** pino's number for "error". */
 const ERROR_LEVEL = 50;
 
@@ -34,9 +35,18 @@ export interface Daemon {
 /** Throws FanError daemon where fand can't be started or serves another host. */
 export async function ensureDaemon(paths: RunPaths): Promise<Daemon> {
   const client = new FandClient(paths);
-  const status = (await awaitStatus(client, () => hasOther(paths))) ?? (await startDaemon(paths, client));
-  requireOurNamespace(paths, status);
-  return { client, pid: status.pid };
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const status =
+      (await awaitStatus(client, deadline, () => hasOther(paths))) ??
+      (await startDaemon(paths, client, deadline));
+    if (!status) {
+      await sleep(POLL_MS);
+      continue;
+    }
+    requireOurNamespace(paths, status);
+    return { client, pid: status.pid };
+  }
 }
 
 /** Two hosts that share a directory, as namespaces of one machine do, would change each other's network. */
@@ -54,34 +64,36 @@ function inodeOf(namespace: string): string {
   return namespace.replace(/\D/g, '');
 }
 
-async function startDaemon(paths: RunPaths, client: FandClient): Promise<DaemonStatus> {
+/** Undefined where another fand had the lock, while there is time to look again. */
+async function startDaemon(
+  paths: RunPaths,
+  client: FandClient,
+  deadline: number,
+): Promise<DaemonStatus | undefined> {
   const made = await makeRunDir(paths);
-  const log = await openLog(paths);
+  const log = await openLog(paths, deadline);
+  if (!log) return undefined;
   const logStart = (await log.stat()).size;
   const child = spawnFand(paths, log, made);
   await log.close();
-  let grace = RIVAL_GRACE_MS;
-  const status = await awaitStatus(client, async () => {
-    if (child.pid === undefined) return false;
-    if (!hasEnded(child) || (await hasOther(paths))) return true;
-    grace -= POLL_MS;
-    return grace > 0;
-  });
+  const status = await awaitStatus(client, deadline, async () => child.pid !== undefined && !hasEnded(child));
   const end = endOf(child);
   // A rival that answered first may be gone before ours comes to the lock: ours would take it and stay for nobody.
   if (status?.pid !== child.pid) await endChild(child);
   if (status) return status;
-  const reason = await lastWords(paths.log, logStart);
+  if (child.exitCode === EXIT_LOCKED && Date.now() < deadline) return undefined;
+  const reason = (await lastWords(paths.log, logStart)) ?? `${end}, see ${paths.log}`;
   // Once the reason is told, the log and the directory that came with this start go as well.
-  if (reason !== undefined && logStart === 0) await rm(paths.log, { force: true });
+  if (logStart === 0 && child.exitCode !== EXIT_LOCKED) await rm(paths.log, { force: true });
   if (made) await rmdir(paths.dir).catch(() => undefined);
-  throw new FanError('daemon', `fand did not start: ${reason ?? `${end}, see ${paths.log}`}`);
+  throw new FanError('daemon', `fand did not start: ${reason}`);
 }
 
 /** In a session of its own, so that no Ctrl-C or hang-up of the operator's terminal reaches it. */
 function spawnFand(paths: RunPaths, log: FileHandle, removeRunDir: boolean): ChildProcess {
   const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
-  const child = spawn(process.execPath, removeRunDir ? [fand, '--remove-run-dir'] : [fand], {
+  const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`, ...(removeRunDir ? ['--remove-run-dir'] : [])];
+  const child = spawn(process.execPath, words, {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: '/',
@@ -102,10 +114,12 @@ async function makeRunDir(paths: RunPaths): Promise<boolean> {
   }
 }
 
-async function openLog(paths: RunPaths): Promise<FileHandle> {
+/** Undefined where a fand that left took the directory away since we made sure of it. */
+async function openLog(paths: RunPaths, deadline: number): Promise<FileHandle | undefined> {
   try {
     return await open(paths.log, 'a', 0o640);
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && Date.now() < deadline) return undefined;
     throw new FanError('daemon', `cannot write ${paths.log}: ${errorText(cause)}`, { cause });
   }
 }
@@ -113,16 +127,15 @@ async function openLog(paths: RunPaths): Promise<FileHandle> {
 /** Asks until fand answers; undefined once `isHopeful` says no, or time is up. */
 async function awaitStatus(
   client: FandClient,
+  deadline: number,
   isHopeful: () => Promise<boolean>,
 ): Promise<DaemonStatus | undefined> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline) {
+  for (;;) {
     const status = await client.status();
     if (status) return status;
-    if (!(await isHopeful())) return undefined;
+    if (Date.now() > deadline || !(await isHopeful())) return undefined;
     await sleep(POLL_MS);
   }
-  return undefined;
 }
 
 async function endChild(child: ChildProcess): Promise<void> {

@@ -31,6 +31,8 @@ export class FanManager {
   readonly #log: Logger;
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Changes under way or waiting. */
+  #pending = 0;
 
   /** Fans in `state` are dead until `up` restores them. */
   constructor(state: State, store: StateStore, forwarding: Forwarding, runDir: string, log: Logger) {
@@ -52,6 +54,21 @@ export class FanManager {
 
   get isEmpty(): boolean {
     return this.#state.fans.length === 0;
+  }
+
+  /** Whether a change is under way. */
+  get isBusy(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** Resolves when no change is under way. */
+  async settled(): Promise<void> {
+    while (this.isBusy) await this.#turn;
+  }
+
+  /** Writes the record anew, where somebody removed it. */
+  save(): Promise<void> {
+    return this.#inTurn(() => this.#store.save(this.#state));
   }
 
   /** Brings a fan up, after restoring those whose daemon died. Throws FanError; then nothing has changed. */
@@ -210,7 +227,10 @@ export class FanManager {
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(change);
+    this.#pending += 1;
+    const mine = this.#turn.then(change).finally(() => {
+      this.#pending -= 1;
+    });
     this.#turn = mine.catch(() => undefined);
     return mine;
   }

@@ -1,132 +1,89 @@
 #!/usr/bin/env node
 /**
  * fand: the fan daemon, one a host (or network namespace). Started by `fanctl up`, or by a service; serves the
- * control socket, forwards through a worker thread, and leaves when the last fan is down.
+ * control socket, forwards through a worker thread, and leaves when the last fan is down. Here: its words, its
+ * signals and its exit status; daemon.ts is the rest.
  */
-import { readlinkSync } from 'node:fs';
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
-import { native } from '../io/native.js';
-import { FanManager } from './fan-manager.js';
-import { Forwarding } from './forwarding.js';
-import {
-  type DaemonStatus,
-  type DownRequest,
-  type RepairRequest,
-  type RunPaths,
-  runPaths,
-  type UpRequest,
-} from './protocol.js';
-import { listen, type Routes } from './server.js';
-import { StateStore } from './state-store.js';
+import { Daemon, type DaemonOptions } from './daemon.js';
+import { parseMetricsAddress } from './metrics-port.js';
+import { EXIT_LOCKED, runPaths } from './protocol.js';
+import { Locked } from './run-dir.js';
 
-const { version } = createRequire(import.meta.url)('#package') as { version: string };
-
-const HELP = `usage: fand [--restore] [--remove-run-dir]
+const HELP = `usage: fand [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
 
 The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "fanctl down".
 
-  --restore         bring up the fans that a fand before this one left behind
-  --remove-run-dir  remove UFAN_RUN_DIR as well when the last fan is down
+  --restore               bring up the fans that a fand before this one left behind
+  --remove-run-dir        remove UFAN_RUN_DIR as well when the last fan is down
+  --leave-after SECONDS   leave where no fan has come up by then; fanctl gives 30
+  --metrics ADDRESS:PORT  serve metrics on a loopback port too, such as 127.0.0.1:9477
   --help, --version
 
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info)
+Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics)
+Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
 `;
 
-/** Refuses a second fand on the same run directory; the lock goes with the process, however it ends. */
-async function takeLock(paths: RunPaths): Promise<number> {
-  await mkdir(paths.dir, { recursive: true, mode: 0o755 });
-  try {
-    return native.lockFile(paths.lock);
-  } catch (cause) {
-    if (
-      (cause as { code?: string }).code !== 'EWOULDBLOCK' &&
-      (cause as { code?: string }).code !== 'EAGAIN'
-    ) {
-      throw new FanError('daemon', `cannot lock ${paths.lock}: ${errorText(cause)}`, { cause });
-    }
-    const pid = await readFile(paths.pid, 'utf8').catch(() => '?');
-    throw new FanError('daemon', `another fand (pid ${pid.trim()}) runs on ${paths.dir}`);
-  }
+/** A day: nobody waits longer for a first fan. */
+const MOST_SECONDS = 86_400;
+
+interface Arguments extends DaemonOptions {
+  readonly restore: boolean;
 }
 
-async function removeFiles(paths: RunPaths, store: StateStore, removeRunDir: boolean): Promise<void> {
-  await store.remove();
-  for (const file of [paths.socket, paths.log, paths.pid, paths.lock]) await rm(file, { force: true });
-  // Something else may have put its files there: then the directory stays.
-  if (removeRunDir) await rmdir(paths.dir).catch(() => undefined);
-}
-
-async function main(log: Logger): Promise<void> {
+/** Undefined where only help or the version was asked for, which it prints. Throws FanError, or parseArgs' error. */
+function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
       restore: { type: 'boolean', default: false },
       'remove-run-dir': { type: 'boolean', default: false },
+      'leave-after': { type: 'string', default: '0' },
+      metrics: { type: 'string', default: process.env.UFAN_METRICS ?? '' },
       help: { type: 'boolean', short: 'h', default: false },
       version: { type: 'boolean', default: false },
     },
   });
+  const { version } = createRequire(import.meta.url)('#package') as { version: string };
   if (values.help || values.version) {
     process.stdout.write(values.help ? HELP : `fand ${version}\n`);
-    return;
+    return undefined;
   }
+  return {
+    paths: runPaths(),
+    version,
+    restore: values.restore,
+    removeRunDir: values['remove-run-dir'],
+    leaveAfterMs: readSeconds(values['leave-after']) * 1000,
+    metrics: values.metrics === '' ? undefined : parseMetricsAddress(values.metrics),
+  };
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^[0-9.]+$/.test(text) && seconds >= 0 && seconds <= MOST_SECONDS) return seconds;
+  throw new FanError('usage', `--leave-after: "${text}" is no number of seconds from 0 to ${MOST_SECONDS}`);
+}
+
+async function main(log: Logger): Promise<void> {
+  const args = readArguments();
+  if (!args) return;
   if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
-
-  const paths = runPaths();
-  await takeLock(paths);
-  await writeFile(paths.pid, `${process.pid}\n`);
-  const store = new StateStore(paths.state);
-  const state = await store.load();
-  state.removeRunDir ||= values['remove-run-dir'];
-
-  const forwarding = new Forwarding(log, {
-    onDeath: (cause) => {
-      log.fatal({ err: cause }, 'the forwarding worker died: fans are dead until the next "fanctl up"');
-      process.exit(1);
-    },
-    onLost: (fan, message) => void manager.lost(fan, message),
-  });
-  const manager: FanManager = new FanManager(state, store, forwarding, paths.dir, log);
-  const stop = async (clean: boolean): Promise<void> => {
-    server.close();
-    await forwarding.stop();
-    if (clean) await removeFiles(paths, store, state.removeRunDir);
-    else for (const file of [paths.socket, paths.pid]) await rm(file, { force: true });
-    process.exit(0);
-  };
-  const leaveIfEmpty = (): void => {
-    // After the reply is out.
-    if (manager.isEmpty) setTimeout(() => manager.isEmpty && stop(true), 20);
-  };
-
-  const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
-  const routes: Routes = {
-    'GET /v1/status': () => status,
-    'GET /v1/fans': () => manager.views,
-    'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(leaveIfEmpty),
-    'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(leaveIfEmpty),
-    'GET /v1/stats': () => forwarding.stats(manager.records),
-    'GET /v1/offenders': () => forwarding.offenders(manager.records),
-    'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
-  };
-  const server = await listen(paths.socket, routes, log);
-  log.info({ runDir: paths.dir, netns: status.netns, version }, 'fand runs');
+  const starting = Daemon.start(args, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      log.info(`${signal}: the fans stay on the host, "fanctl up" restores them`);
-      void stop(false);
-    });
+    // One that fails to start has already left nothing behind.
+    process.on(signal, () => void starting.then((daemon) => daemon.stop(signal)).catch(() => undefined));
   }
-  if (values.restore) await manager.restore();
+  const daemon = await starting;
+  if (args.restore) await daemon.restore();
 }
 
 const log = createLog('fand');
 main(log).catch((error) => {
   log.fatal({ err: error instanceof FanError ? undefined : error }, errorText(error));
-  process.exitCode = 1;
+  process.exitCode = error instanceof Locked ? EXIT_LOCKED : 1;
   if (process.stderr.isTTY || !(error instanceof FanError))
     process.stderr.write(`fand: ${errorText(error)}\n`);
   process.exit();

@@ -9,11 +9,21 @@
  *   GET    /v1/stats            → Stats
  *   GET    /v1/offenders        → Offender[]
  *   POST   /v1/repair           RepairRequest → RepairReply
- * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down.
+ *   GET    /v1/activity         → Activity
+ *   GET    /metrics             → Prometheus' text format
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
+ *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
+ * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
+ * comes then is not begun and has the error "leaving".
  */
 import type { DropReasonName } from '../base/drop-reason.js';
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
+import type { AddressExplanation } from '../fan/explanation.js';
+import type { Neighbour, Route } from '../host/route-lookup.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -34,6 +44,9 @@ export function runPaths(dir = process.env.UFAN_RUN_DIR || '/run/ufan'): RunPath
     log: `${dir}/fand.log`,
   };
 }
+
+/** fand's exit status where another one holds the run directory. */
+export const EXIT_LOCKED = 3;
 
 export interface DaemonStatus {
   pid: number;
@@ -99,6 +112,98 @@ export type Counters = Record<string, number>;
 export interface Stats {
   host: { counters: Counters };
   fans: { bridge: string; overlay: string; underlay: string; io: string; counters: Counters }[];
+}
+
+export interface ExplainRequest {
+  /** "250.0.27.2" */
+  address: string;
+  /** The sender of the packet; by default this host. */
+  from?: string;
+}
+
+/** What `fanctl explain --json` prints. */
+export interface Explanation extends AddressExplanation {
+  /** What this host does with it; null where the arithmetic alone was asked for. */
+  here: ExplainedHost | null;
+}
+
+export interface ExplainedHost {
+  bridge: string;
+  tun: string;
+  state: FanState;
+  io: string;
+  ioNotes: string[];
+  /** Of the packet itself, from the gateway; null for an underlay address, or where none leads there. */
+  innerRoute: Route | null;
+  /** Of the outer packet, from the underlay address; null where none leads there. */
+  route: Route | null;
+  neighbour: Neighbour | null;
+  mtu: {
+    /** The least and the most of the bridge's ports; null where it has none. */
+    containers: { least: number; most: number } | null;
+    /** Null where the device is gone. */
+    bridge: number | null;
+    tun: number | null;
+    /** What the fan has learnt of the path to the host, outer header included; null where nothing. */
+    path: number | null;
+    underlay: number | null;
+  };
+  /** What is not as `up` left it. */
+  notes: string[];
+}
+
+/** What a monitor wants to know: two of them, and the difference of their uptimes, make rates. */
+export interface Activity {
+  pid: number;
+  version: string;
+  hostname: string;
+  /** When fand started, Unix time. */
+  startedMs: number;
+  uptimeMs: number;
+  /** Of all its threads. */
+  cpuMs: number;
+  rssBytes: number;
+  openFiles: number;
+  /** Of its forwarding threads. */
+  workers: { cpuMs: number }[];
+  fans: FanView[];
+  stats: Stats;
+  peers: PeerActivity[];
+  pathMtus: PathMtu[];
+}
+
+/** Packets as on the wire and inner bytes, since the peer was first seen; they may begin anew. */
+export interface PeerActivity {
+  bridge: string;
+  /** Underlay address. */
+  peer: string;
+  txPackets: number;
+  txBytes: number;
+  rxPackets: number;
+  rxBytes: number;
+}
+
+/** A path that takes less than the underlay device. */
+export interface PathMtu {
+  /** Underlay address. */
+  peer: string;
+  /** Bytes of an outer packet. */
+  mtu: number;
+  expiresInMs: number;
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 /** Who sent the last packet that was dropped for a reason: the outer source. */

@@ -1,19 +1,43 @@
 /**
  * The control socket: HTTP on a Unix socket, JSON both ways; protocol.ts lists the requests.
+ *
+ * It knows which connections still wait for their answer, so that fand leaves between two requests and never in one:
+ * after refuse() nobody can connect, and who had connected is told that fand leaves.
  */
+import { rmSync, statSync } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { LineStream } from './line-stream.js';
 import type { ErrorReply } from './protocol.js';
 
-/** "POST /v1/fans" → what answers it. */
+/** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
+
+/** An answer that is no JSON. */
+export class TextReply {
+  readonly type: string;
+  readonly text: string;
+
+  /** `type` as in the Content-Type header. */
+  constructor(type: string, text: string) {
+    this.type = type;
+    this.text = text;
+  }
+}
 
 /** No request of ours is longer. */
 const MAX_BODY_BYTES = 65_536;
 /** sun_path of sockaddr_un, less the closing NUL. */
 const MAX_SOCKET_PATH = 107;
+/** How long drain() waits for somebody who connected and says nothing. */
+const SILENCE_MS = 1000;
+const POLL_MS = 2;
+/** Connections that the kernel holds for us are taken within this many turns of the loop. */
+const DRAIN_TURNS = 2;
 
 const STATUS: Partial<Record<FanErrorCode, number>> = {
   'not-configured': 404,
@@ -22,36 +46,106 @@ const STATUS: Partial<Record<FanErrorCode, number>> = {
   'in-use': 409,
   'step-failed': 500,
   daemon: 500,
+  leaving: 503,
 };
 
-/** Listens on `path`, for root only, after removing a socket that a dead fand left. Throws FanError daemon. */
-export async function listen(path: string, routes: Routes, log: Logger): Promise<Server> {
-  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new FanError(
-      'daemon',
-      `${path} is too long for a socket (${MAX_SOCKET_PATH} bytes): shorten UFAN_RUN_DIR`,
-    );
+export class ControlServer {
+  readonly #path: string;
+  readonly #routes: Routes;
+  readonly #log: Logger;
+  /** Called when the last that waited has its answer. */
+  readonly #onIdle: () => void;
+  readonly #waiting = new Set<Socket>();
+  #server: Server | undefined;
+  #inode = 0;
+  #refusing = false;
+
+  constructor(path: string, routes: Routes, onIdle: () => void, log: Logger) {
+    this.#path = path;
+    this.#routes = routes;
+    this.#onIdle = onIdle;
+    this.#log = log;
   }
-  await rm(path, { force: true });
-  const server = createServer((request, response) => {
-    answer(routes, request, response).catch((error) => fail(response, error, log));
-  });
-  // A client may wait for a slow `up`; it is on this host and gone when it gives up.
-  server.requestTimeout = 0;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  }).catch((cause) => {
-    throw new FanError('daemon', `cannot listen on ${path}: ${errorText(cause)}`, { cause });
-  });
-  await chmod(path, 0o600);
-  return server;
+
+  /** Whether somebody has connected who is not answered yet. A stream that has begun is an answer. */
+  get isBusy(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** Whether the socket in the run directory is ours: false once somebody removed it. */
+  get isReachable(): boolean {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode;
+  }
+
+  /**
+   * Listens, for root only, after removing a socket that a dead fand left; called again, anew where the socket was
+   * removed. Throws FanError daemon.
+   */
+  async listen(): Promise<void> {
+    const path = this.#path;
+    if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
+      throw new FanError(
+        'daemon',
+        `${path} is too long for a socket (${MAX_SOCKET_PATH} bytes): shorten UFAN_RUN_DIR`,
+      );
+    }
+    // Closing the old one removes what has its name, so that comes first.
+    this.#server?.close();
+    await rm(path, { force: true });
+    const server = createServer((request, response) => void this.#serve(request, response));
+    server.on('connection', (socket) => this.#await(socket));
+    // A client may wait for a slow `up`; it is on this host and gone when it gives up.
+    server.requestTimeout = 0;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    }).catch((cause) => {
+      throw new FanError('daemon', `cannot listen on ${path}: ${errorText(cause)}`, { cause });
+    });
+    await chmod(path, 0o600);
+    this.#inode = statSync(path).ino;
+    this.#server = server;
+  }
+
+  /** From now on no request is begun: those that come are answered "leaving". */
+  refuse(): void {
+    this.#refusing = true;
+    rmSync(this.#path, { force: true });
+  }
+
+  /** After refuse(): returns when everybody who had connected has an answer, but for one who says nothing. */
+  async drain(): Promise<void> {
+    for (let turn = 0; turn < DRAIN_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (let waited = 0; this.isBusy && waited < SILENCE_MS; waited += POLL_MS) await sleep(POLL_MS);
+  }
+
+  #await(socket: Socket): void {
+    this.#waiting.add(socket);
+    socket.once('close', () => this.#settle(socket));
+  }
+
+  #settle(socket: Socket): void {
+    if (this.#waiting.delete(socket) && !this.isBusy) this.#onIdle();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.once('finish', () => this.#settle(request.socket));
+    try {
+      if (this.#refusing) throw new FanError('leaving', 'fand is leaving: ask again');
+      await answer(this.#routes, request, response);
+    } catch (error) {
+      fail(response, error, this.#log);
+    }
+    if (!response.writableEnded) this.#settle(request.socket);
+  }
 }
 
 async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const route = routes[`${request.method} ${request.url}`];
   if (!route) throw new FanError('usage', `no such request: ${request.method} ${request.url}`);
-  send(response, 200, await route(await readBody(request)));
+  const reply = await route(await readBody(request));
+  if (reply instanceof LineStream) reply.open(response);
+  else send(response, 200, reply);
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -79,6 +173,8 @@ function fail(response: ServerResponse, error: unknown, log: Logger): void {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(`${JSON.stringify(body)}\n`);
+  const { type, text } =
+    body instanceof TextReply ? body : new TextReply('application/json', `${JSON.stringify(body)}\n`);
+  response.writeHead(status, { 'content-type': type, connection: 'close' });
+  response.end(text);
 }

@@ -2,7 +2,8 @@
  * The state file: what fand did to the host and for whom, written before each step, so that the next fand (or
  * `fanctl show`) knows it after a crash. Replaced by rename: a reader never sees half of it.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { FanError } from '../base/error.js';
 import type { FanPlan } from '../host/fan-steps.js';
 import type { StepRecord } from '../host/step.js';
@@ -56,13 +57,17 @@ export class StateStore {
     }
   }
 
+  /** Makes the run directory again where somebody removed it. */
   save(state: State): Promise<void> {
     const text = `${JSON.stringify(state, null, 2)}\n`;
-    this.#writes = this.#writes.then(async () => {
+    const write = this.#writes.then(async () => {
+      await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
       await writeFile(`${this.#path}.new`, text, { mode: 0o644 });
       await rename(`${this.#path}.new`, this.#path);
     });
-    return this.#writes;
+    // One that failed, of which its caller hears, is no reason for the next to fail.
+    this.#writes = write.catch(() => undefined);
+    return write;
   }
 
   async remove(): Promise<void> {

@@ -11,13 +11,15 @@ import type { Poller } from '../io/poller.js';
 import type { Counters } from './counters.js';
 import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
-import { ForwardingTable } from './forwarding-table.js';
+import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
+import { PeerTable } from './peer-table.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
 import { FRAGMENT_ROOM, TooBig } from './too-big.js';
-import type { FanSpec } from './worker-protocol.js';
+import type { Tracer } from './tracer.js';
+import type { FanSpec, WorkerState } from './worker-protocol.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
@@ -35,6 +37,10 @@ export class Forwarder {
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
+  readonly #pathMtu = new PathMtuTable();
+  readonly #peers = new PeerTable();
+  /** Undefined where nobody traces: the walks ask once a batch. */
+  #tracer: Tracer | undefined;
   #table = new ForwardingTable([]);
   #outputs: readonly PacketBatch[] = [];
 
@@ -45,23 +51,36 @@ export class Forwarder {
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
-    const pathMtu = new PathMtuTable();
     this.#replies = new IcmpReplies(counters);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
-    this.#encap = new EncapPath(counters, pathMtu, this.#tooBig, this.#table);
-    this.#decap = new DecapPath(counters, this.#table);
-    this.#errors = new PathErrors(counters, pathMtu, this.#replies, this.#table);
+    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
+    this.#decap = new DecapPath(counters, this.#table, this.#peers);
+    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table);
   }
 
   /** Forwards for `specs` from now on; on failure as before. */
   configure(specs: readonly FanSpec[]): void {
     const table = new ForwardingTable(specs);
     this.ports.configure(specs);
+    // The counter block of a fan that is gone may be another's next.
+    const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
+    if (!this.#table.fans.every(isKept)) this.#peers.clear();
     this.#table = table;
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
+  }
+
+  /** From the next batch on, `tracer` sees every packet. */
+  trace(tracer: Tracer | undefined): void {
+    this.#tracer = tracer;
+    this.#replies.tracer = tracer;
+  }
+
+  /** What is known of peers. Allocates: for between two batches. */
+  inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
+    return { peers: this.#peers.read(), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
   /** Serves a device that poll found readable: one batch. */
@@ -90,39 +109,55 @@ export class Forwarder {
       this.#onLost(port.id, error);
       return;
     }
+    const tracer = this.#tracer;
+    tracer?.received();
     for (let taken = 0; taken < rx.count; ) {
+      const from = taken;
       tx.count = 0;
       this.#tooBig.reuse();
       taken = this.#encap.process(fan, rx, taken, tx, nowMs);
+      tracer?.encapJudged(fan, rx, from, taken, tx);
       if (tx.count > 0) this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
+      tracer?.encapSent(fan, rx, from, taken, tx);
     }
-    this.#pushReplies(port);
+    this.#pushReplies(fan, port);
+    tracer?.flush();
   }
 
   #pullUnderlay(receiver: RxDevice): void {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
+    const tracer = this.#tracer;
+    tracer?.decapReceived(rx);
     for (const output of this.#outputs) output.count = 0;
     this.#decap.process(rx, this.#outputs);
+    tracer?.decapJudged();
     for (const fan of this.#table.fans) {
       const port = this.ports.fans[fan.index]!;
       if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
     }
+    tracer?.decapWritten(rx, this.#table.fans, this.#outputs);
+    tracer?.flush();
   }
 
   #pullIcmp(nowMs: number): void {
     const rx = this.#fromIcmp;
     this.ports.icmp.receive(rx);
+    const tracer = this.#tracer;
+    tracer?.received();
     for (let i = 0; i < rx.count; i++) {
       const fan = this.#errors.process(rx, i, nowMs);
-      if (fan) this.#pushReplies(this.ports.fans[fan.index]!);
+      tracer?.pathError(rx, i, this.#table.fans, fan !== undefined);
+      if (fan) this.#pushReplies(fan, this.ports.fans[fan.index]!);
     }
+    tracer?.flush();
   }
 
-  #pushReplies(port: FanPort): void {
+  #pushReplies(fan: FanEntry, port: FanPort): void {
     const { batch } = this.#replies;
     if (batch.count === 0) return;
     port.tun.send(batch);
+    this.#tracer?.replied(fan, batch);
     batch.count = 0;
   }
 }

@@ -10,6 +10,7 @@ import { destination, source } from '../wire/ipv4.js';
 import { COUNTER, type Counters } from './counters.js';
 import type { FanEntry } from './forwarding-table.js';
 import { RateLimit } from './rate-limit.js';
+import type { Tracer } from './tracer.js';
 
 const CAPACITY = 32;
 /** Holds the headroom and an error of 576 bytes. */
@@ -21,6 +22,8 @@ export class IcmpReplies {
   readonly batch = new PacketBatch(CAPACITY, new Uint8Array(CAPACITY * SLOT));
   readonly #counters: Counters;
   readonly #limit = new RateLimit(PER_SECOND, BURST);
+  /** Is told of what the rate limit holds back. */
+  tracer: Tracer | undefined;
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -42,6 +45,7 @@ export class IcmpReplies {
     if (!mayAnswerWithError(bytes, off, len)) return;
     if (this.batch.count === CAPACITY || !this.#limit.take(nowMs)) {
       this.#counters.drop(fan.counterBlock, DROP['icmp-rate'], 1);
+      this.tracer?.heldBack(fan, bytes, off, len);
       return;
     }
     const at = this.batch.count++;

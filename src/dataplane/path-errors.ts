@@ -18,6 +18,8 @@ import type { PathMtuTable } from './path-mtu.js';
 
 /** An inner header and the eight bytes behind it: what a container's kernel needs to find its socket. */
 const RELAYABLE_QUOTE = MIN_HEADER_LEN + 8;
+/** As a fan's index. */
+const NO_FAN = -1;
 
 export class PathErrors {
   readonly #counters: Counters;
@@ -37,18 +39,24 @@ export class PathErrors {
     this.#table = table;
   }
 
-  /** Takes packet i of `rx`, an ICMP error; returns the fan whose TUN a reply now waits for, or undefined. */
+  /**
+   * Takes packet i of `rx`, an ICMP error; returns the fan whose TUN a reply now waits for, or undefined. A verdict of
+   * KEEP without a fan: none of our business.
+   */
   process(rx: PacketBatch, i: number, nowMs: number): FanEntry | undefined {
     const error = this.#error;
     const bad = readIcmpError(rx.slab, rx.offset(i), rx.length(i), error);
+    rx.setVerdict(i, KEEP, NO_FAN, 1);
     // The socket sees every ICMP error of the host; those about other protocols are none of our business.
     if (bad === KEEP && error.protocol !== PROTOCOL_IPIP) return undefined;
     const fan = bad === KEEP ? this.#fanOf(rx.slab) : undefined;
     if (fan === undefined) {
       this.#counters.drop(HOST_BLOCK, DROP['icmp-invalid'], 1);
+      rx.setVerdict(i, DROP['icmp-invalid'], NO_FAN, 1);
       return undefined;
     }
     this.#counters.add(fan.counterBlock, COUNTER['icmp-rx-packets'], 1);
+    rx.setVerdict(i, KEEP, fan.index, 1);
     return this.#relay(fan, rx.slab, nowMs) ? fan : undefined;
   }
 

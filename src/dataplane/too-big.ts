@@ -84,6 +84,7 @@ export class TooBig {
     const size = rx.gsoType(i) === GSO_NONE ? 0 : rx.gsoSize(i);
     const segments = size === 0 ? 1 : Math.ceil((rx.length(i) - rx.headerLen(i)) / size);
     this.#counters.drop(fan.counterBlock, DROP['too-big'], segments);
+    rx.setVerdict(i, DROP['too-big'], fan.index, segments);
   }
 
   /** Cuts each datagram of packet i; false when there is no room for all, and then nothing was appended. */

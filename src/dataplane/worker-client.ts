@@ -5,16 +5,20 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
-import type { FanSpec, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+import type { TraceRecord, TraceSpec } from './trace-protocol.js';
+import type { FanSpec, FromWorker, ToWorker, WorkerData, WorkerState } from './worker-protocol.js';
 
-type Answer = Exclude<FromWorker, { type: 'lost' }>;
+type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
+type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 
 export interface WorkerEvents {
   /** The thread ended without having been told to: nothing is forwarded any more. */
   onDeath(cause: Error): void;
   /** The TUN of this fan broke; the other fans go on. */
   onLost(fan: string, message: string): void;
+  /** What a trace saw. */
+  onTraced(session: number, records: TraceRecord[]): void;
 }
 
 export class WorkerClient {
@@ -23,13 +27,16 @@ export class WorkerClient {
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
   #receiverFds: readonly number[] = [];
+  /** Drops of receivers that are closed by now: the sum never falls. */
+  #earlierDrops = 0;
 
-  constructor(counters: SharedArrayBuffer, { onDeath, onLost }: WorkerEvents) {
+  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onTraced }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
     this.#worker.on('message', (answer: FromWorker) => {
       if (answer.type === 'lost') return onLost(answer.fan, answer.message);
+      if (answer.type === 'traced') return onTraced(answer.session, answer.records);
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
@@ -44,31 +51,56 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
-    const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
-    this.#receiverFds = answer.receiverFds;
-    return answer;
+    const before = this.#receiverFds;
+    // The worker may close any of them meanwhile, and the number be another file's.
+    this.#watchReceivers([]);
+    try {
+      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
+      this.#watchReceivers(answer.receiverFds);
+      return answer;
+    } catch (error) {
+      this.#watchReceivers(before);
+      throw error;
+    }
+  }
+
+  /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    await this.#ask({ type: 'trace', id: ++this.#lastId, sessions });
+  }
+
+  /** What the worker knows beside its counters, between two batches. */
+  inspect(): Promise<WorkerState> {
+    return this.#ask<Inspected>({ type: 'inspect', id: ++this.#lastId });
   }
 
   /** Packets that the kernel dropped because our receive buffer was full. */
   get socketDrops(): number {
-    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), 0);
+    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
   }
 
   async stop(): Promise<void> {
-    this.#receiverFds = [];
+    this.#watchReceivers([]);
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;
     native.close(this.#wakeFd);
   }
 
-  #ask(message: ToWorker): Promise<Done> {
+  #watchReceivers(fds: readonly number[]): void {
+    const total = this.socketDrops;
+    this.#receiverFds = fds;
+    this.#earlierDrops = 0;
+    this.#earlierDrops = Math.max(0, total - this.socketDrops);
+  }
+
+  #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(message.id, (answer) => {
         if (answer instanceof Error)
           reject(new FanError('daemon', `the worker died: ${answer.message}`, { cause: answer }));
         else if (answer.type === 'failed') reject(new FanError('step-failed', answer.message));
-        else resolve(answer);
+        else resolve(answer as Reply);
       });
       this.#worker.postMessage(message);
       native.eventSignal(this.#wakeFd);

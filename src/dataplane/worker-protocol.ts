@@ -3,6 +3,9 @@
  * posts a message and signals the wake eventfd; answers come back as ordinary worker messages.
  */
 import type { FanMapping } from '../fan/mapping.js';
+import type { PathMtuEntry } from './path-mtu.js';
+import type { PeerCounts } from './peer-table.js';
+import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 
 /** A fan as the worker forwards for it. */
 export interface FanSpec {
@@ -33,12 +36,25 @@ export interface FanIo {
   notes: readonly string[];
 }
 
+/** What a worker knows beside its counters. */
+export interface WorkerState {
+  /** The kernel's number of its thread. */
+  tid: number;
+  peers: PeerCounts[];
+  pathMtus: PathMtuEntry[];
+}
+
 export interface WorkerData {
   counters: SharedArrayBuffer;
   wakeFd: number;
 }
 
-export type ToWorker = { type: 'configure'; id: number; fans: FanSpec[] } | { type: 'stop'; id: number };
+export type ToWorker =
+  | { type: 'configure'; id: number; fans: FanSpec[] }
+  /** Exactly these traces from now on. */
+  | { type: 'trace'; id: number; sessions: TraceSpec[] }
+  | { type: 'inspect'; id: number }
+  | { type: 'stop'; id: number };
 
 export type FromWorker =
   | {
@@ -49,6 +65,9 @@ export type FromWorker =
       io: Record<string, FanIo>;
       receiverFds: number[];
     }
+  | ({ type: 'inspected'; id: number } & WorkerState)
   | { type: 'failed'; id: number; message: string }
+  /** Packets that a trace saw; the session is that of its TraceSpec. */
+  | { type: 'traced'; session: number; records: TraceRecord[] }
   /** The TUN of this fan is gone or broken; nothing more is read from it. */
   | { type: 'lost'; fan: string; message: string };

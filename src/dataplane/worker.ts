@@ -2,11 +2,16 @@
  * The forwarding thread: waits in poll, serves what is readable, and takes a new configuration between two batches.
  * Runs as a worker_thread of fand; worker-client.ts is its other end.
  */
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorText } from '../base/error.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
+import { BATCH } from './ports.js';
+import { TraceSession } from './trace-session.js';
+import { Tracer } from './tracer.js';
 import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
 /** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
@@ -38,18 +43,43 @@ function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const message = next.message as ToWorker;
     if (message.type === 'stop') running = false;
-    port.postMessage(message.type === 'stop' ? done(message.id, forwarder) : configure(message, forwarder));
+    port.postMessage(obey(message, forwarder, port));
   }
   return running;
 }
 
-function configure(message: Extract<ToWorker, { type: 'configure' }>, forwarder: Forwarder): FromWorker {
+function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromWorker {
   try {
-    forwarder.configure(message.fans);
+    if (message.type === 'configure') forwarder.configure(message.fans);
+    else if (message.type === 'trace') trace(message, forwarder, port);
+    else if (message.type === 'inspect') return inspect(message.id, forwarder);
     return done(message.id, forwarder);
   } catch (error) {
     return { type: 'failed', id: message.id, message: errorText(error) };
   }
+}
+
+function trace(
+  { sessions }: Extract<ToWorker, { type: 'trace' }>,
+  forwarder: Forwarder,
+  port: MessagePort,
+): void {
+  const made = sessions.map(
+    (spec) =>
+      new TraceSession(spec, (session, records) => {
+        port.postMessage({ type: 'traced', session, records } satisfies FromWorker);
+      }),
+  );
+  forwarder.trace(made.length === 0 ? undefined : new Tracer(made, BATCH));
+}
+
+function inspect(id: number, forwarder: Forwarder): FromWorker {
+  return { type: 'inspected', id, tid: threadId(), ...forwarder.inspect(performance.now()) };
+}
+
+/** The kernel's number of this thread; Node's own threadId is another. */
+function threadId(): number {
+  return Number(basename(readlinkSync('/proc/thread-self')));
 }
 
 function done(id: number, { ports }: Forwarder): FromWorker {

@@ -4,7 +4,7 @@
  *
  * A pid alone proves nothing, as pids are used again: the process must have exactly the command line that we gave.
  */
-import { readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FanError } from '../base/error.js';
 import { run } from './run.js';
@@ -16,11 +16,25 @@ const PATIENCE_MS = 3000;
 
 /**
  * The pid of the dnsmasq that `pidFile` names, if it is one of ours: with `args`, or, without, any that was told to
- * write this file. Undefined where there is none in our network namespace.
+ * write this file. Where the file is gone all processes are looked at. Undefined where there is none in our network
+ * namespace.
  */
 export async function findDnsmasq(pidFile: string, args?: readonly string[]): Promise<number | undefined> {
   const pid = Number((await readText(pidFile)).trim());
-  if (!Number.isInteger(pid) || pid <= 1) return undefined;
+  if (Number.isInteger(pid) && pid > 1) return checkProcess(pid, pidFile, args);
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const found = await checkProcess(Number(entry), pidFile, args);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function checkProcess(
+  pid: number,
+  pidFile: string,
+  args?: readonly string[],
+): Promise<number | undefined> {
   const words = (await readText(`/proc/${pid}/cmdline`)).split('\0').slice(0, -1);
   const [command = '', ...given] = words;
   if (!command.endsWith(COMMAND) || !given.includes(pidFileOption(pidFile))) return undefined;

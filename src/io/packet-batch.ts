@@ -10,7 +10,7 @@
  *   4  u16 csumOffset, u16 reserved
  *   5  address  tx: IPv4 destination of the outer packet, host order
  *   6  tag      free for the dataplane (not read by native code)
- *   7  error    set by a send: 0, or the positive errno for which the packet was not sent
+ *   7  error    set by a send: 0, or the positive errno for which the packet was not sent; received: see setVerdict
  */
 
 export const DESCRIPTOR_WORDS = 8;
@@ -109,6 +109,24 @@ export class PacketBatch {
   setGsoSize(i: number, gsoSize: number): void {
     this.#u16[i * 16 + 5] = gsoSize;
   }
+  /**
+   * What a packet path decided about packet i of a received batch, for whoever traces it: a drop reason (0: kept) in
+   * the error word, and in the tag the table's index of the fan (−1: none) and the wire packets that it stands for.
+   */
+  setVerdict(i: number, reason: number, fan: number, packets: number): void {
+    this.descriptors[i * 8 + 6] = (packets << 16) | (fan + 1);
+    this.descriptors[i * 8 + 7] = reason;
+  }
+  verdict(i: number): number {
+    return this.descriptors[i * 8 + 7]!;
+  }
+  verdictFan(i: number): number {
+    return (this.descriptors[i * 8 + 6]! & 0xffff) - 1;
+  }
+  verdictPackets(i: number): number {
+    return this.descriptors[i * 8 + 6]! >>> 16;
+  }
+
   /** The virtio_net_hdr of packet i in one go. */
   setVnet(i: number, flags: number, gsoType: number, gsoSize: number, headerLen: number): void {
     this.#u8[i * 32 + 8] = flags;

@@ -239,6 +239,21 @@ describe('a TUN that somebody removed', () => {
   });
 });
 
+describe('a run directory that somebody removed', () => {
+  it('is made again while a fan is up, and down still leaves nothing', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY, 'dhcp']);
+    const pid = daemonPid(host);
+    rmSync(host.dir, { recursive: true });
+    await expect.poll(() => existsSync(join(host.dir, 'fand.sock')), { timeout: 10_000 }).toBe(true);
+    expect((await showFans(host)).map(({ state }) => state)).toEqual(['up']);
+    await expect.poll(() => readdirSync(host.dir).includes('state.json')).toBe(true);
+    expect(daemonPid(host)).toBe(pid);
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    expect(await snapshot(host)).toEqual(before);
+  });
+});
+
 describe('two commands at once', () => {
   it('bring both fans up, with one fand', async () => {
     const [first, second] = await Promise.all([

@@ -5,15 +5,17 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
+import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
+import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, doctor];
+const WORKERS = [up, down, show, stats, explain, trace, doctor];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
@@ -81,7 +83,7 @@ describe('man/fanctl.8', () => {
 });
 
 describe('environment', () => {
-  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL'];
+  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS'];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));
   });

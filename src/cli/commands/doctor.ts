@@ -3,7 +3,7 @@
  * they work where fand is dead; what they ask of fand goes by its socket.
  */
 import { FanError } from '../../base/error.js';
-import { diagnose, type Fand } from '../../daemon/doctor/doctor.js';
+import type { Fand } from '../../daemon/doctor/doctor.js';
 import type { RunPaths } from '../../daemon/protocol.js';
 import { formatChecks } from '../check-output.js';
 import { FandClient } from '../client.js';
@@ -32,6 +32,8 @@ Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not
 async function run({ words, given, paths }: Invocation): Promise<void> {
   if (words.length > 0) throw new FanError('usage', `doctor takes no "${words[0]}": see fanctl help doctor`);
   if (given.has('--fix')) requireRoot('doctor --fix');
+  // Loaded by the one command that needs it, as it brings all of host/ with it.
+  const { diagnose } = await import('../../daemon/doctor/doctor.js');
   const { results, notMade, done } = await diagnose(paths, fandAt(paths), given.has('--fix'));
   for (const what of done) printNote(what);
   print(given.has('--json') ? formatJson(results) : formatChecks(results));

@@ -4,8 +4,8 @@ import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
-import type { DownRequest, RunPaths } from '../../daemon/protocol.js';
-import { FandClient } from '../client.js';
+import type { DownReply, DownRequest, RunPaths } from '../../daemon/protocol.js';
+import { FandClient, NotRunning } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
 import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { printNote } from '../output.js';
@@ -13,6 +13,7 @@ import { waitUntilGone } from '../process-end.js';
 import { readStateFans } from '../state-file.js';
 
 const LEAVE_TIMEOUT_MS = 10_000;
+const MAX_ATTEMPTS = 5;
 
 export const down: Command = {
   name: 'down',
@@ -28,16 +29,32 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   requireRoot('down');
   refuseAuto('down', words);
   const request = readRequest(words, given.has('-e'));
-  const daemon = await findDaemon(paths);
-  if (!daemon) {
+  const answered = await requestDown(paths, request);
+  if (!answered) {
     if (request.every) return;
     throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
   }
-  const reply = await daemon.client.down(request);
+  const { reply, daemon } = answered;
   for (const note of reply.notes) printNote(note);
   if (!reply.last) return;
   const gone = await waitUntilGone(daemon.pid, LEAVE_TIMEOUT_MS);
   if (!gone) printNote(`fand (pid ${daemon.pid}) has not left yet: see ${paths.log}`);
+}
+
+/** Undefined where nobody is to be asked. Looks again where the fand that was found has left in between. */
+async function requestDown(
+  paths: RunPaths,
+  request: DownRequest,
+): Promise<{ reply: DownReply; daemon: Daemon } | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const daemon = await findDaemon(paths);
+    if (!daemon) return undefined;
+    try {
+      return { reply: await daemon.client.down(request), daemon };
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS || !(error instanceof NotRunning)) throw error;
+    }
+  }
 }
 
 function readRequest(words: readonly string[], every: boolean): DownRequest {

@@ -1,0 +1,159 @@
+/**
+ * What a run of the harness measures: arguments to environments (profile and MTU), in each the paths and workloads, and
+ * how long that will take.
+ */
+import { parseArgs } from 'node:util';
+import { PROFILES, type Profile } from './lab/underlay.js';
+import { BASIC_PATHS, PATHS, QUICK_PATHS } from './paths/all.js';
+import type { BenchPath } from './paths/path.js';
+import { WORKLOADS } from './workloads/all.js';
+import type { Workload } from './workloads/workload.js';
+
+export interface EnvironmentPlan {
+  profile: Profile;
+  mtu: number;
+  paths: readonly BenchPath[];
+  workloads: readonly Workload[];
+}
+
+export interface Plan {
+  environments: readonly EnvironmentPlan[];
+  seconds: number;
+  repeats: number;
+  json: boolean;
+}
+
+const MTUS = [1500, 9001];
+/** A lab is built, its path set up, answered and removed. */
+const SET_UP_SECONDS = 2;
+/** Between two runs: processes are started, looked for and ended. */
+const BETWEEN_SECONDS = 0.15;
+
+const names = (list: readonly { name: string }[]) => list.map(({ name }) => name).join(', ');
+
+export const USAGE = `usage: npm run bench -- [--quick | --all] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
+                       [--seconds N] [--repeats N] [--json]
+  Without a choice: every path and workload on a nic-like underlay of MTU 1500, and the most telling ones on the others.
+  --quick    one TCP stream on the known paths, 3 repeats of 3 s
+  --all      every path and workload on every underlay
+  --only     PATH is one of ${names(PATHS)}
+  --work     WORKLOAD is one of ${names(WORKLOADS)}
+  --profile  of the underlay: ${PROFILES.join(' or ')}
+  --mtu      of the underlay, 576 to 65535; 1500 unless told
+  --seconds  of one run, from 1 (the default without --quick)
+  --repeats  rounds in which the paths take turns, from 1 (5 is the default without --quick)
+  --json     the raw results on stdout instead of the tables`;
+
+interface Choice {
+  quick: boolean;
+  all: boolean;
+  paths: readonly BenchPath[];
+  workloads: readonly Workload[];
+  profiles: readonly Profile[];
+  mtus: readonly number[];
+}
+
+/** Throws an Error with what is wrong with the arguments; undefined where they ask for help. */
+export function parsePlan(args: readonly string[]): Plan | undefined {
+  const text = { type: 'string' } as const;
+  const list = { type: 'string', multiple: true, default: [] as string[] } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { ...flag, short: 'h' },
+      quick: flag,
+      all: flag,
+      json: flag,
+      profile: list,
+      mtu: list,
+      only: list,
+      work: list,
+      seconds: text,
+      repeats: text,
+    },
+  });
+  if (values.help) return undefined;
+  if (values.quick && values.all) throw new Error('--quick and --all exclude each other');
+  const choice: Choice = {
+    quick: values.quick,
+    all: values.all,
+    paths: chosen('path', PATHS, values.only),
+    workloads: chosen('workload', WORKLOADS, values.work),
+    profiles: values.profile.map(parseProfile),
+    mtus: values.mtu.map((mtu) => wholeNumber('--mtu', mtu, 576, 65_535)),
+  };
+  return {
+    environments: environmentsOf(choice),
+    seconds: wholeNumber('--seconds', values.seconds ?? (values.quick ? '3' : '1'), 1, 3600),
+    repeats: wholeNumber('--repeats', values.repeats ?? (values.quick ? '3' : '5'), 1, 1000),
+    json: values.json,
+  };
+}
+
+/** Seconds that the plan takes, about. */
+export function estimateSeconds({ environments, seconds, repeats }: Plan): number {
+  return environments
+    .map(({ paths, workloads }) => {
+      const round = workloads.reduce((sum, work) => sum + work.duration(seconds) + BETWEEN_SECONDS, 0);
+      return paths.length * (SET_UP_SECONDS + repeats * round);
+    })
+    .reduce((sum, one) => sum + one, 0);
+}
+
+/** How many runs the plan has. */
+export function countRuns({ environments, repeats }: Plan): number {
+  return environments.reduce(
+    (sum, { paths, workloads }) => sum + paths.length * workloads.length * repeats,
+    0,
+  );
+}
+
+function environmentsOf({ quick, all, paths, workloads, profiles, mtus }: Choice): EnvironmentPlan[] {
+  const narrowed = quick || [paths, workloads, profiles, mtus].some((list) => list.length > 0);
+  if (!narrowed && !all) return STANDARD;
+  const or = <T>(list: readonly T[], otherwise: readonly T[]) => (list.length > 0 ? list : otherwise);
+  return or<Profile>(profiles, all ? PROFILES : ['nic-like']).flatMap((profile) =>
+    or(mtus, all ? MTUS : [1500]).map((mtu) => ({
+      profile,
+      mtu,
+      paths: or(paths, quick ? QUICK_PATHS : PATHS),
+      workloads: or(workloads, quick ? HEADLINE : WORKLOADS),
+    })),
+  );
+}
+
+const HEADLINE = chosen('workload', WORKLOADS, ['tcp-1']);
+/** What a reader asks first, in an order from the widest matrix to the narrowest. */
+const STANDARD: EnvironmentPlan[] = [
+  { profile: 'nic-like', mtu: 1500, paths: PATHS, workloads: WORKLOADS },
+  {
+    profile: 'offload',
+    mtu: 1500,
+    paths: BASIC_PATHS,
+    workloads: chosen('workload', WORKLOADS, ['tcp-1', 'tcp-8', 'udp-64', 'rtt']),
+  },
+  { profile: 'nic-like', mtu: 9001, paths: BASIC_PATHS, workloads: HEADLINE },
+  { profile: 'offload', mtu: 9001, paths: BASIC_PATHS, workloads: HEADLINE },
+];
+
+/** Those of `all` that are named, in its order. */
+function chosen<T extends { name: string }>(what: string, all: readonly T[], wanted: readonly string[]): T[] {
+  const unknown = wanted.find((name) => !all.some((one) => one.name === name));
+  if (unknown !== undefined) throw new Error(`no such ${what}: ${unknown} (there are ${names(all)})`);
+  return all.filter(({ name }) => wanted.includes(name));
+}
+
+function parseProfile(text: string): Profile {
+  const profile = PROFILES.find((name) => name === text);
+  if (!profile) throw new Error(`no such profile: ${text} (there are ${PROFILES.join(', ')})`);
+  return profile;
+}
+
+function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new Error(`${option} takes a whole number from ${least} to ${most}, not "${text}"`);
+  }
+  return value;
+}

@@ -1,0 +1,65 @@
+/**
+ * The live line of a run: how far it is, how long it still takes, what was measured last. On a terminal it stays in
+ * place; elsewhere each measurement is a line.
+ */
+
+const ERASE = '\r\x1b[K';
+
+export class Progress {
+  readonly #terminal = process.stderr.isTTY === true;
+  readonly #runs: number;
+  readonly #estimateSeconds: number;
+  readonly #began = performance.now();
+  #done = 0;
+
+  constructor(runs: number, estimateSeconds: number) {
+    this.#runs = runs;
+    this.#estimateSeconds = estimateSeconds;
+  }
+
+  /** A measurement that is done (or failed). */
+  run(text: string): void {
+    this.#done++;
+    this.#show(text);
+  }
+
+  /** Something under way that is no measurement. */
+  stage(text: string): void {
+    this.#show(text);
+  }
+
+  /** A line that stays. */
+  say(text: string): void {
+    if (this.#terminal) process.stderr.write(ERASE);
+    process.stderr.write(`${text}\n`);
+  }
+
+  end(): void {
+    if (this.#terminal) process.stderr.write(ERASE);
+  }
+
+  #show(text: string): void {
+    const width = `${this.#runs}`.length;
+    const line = `[${`${this.#done}`.padStart(width)}/${this.#runs}  ${formatDuration(this.#left())} left]  ${text}`;
+    if (!this.#terminal) process.stderr.write(`${line}\n`);
+    else process.stderr.write(ERASE + line.slice(0, (process.stderr.columns || 100) - 1));
+  }
+
+  /** Seconds, by the estimate at first and more and more by what the runs took so far. */
+  #left(): number {
+    const share = this.#runs === 0 ? 1 : this.#done / this.#runs;
+    const elapsed = (performance.now() - this.#began) / 1000;
+    const bySpeed = share === 0 ? this.#estimateSeconds : (elapsed / share) * (1 - share);
+    const byPlan = Math.max(0, this.#estimateSeconds - elapsed);
+    return share * bySpeed + (1 - share) * byPlan;
+  }
+}
+
+/** "0:05", "12:30", "1:02:03". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const two = (part: number) => `${part}`.padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}

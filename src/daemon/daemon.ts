@@ -1,0 +1,214 @@
+/**
+ * One life of fand: takes the run directory, serves the control socket, and leaves.
+ *
+ * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; and
+ * where another fand has taken its run directory. It does so between two requests and after the change under way.
+ */
+import { readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorText } from '../base/error.js';
+import type { Logger } from '../base/log.js';
+import { readActivity } from './activity.js';
+import { explain } from './explain.js';
+import { FanManager } from './fan-manager.js';
+import { Forwarding } from './forwarding.js';
+import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
+import type {
+  Activity,
+  DaemonStatus,
+  DownRequest,
+  ExplainRequest,
+  RepairRequest,
+  RunPaths,
+  TraceRequest,
+  UpRequest,
+} from './protocol.js';
+import { RunDir } from './run-dir.js';
+import { ControlServer, type Routes, TextReply } from './server.js';
+import { type State, StateStore } from './state-store.js';
+import { Tracing } from './tracing.js';
+
+export interface DaemonOptions {
+  readonly paths: RunPaths;
+  readonly version: string;
+  /** Remove the run directory with the last fan. */
+  readonly removeRunDir: boolean;
+  /** Leave where no fan has come up this long after the start; 0 = stay. */
+  readonly leaveAfterMs: number;
+  /** Where metrics are served beside the control socket. */
+  readonly metrics: MetricsAddress | undefined;
+}
+
+/** How often it is seen to that the run directory is still there. */
+const WATCH_MS = 2000;
+/** How often another fand may be found in it before we give way. */
+const MOST_LOST = 5;
+/** What a change under way is given when a signal ends us; the record says how far it came. */
+const CHANGE_GRACE_MS = 3000;
+const RETRY_MS = 1000;
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #log: Logger;
+  readonly #runDir: RunDir;
+  readonly #store: StateStore;
+  readonly #state: State;
+  readonly #forwarding: Forwarding;
+  readonly #manager: FanManager;
+  readonly #server: ControlServer;
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** Whether a request has changed fans: without any then, nobody needs us. */
+  #served = false;
+  #leaving = false;
+  #lost = 0;
+
+  /** Resolves once it answers. Throws Locked, or another FanError; then nothing is left of it but its log. */
+  static async start(options: DaemonOptions, log: Logger): Promise<Daemon> {
+    const runDir = await RunDir.take(options.paths);
+    try {
+      const store = new StateStore(options.paths.state);
+      const state = await store.load();
+      state.removeRunDir ||= options.removeRunDir;
+      const daemon = new Daemon(options, runDir, store, state, log);
+      if (options.metrics) await listenForMetrics(options.metrics, () => daemon.#metrics());
+      await daemon.#server.listen();
+      daemon.#watch();
+      return daemon;
+    } catch (error) {
+      await runDir.release([options.paths.socket], false);
+      throw error;
+    }
+  }
+
+  private constructor(options: DaemonOptions, runDir: RunDir, store: StateStore, state: State, log: Logger) {
+    this.#options = options;
+    this.#runDir = runDir;
+    this.#store = store;
+    this.#state = state;
+    this.#log = log;
+    this.#forwarding = new Forwarding(log, {
+      onDeath: (cause) => {
+        log.fatal({ err: cause }, 'the forwarding worker died: fans are dead until the next "fanctl up"');
+        process.exit(1);
+      },
+      onLost: (fan, message) => void this.#manager.lost(fan, message),
+    });
+    this.#manager = new FanManager(state, store, this.#forwarding, options.paths.dir, log);
+    const onIdle = (): void => this.#leaveIfEmpty();
+    this.#server = new ControlServer(options.paths.socket, this.#routes(), onIdle, log);
+  }
+
+  /** Brings up what a fand before this one left behind. Throws FanError; then fand no longer answers. */
+  async restore(): Promise<void> {
+    try {
+      await this.#manager.restore();
+    } catch (error) {
+      await this.#runDir.release([this.#options.paths.socket], false);
+      throw error;
+    }
+  }
+
+  /** Ends it by a signal: the fans stay on the host. */
+  stop(signal: string): Promise<void> {
+    this.#log.info(`${signal}: the fans stay on the host, "fanctl up" restores them`);
+    return this.#leave(false);
+  }
+
+  #routes(): Routes {
+    const { version } = this.#options;
+    const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
+    this.#log.info({ runDir: this.#options.paths.dir, netns: status.netns, version }, 'fand runs');
+    const manager = this.#manager;
+    const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
+    const changed = (): void => {
+      this.#served = true;
+      this.#leaveIfEmpty();
+    };
+    return {
+      'GET /v1/status': () => status,
+      'GET /v1/fans': () => manager.views,
+      'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
+      'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
+      'GET /v1/stats': () => this.#forwarding.stats(manager.records),
+      'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
+      'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
+      'GET /v1/activity': () => this.#activity(),
+      'GET /metrics': () => this.#metrics(),
+      'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
+      'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
+    };
+  }
+
+  #activity(): Promise<Activity> {
+    return readActivity(this.#options.version, this.#manager, this.#forwarding);
+  }
+
+  /** The library is loaded by the first who asks: most hosts are asked by nobody. */
+  async #metrics(): Promise<TextReply> {
+    const { formatMetrics, METRICS_TYPE } = await import('./metrics.js');
+    return new TextReply(METRICS_TYPE, await formatMetrics(await this.#activity()));
+  }
+
+  get #isBusy(): boolean {
+    return this.#server.isBusy || this.#manager.isBusy;
+  }
+
+  #leaveIfEmpty(): void {
+    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true);
+  }
+
+  #watch(): void {
+    this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
+    const { leaveAfterMs } = this.#options;
+    if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
+  }
+
+  /** Whoever started us may have been killed before its request; what a fand before us recorded stays recorded. */
+  #leaveIfIdle(): void {
+    if (this.#manager.views.some(({ state }) => state === 'up')) return;
+    if (this.#isBusy) {
+      this.#timers.push(setTimeout(() => this.#leaveIfIdle(), RETRY_MS));
+      return;
+    }
+    this.#log.info('no fan has come up: fand leaves');
+    void this.#leave(this.#manager.isEmpty);
+  }
+
+  /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */
+  async #keepRunDir(): Promise<void> {
+    if (this.#leaving || (this.#runDir.isOurs && this.#server.isReachable)) return;
+    const { dir } = this.#options.paths;
+    if (this.#manager.isEmpty && !this.#manager.isBusy) {
+      this.#log.warn(`${dir} was removed and there is no fan: fand leaves`);
+      process.exit(0);
+    }
+    try {
+      if (!this.#runDir.isOurs) await this.#runDir.retake();
+      await this.#server.listen();
+      await this.#manager.save();
+      this.#lost = 0;
+      this.#log.warn(`files of ${dir} were removed: they are made again`);
+    } catch (error) {
+      this.#lost += 1;
+      this.#log.error(`${dir} was removed and can't be made again: ${errorText(error)}`);
+      if (this.#lost < MOST_LOST) return;
+      this.#log.fatal('nobody can reach this fand any more: it leaves, its fans stay on the host');
+      process.exit(1);
+    }
+  }
+
+  /** `clean`: nothing is left on the host, and so no file either. Ends the process. */
+  async #leave(clean: boolean): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#server.refuse();
+    await Promise.race([this.#manager.settled(), sleep(CHANGE_GRACE_MS)]);
+    await this.#server.drain();
+    await this.#forwarding.stop();
+    const { socket, log } = this.#options.paths;
+    if (clean) await this.#store.remove();
+    await this.#runDir.release(clean ? [socket, log] : [socket], clean && this.#state.removeRunDir);
+    process.exit(0);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * One client's trace in a worker: which packets it wants, how much of them, and at what rate. What passes the rate, or
+ * comes while the main thread is behind, is counted as lost and not copied.
+ */
+import { PacketFilter } from '../wire/packet-filter.js';
+import { CELL, type TraceRecord, type TraceSpec } from './trace-protocol.js';
+
+/** Records on their way to the main thread at most. */
+const MOST_WAITING = 2048;
+const NS_PER_S = 1e9;
+
+export class TraceSession {
+  readonly dropsOnly: boolean;
+  readonly epochNs: bigint;
+  readonly #spec: TraceSpec;
+  readonly #filter: PacketFilter | undefined;
+  readonly #send: (session: number, records: TraceRecord[]) => void;
+  readonly #cells: Int32Array;
+  /** What may still be copied; a second's worth at most. */
+  #records: number;
+  #bytes: number;
+  #refilledNs = 0n;
+  #gathered: TraceRecord[] = [];
+
+  /** Throws FanError usage for a program that is broken. */
+  constructor(spec: TraceSpec, send: (session: number, records: TraceRecord[]) => void) {
+    this.#spec = spec;
+    this.#send = send;
+    this.#filter = spec.program.length === 0 ? undefined : new PacketFilter(spec.program);
+    this.#cells = new Int32Array(spec.shared);
+    this.#records = spec.recordsPerSecond;
+    this.#bytes = spec.bytesPerSecond;
+    this.dropsOnly = spec.dropsOnly;
+    this.epochNs = spec.epochNs;
+  }
+
+  /** Whether packets of this fan are asked for; undefined: of none. */
+  wantsFan(fan: string | undefined): boolean {
+    return this.#spec.fan === undefined || this.#spec.fan === fan;
+  }
+
+  /**
+   * Whether the packet of `len` bytes at `off` is asked for, as it is or with the `outerLen` bytes before it. One that
+   * is, but may not be copied for the rate, is lost.
+   */
+  matches(bytes: Uint8Array, off: number, len: number, outerLen: number): boolean {
+    const filter = this.#filter;
+    if (filter !== undefined && !filter.matches(bytes, off, len)) {
+      if (outerLen === 0 || !filter.matches(bytes, off - outerLen, len + outerLen)) return false;
+    }
+    return this.#take(Math.min(len + outerLen, this.#spec.snapLen));
+  }
+
+  /** As much of bytes[off, off + len) as the client wants. */
+  copy(bytes: Uint8Array, off: number, len: number): Uint8Array {
+    return bytes.slice(off, off + Math.min(len, this.#spec.snapLen));
+  }
+
+  add(record: TraceRecord): void {
+    this.#gathered.push(record);
+  }
+
+  refill(nowNs: bigint): void {
+    const { recordsPerSecond, bytesPerSecond } = this.#spec;
+    const seconds = Math.min(1, Number(nowNs - this.#refilledNs) / NS_PER_S);
+    this.#refilledNs = nowNs;
+    this.#records = Math.min(recordsPerSecond, this.#records + seconds * recordsPerSecond);
+    this.#bytes = Math.min(bytesPerSecond, this.#bytes + seconds * bytesPerSecond);
+  }
+
+  flush(): void {
+    if (this.#gathered.length === 0) return;
+    Atomics.add(this.#cells, CELL.waiting, this.#gathered.length);
+    this.#send(this.#spec.session, this.#gathered);
+    this.#gathered = [];
+  }
+
+  #take(bytes: number): boolean {
+    const waiting = Atomics.load(this.#cells, CELL.waiting) + this.#gathered.length;
+    if (this.#records < 1 || this.#bytes < bytes || waiting >= MOST_WAITING) {
+      Atomics.add(this.#cells, CELL.lost, 1);
+      return false;
+    }
+    this.#records -= 1;
+    this.#bytes -= bytes;
+    return true;
+  }
+}

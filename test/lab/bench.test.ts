@@ -1,0 +1,89 @@
+/**
+ * The harness as a user runs it, on the shortest matrix: figures, results on disk, nothing left behind; and the same when
+ * it is interrupted.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { listLabs } from '../../bench/lab/cleanup.js';
+import { RunningCommand, run } from '../../bench/lab/command.js';
+import { REPOSITORY } from '../../bench/lab/repository.js';
+import type { Result } from '../../bench/report/result.js';
+
+const BENCH = join(REPOSITORY, 'dist/bench/bench.js');
+const SHORT = ['--seconds', '1', '--only', 'untunnelled', '--only', 'ufan-raw'];
+
+const written: string[] = [];
+
+function bench(...args: string[]): RunningCommand {
+  return new RunningCommand([process.execPath, BENCH, ...SHORT, ...args]);
+}
+
+/** The raw results that the text names. */
+function resultNamedIn(text: string): Result {
+  const file = /\S+\.json/.exec(text)?.[0] ?? 'no file is named';
+  written.push(file);
+  return JSON.parse(readFileSync(file, 'utf8')) as Result;
+}
+
+afterEach(() => {
+  for (const file of written.splice(0)) rmSync(file, { force: true });
+});
+
+describe('npm run bench', () => {
+  it('-- --quick measures, tells, writes and leaves nothing behind', async () => {
+    const command = bench('--quick', '--repeats', '1');
+    const { stdout, stderr } = await command.finish();
+    expect(stdout).toMatch(/untunnelled, routed +\d+\.\d\d .* 1\.00 /);
+    expect(stdout).toMatch(/ufan, --io raw +\d+\.\d\d .* 0\.\d\d /);
+    expect(stderr).toMatch(/\[2\/2 +0:00 left\]/);
+    const result = resultNamedIn(stderr);
+    expect(result).toMatchObject({ complete: true, failures: [], seconds: 1, repeats: 1 });
+    const [environment] = result.environments;
+    expect(environment).toMatchObject({ profile: 'nic-like', mtu: 1500 });
+    expect(environment!.paths[1]).toMatchObject({ name: 'ufan-raw', notes: ['io raw'] });
+    expect(environment!.paths[1]!.idle.rssBytes).toBeGreaterThan(10e6);
+    for (const { runs } of environment!.workloads[0]!.series) {
+      expect(runs.length).toBe(1);
+      expect(runs[0]!.value).toBeGreaterThan(0.01);
+      expect(runs[0]!.bytes).toBeGreaterThan(1e6);
+      expect(runs[0]!.cost.machineCpuSeconds).toBeGreaterThan(0.1);
+    }
+    expect(environment!.workloads[0]!.series[1]!.runs[0]!.cost.tunnel[0]!.cpuSeconds).toBeGreaterThan(0.01);
+    expect([...listLabs().values()]).not.toContain(command.pid);
+  });
+
+  it('measures UDP, round trips and connections', async () => {
+    const works = ['udp-512', 'rtt', 'connect', 'iperf2', 'tcp-bidir'].flatMap((name) => ['--work', name]);
+    const { stdout, stderr } = await bench('--repeats', '1', '--json', ...works).finish({
+      timeoutMs: 110_000,
+    });
+    const { environments, failures } = JSON.parse(stdout) as Result;
+    expect(resultNamedIn(stderr)).toEqual(JSON.parse(stdout));
+    expect(failures).toEqual([]);
+    const measured = environments[0]!.workloads.flatMap(({ name, series }) => {
+      return series.map((one) => `${one.name} ${name} ${(one.runs[0]?.value ?? 0) > 0}`);
+    });
+    expect(measured.length).toBe(10);
+    for (const one of measured) expect(one).toMatch(/true$/);
+  });
+
+  it('keeps what it measured, and leaves no lab, when it is interrupted', async () => {
+    const command = bench('--repeats', '50', '--work', 'tcp-1');
+    await command.prints(/\[ *2\/100 /, 30_000);
+    const { code, stderr } = await command.stop('SIGINT');
+    expect(code).toBe(130);
+    const result = resultNamedIn(stderr);
+    expect(result.complete).toBe(false);
+    expect(result.environments[0]!.workloads[0]!.series.map(({ runs }) => runs.length)).toEqual([1, 1]);
+    expect([...listLabs().values()]).not.toContain(command.pid);
+  });
+
+  it('says which path it does not know, and what there is', async () => {
+    await expect(run([process.execPath, BENCH, '--only', 'pigeon'])).rejects.toThrow(
+      /no such path: pigeon .there are/,
+    );
+    const { stdout } = await run([process.execPath, BENCH, '--help']);
+    expect(stdout).toMatch(/^usage: npm run bench/);
+  });
+});
