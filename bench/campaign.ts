@@ -72,6 +72,7 @@ export class Campaign {
       await answers(ends);
       return { path, lab, ends, pids: lab.hosts.map(processesOf) };
     } catch (error) {
+      this.#progress.skip(plan.workloads.length * this.#plan.repeats);
       this.#fail(plan, path, error);
       lab.remove();
       return undefined;
@@ -134,6 +135,7 @@ async function measureWithCost(
 ): Promise<Run> {
   const before = { machine: machineCpuSeconds(), tunnel: pids.map(usageOf) };
   const measured = await workload.measure(ends, seconds, last);
+  if (measured.value === 0) throw new Error('nothing arrived');
   const tunnel = pids.map(usageOf).map((after, i) => ({
     cpuSeconds: after.cpuSeconds - before.tunnel[i]!.cpuSeconds,
     rssBytes: after.rssBytes,
