@@ -8,13 +8,15 @@ import { FanError } from '../base/error.js';
 import { runPaths } from '../daemon/protocol.js';
 import { splitOptions } from './command.js';
 import { down } from './commands/down.js';
+import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
 import { show } from './commands/show.js';
 import { stats } from './commands/stats.js';
+import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats];
+const WORKERS = [up, down, show, stats, explain, trace];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

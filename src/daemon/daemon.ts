@@ -8,12 +8,21 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
-import type { DaemonStatus, DownRequest, RunPaths, UpRequest } from './protocol.js';
+import type {
+  DaemonStatus,
+  DownRequest,
+  ExplainRequest,
+  RunPaths,
+  TraceRequest,
+  UpRequest,
+} from './protocol.js';
 import { RunDir } from './run-dir.js';
 import { ControlServer, type Routes } from './server.js';
 import { type State, StateStore } from './state-store.js';
+import { Tracing } from './tracing.js';
 
 export interface DaemonOptions {
   readonly paths: RunPaths;
@@ -103,6 +112,7 @@ export class Daemon {
     const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
     this.#log.info({ runDir: this.#options.paths.dir, netns: status.netns, version }, 'fand runs');
     const manager = this.#manager;
+    const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
     const changed = (): void => {
       this.#served = true;
       this.#leaveIfEmpty();
@@ -113,6 +123,8 @@ export class Daemon {
       'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
       'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
+      'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
+      'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
     };
   }
 

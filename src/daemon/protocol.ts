@@ -7,11 +7,18 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
+ *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
  */
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
+import type { AddressExplanation } from '../fan/explanation.js';
+import type { Neighbour, Route } from '../host/route-lookup.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -100,6 +107,58 @@ export type Counters = Record<string, number>;
 export interface Stats {
   host: { counters: Counters };
   fans: { bridge: string; overlay: string; underlay: string; io: string; counters: Counters }[];
+}
+
+export interface ExplainRequest {
+  /** "250.0.27.2" */
+  address: string;
+  /** The sender of the packet; by default this host. */
+  from?: string;
+}
+
+/** What `fanctl explain --json` prints. */
+export interface Explanation extends AddressExplanation {
+  /** What this host does with it; null where the arithmetic alone was asked for. */
+  here: ExplainedHost | null;
+}
+
+export interface ExplainedHost {
+  bridge: string;
+  tun: string;
+  state: FanState;
+  io: string;
+  ioNotes: string[];
+  /** Of the packet itself, from the gateway; null for an underlay address, or where none leads there. */
+  innerRoute: Route | null;
+  /** Of the outer packet, from the underlay address; null where none leads there. */
+  route: Route | null;
+  neighbour: Neighbour | null;
+  mtu: {
+    /** The least and the most of the bridge's ports; null where it has none. */
+    containers: { least: number; most: number } | null;
+    /** Null where the device is gone. */
+    bridge: number | null;
+    tun: number | null;
+    /** What the fan has learnt of the path to the host, outer header included; null where nothing. */
+    path: number | null;
+    underlay: number | null;
+  };
+  /** What is not as `up` left it. */
+  notes: string[];
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 export interface ErrorReply {

@@ -11,9 +11,10 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { LineStream } from './line-stream.js';
 import type { ErrorReply } from './protocol.js';
 
-/** "POST /v1/fans" → what answers it. */
+/** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
 
 /** No request of ours is longer. */
@@ -130,7 +131,9 @@ export class ControlServer {
 async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const route = routes[`${request.method} ${request.url}`];
   if (!route) throw new FanError('usage', `no such request: ${request.method} ${request.url}`);
-  send(response, 200, await route(await readBody(request)));
+  const reply = await route(await readBody(request));
+  if (reply instanceof LineStream) reply.open(response);
+  else send(response, 200, reply);
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {

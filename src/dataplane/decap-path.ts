@@ -28,6 +28,7 @@ import {
 } from '../wire/ipv4.js';
 import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
+import { PeerTable } from './peer-table.js';
 
 const LEAST_TCP_HEADER = 20;
 const UDP_HEADER = 8;
@@ -38,14 +39,16 @@ const NONE = -1;
 
 export class DecapPath {
   readonly #counters: Counters;
+  readonly #peers: PeerTable;
   #table: ForwardingTable;
   /** Of the last checked packet: the fan it counts under, and where its inner packet lies. */
   #fan = NONE;
   #innerOff = 0;
   #innerLen = 0;
 
-  constructor(counters: Counters, table: ForwardingTable) {
+  constructor(counters: Counters, table: ForwardingTable, peers = new PeerTable()) {
     this.#counters = counters;
+    this.#peers = peers;
     this.#table = table;
   }
 
@@ -70,13 +73,15 @@ export class DecapPath {
       const headers =
         fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, bytes, this.#innerOff, this.#innerLen);
       const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
+      const innerBytes = this.#innerLen + (segments - 1) * headers;
       counters.add(block, COUNTER['decap-rx-packets'], segments);
-      counters.add(block, COUNTER['decap-rx-bytes'], this.#innerLen + (segments - 1) * headers);
+      counters.add(block, COUNTER['decap-rx-bytes'], innerBytes);
       rx.setVerdict(i, reason, this.#fan, segments);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
         continue;
       }
+      this.#peers.received(block, sourceBits(bytes, off), segments, innerBytes);
       const batch = out[this.#fan]!;
       const at = batch.appendShifted(rx, i, off - this.#innerOff);
       batch.setRange(at, this.#innerOff, this.#innerLen);

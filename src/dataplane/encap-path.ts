@@ -15,6 +15,7 @@ import { checkInnerIpv4, destinationBits, sourceBits, tos, ttl } from '../wire/i
 import { COUNTER, type Counters } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import type { PathMtuTable } from './path-mtu.js';
+import { PeerTable } from './peer-table.js';
 import type { TooBig } from './too-big.js';
 
 const EMSGSIZE = 90;
@@ -23,14 +24,22 @@ export class EncapPath {
   readonly #counters: Counters;
   readonly #pathMtu: PathMtuTable;
   readonly #tooBig: TooBig;
+  readonly #peers: PeerTable;
   #table: ForwardingTable;
   /** The underlay host that the last checked packet goes to, int32. */
   #exit = 0;
 
-  constructor(counters: Counters, pathMtu: PathMtuTable, tooBig: TooBig, table: ForwardingTable) {
+  constructor(
+    counters: Counters,
+    pathMtu: PathMtuTable,
+    tooBig: TooBig,
+    table: ForwardingTable,
+    peers = new PeerTable(),
+  ) {
     this.#counters = counters;
     this.#pathMtu = pathMtu;
     this.#tooBig = tooBig;
+    this.#peers = peers;
     this.#table = table;
   }
 
@@ -84,9 +93,11 @@ export class EncapPath {
         const reason = errno === EMSGSIZE ? DROP['too-big'] : DROP['send-failed'];
         this.#counters.drop(fan.counterBlock, reason, segments || 1);
       } else {
+        let len = tx.length(i) - OUTER_LEN;
+        if (segments > 1) len += (segments - 1) * (tx.headerLen(i) - OUTER_LEN);
         packets += segments;
-        innerBytes += tx.length(i) - OUTER_LEN;
-        if (segments > 1) innerBytes += (segments - 1) * (tx.headerLen(i) - OUTER_LEN);
+        innerBytes += len;
+        this.#peers.sent(fan.counterBlock, tx.address(i) | 0, segments, len);
       }
     }
     this.#counters.add(fan.counterBlock, COUNTER['encap-tx-packets'], packets);

@@ -15,10 +15,11 @@ import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
+import { PeerTable } from './peer-table.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
 import { FRAGMENT_ROOM, TooBig } from './too-big.js';
 import type { Tracer } from './tracer.js';
-import type { FanSpec } from './worker-protocol.js';
+import type { FanSpec, WorkerState } from './worker-protocol.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
@@ -36,6 +37,8 @@ export class Forwarder {
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
+  readonly #pathMtu = new PathMtuTable();
+  readonly #peers = new PeerTable();
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
   #table = new ForwardingTable([]);
@@ -48,18 +51,20 @@ export class Forwarder {
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
-    const pathMtu = new PathMtuTable();
     this.#replies = new IcmpReplies(counters);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
-    this.#encap = new EncapPath(counters, pathMtu, this.#tooBig, this.#table);
-    this.#decap = new DecapPath(counters, this.#table);
-    this.#errors = new PathErrors(counters, pathMtu, this.#replies, this.#table);
+    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
+    this.#decap = new DecapPath(counters, this.#table, this.#peers);
+    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table);
   }
 
   /** Forwards for `specs` from now on; on failure as before. */
   configure(specs: readonly FanSpec[]): void {
     const table = new ForwardingTable(specs);
     this.ports.configure(specs);
+    // The counter block of a fan that is gone may be another's next.
+    const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
+    if (!this.#table.fans.every(isKept)) this.#peers.clear();
     this.#table = table;
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
     this.#encap.configure(table);
@@ -71,6 +76,11 @@ export class Forwarder {
   trace(tracer: Tracer | undefined): void {
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
+  }
+
+  /** What is known of peers. Allocates: for between two batches. */
+  inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
+    return { peers: this.#peers.read(), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
   /** Serves a device that poll found readable: one batch. */

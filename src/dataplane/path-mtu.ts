@@ -11,6 +11,15 @@ export const MIN_PATH_MTU = 68;
 /** Peers remembered at most: a /16 has no more. */
 const MAX_PEERS = 65_536;
 
+/** What is known of the path toward one peer. */
+export interface PathMtuEntry {
+  /** Underlay address, u32. */
+  address: number;
+  /** Bytes, outer header included. */
+  mtu: number;
+  expiresInMs: number;
+}
+
 export class PathMtuTable {
   readonly #peers = new Map<number, { mtu: number; expiresMs: number }>();
   #smallest = Number.POSITIVE_INFINITY;
@@ -44,6 +53,13 @@ export class PathMtuTable {
     this.#peers.set(peer | 0, { mtu: value, expiresMs: nowMs + LIFETIME_MS });
     if (value < this.#smallest) this.#smallest = value;
     return true;
+  }
+
+  /** What has not expired yet. Allocates. */
+  entries(nowMs: number): PathMtuEntry[] {
+    return [...this.#peers]
+      .map(([peer, { mtu, expiresMs }]) => ({ address: peer >>> 0, mtu, expiresInMs: expiresMs - nowMs }))
+      .filter(({ expiresInMs }) => expiresInMs > 0);
   }
 
   #forget(peer: number): void {

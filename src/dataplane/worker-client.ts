@@ -6,10 +6,11 @@ import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
-import type { FanSpec, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+import type { FanSpec, FromWorker, ToWorker, WorkerData, WorkerState } from './worker-protocol.js';
 
 type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
+type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 
 export interface WorkerEvents {
   /** The thread ended without having been told to: nothing is forwarded any more. */
@@ -48,7 +49,7 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
-    const answer = await this.#ask({ type: 'configure', id: ++this.#lastId, fans });
+    const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
     this.#receiverFds = answer.receiverFds;
     return answer;
   }
@@ -56,6 +57,11 @@ export class WorkerClient {
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
   async trace(sessions: TraceSpec[]): Promise<void> {
     await this.#ask({ type: 'trace', id: ++this.#lastId, sessions });
+  }
+
+  /** What the worker knows beside its counters, between two batches. */
+  inspect(): Promise<WorkerState> {
+    return this.#ask<Inspected>({ type: 'inspect', id: ++this.#lastId });
   }
 
   /** Packets that the kernel dropped because our receive buffer was full. */
@@ -71,13 +77,13 @@ export class WorkerClient {
     native.close(this.#wakeFd);
   }
 
-  #ask(message: ToWorker): Promise<Done> {
+  #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(message.id, (answer) => {
         if (answer instanceof Error)
           reject(new FanError('daemon', `the worker died: ${answer.message}`, { cause: answer }));
         else if (answer.type === 'failed') reject(new FanError('step-failed', answer.message));
-        else resolve(answer);
+        else resolve(answer as Reply);
       });
       this.#worker.postMessage(message);
       native.eventSignal(this.#wakeFd);

@@ -3,6 +3,8 @@
  * posts a message and signals the wake eventfd; answers come back as ordinary worker messages.
  */
 import type { FanMapping } from '../fan/mapping.js';
+import type { PathMtuEntry } from './path-mtu.js';
+import type { PeerCounts } from './peer-table.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 
 /** A fan as the worker forwards for it. */
@@ -34,6 +36,14 @@ export interface FanIo {
   notes: readonly string[];
 }
 
+/** What a worker knows beside its counters. */
+export interface WorkerState {
+  /** The kernel's number of its thread. */
+  tid: number;
+  peers: PeerCounts[];
+  pathMtus: PathMtuEntry[];
+}
+
 export interface WorkerData {
   counters: SharedArrayBuffer;
   wakeFd: number;
@@ -43,6 +53,7 @@ export type ToWorker =
   | { type: 'configure'; id: number; fans: FanSpec[] }
   /** Exactly these traces from now on. */
   | { type: 'trace'; id: number; sessions: TraceSpec[] }
+  | { type: 'inspect'; id: number }
   | { type: 'stop'; id: number };
 
 export type FromWorker =
@@ -54,6 +65,7 @@ export type FromWorker =
       io: Record<string, FanIo>;
       receiverFds: number[];
     }
+  | ({ type: 'inspected'; id: number } & WorkerState)
   | { type: 'failed'; id: number; message: string }
   /** Packets that a trace saw; the session is that of its TraceSpec. */
   | { type: 'traced'; session: number; records: TraceRecord[] }

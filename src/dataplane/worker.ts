@@ -2,6 +2,8 @@
  * The forwarding thread: waits in poll, serves what is readable, and takes a new configuration between two batches.
  * Runs as a worker_thread of fand; worker-client.ts is its other end.
  */
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorText } from '../base/error.js';
 import { Poller } from '../io/poller.js';
@@ -50,6 +52,7 @@ function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromW
   try {
     if (message.type === 'configure') forwarder.configure(message.fans);
     else if (message.type === 'trace') trace(message, forwarder, port);
+    else if (message.type === 'inspect') return inspect(message.id, forwarder);
     return done(message.id, forwarder);
   } catch (error) {
     return { type: 'failed', id: message.id, message: errorText(error) };
@@ -68,6 +71,15 @@ function trace(
       }),
   );
   forwarder.trace(made.length === 0 ? undefined : new Tracer(made, BATCH));
+}
+
+function inspect(id: number, forwarder: Forwarder): FromWorker {
+  return { type: 'inspected', id, tid: threadId(), ...forwarder.inspect(performance.now()) };
+}
+
+/** The kernel's number of this thread; Node's own threadId is another. */
+function threadId(): number {
+  return Number(basename(readlinkSync('/proc/thread-self')));
 }
 
 function done(id: number, { ports }: Forwarder): FromWorker {

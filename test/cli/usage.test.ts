@@ -11,8 +11,8 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, help'],
+    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, help'],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -30,6 +30,20 @@ describe('fanctl', () => {
     ['down 250 eth0', '250.0.0.0/8 on eth0/16 is not configured'],
     ['show 250 default', 'name one instead of "default"'],
     ['stats 250', 'stats takes no "250"'],
+    ['explain', 'explain what? an address such as 250.0.27.2'],
+    ['explain 250.0.27', '"250.0.27" is no IPv4 address'],
+    ['explain 250.0.27.2 to 250.0.28.2', 'explain takes no "to"'],
+    ['explain 250.0.27.2 from', 'from needs an address'],
+    ['explain 250.0.27.2 from eth0', '"eth0" is no IPv4 address'],
+    ['explain 250.0.27.2 from 250.0.28.2 x', 'explain takes no "x"'],
+    ['explain 250.0.27.2', 'no fan is up: name one, --fan "250.0.0.0/8 172.30.0.28/16"'],
+    ['explain 250.0.27.2 --fan', '--fan needs a value, FAN'],
+    ['explain 250.0.27.2 --fan=250', 'an underlay such as eth0/16'],
+    ['trace host and', 'bad filter "host and": syntax error'],
+    ['trace -c 0', '-c: "0" is no number from 1'],
+    ['trace -c', '-c needs a value, N'],
+    ['trace --frob', 'unknown option --frob'],
+    ['trace icmp', 'fand is not running'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -41,7 +55,8 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'help']) expect(stdout).toContain(`  fanctl ${name}`);
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'help'])
+      expect(stdout).toContain(`  fanctl ${name}`);
   });
 
   it.each([
@@ -63,7 +78,7 @@ describe('fanctl', () => {
     });
   });
 
-  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up']])(
+  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace']])(
     '%s needs root before anything else',
     async (...words) => {
       // A user namespace without a map: files are still ours, the effective id is nobody's.

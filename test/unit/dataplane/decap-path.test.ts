@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../../src/addr/ipv4-address.js';
 import { Counters, HOST_BLOCK } from '../../../src/dataplane/counters.js';
 import { DecapPath } from '../../../src/dataplane/decap-path.js';
 import { ForwardingTable } from '../../../src/dataplane/forwarding-table.js';
+import { PeerTable } from '../../../src/dataplane/peer-table.js';
 import { PacketBatch } from '../../../src/io/packet-batch.js';
 import { decodeIpv4, emitIpv4, headerChecksumValid, PROTOCOL_IPIP } from '../../../src/wire/ipv4.js';
 import { batchOf, bytesOf, fanSpec, nonZero, packet, tunnelled } from './packets.js';
@@ -17,8 +19,16 @@ function decap(packets: Uint8Array[], specs = [fanSpec('250.0.0.0/8', US, 16)]) 
   const table = new ForwardingTable(specs);
   const rx = batchOf(packets);
   const out = specs.map(() => new PacketBatch(64, rx.slab));
-  new DecapPath(counters, table).process(rx, out);
-  return { out, fan: nonZero(counters.read(1)), host: nonZero(counters.read(HOST_BLOCK)), counters, table };
+  const peers = new PeerTable();
+  new DecapPath(counters, table, peers).process(rx, out);
+  return {
+    out,
+    peers,
+    fan: nonZero(counters.read(1)),
+    host: nonZero(counters.read(HOST_BLOCK)),
+    counters,
+    table,
+  };
 }
 
 function broken(change: (bytes: Uint8Array) => void): Uint8Array {
@@ -33,6 +43,17 @@ describe('decap', () => {
     expect(out[0]!.count).toBe(1);
     expect(bytesOf(out[0]!, 0)).toEqual(inner);
     expect(fan).toEqual({ 'decap-rx-packets': 1, 'decap-rx-bytes': 120 });
+  });
+
+  it('counts under its sender what it accepts, and nothing else', () => {
+    const { peers } = decap([
+      tunnelled(PEER, US, inner),
+      tunnelled(PEER, US, inner),
+      tunnelled('172.30.0.99', US, inner),
+    ]);
+    expect(peers.read()).toEqual([
+      { block: 1, address: parseAddress(PEER), txPackets: 0, txBytes: 0, rxPackets: 2, rxBytes: 240 },
+    ]);
   });
 
   it('leaves out padding behind the inner packet', () => {

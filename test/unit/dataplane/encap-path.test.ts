@@ -5,6 +5,7 @@ import { EncapPath } from '../../../src/dataplane/encap-path.js';
 import { ForwardingTable } from '../../../src/dataplane/forwarding-table.js';
 import { IcmpReplies } from '../../../src/dataplane/icmp-replies.js';
 import { PathMtuTable } from '../../../src/dataplane/path-mtu.js';
+import { PeerTable } from '../../../src/dataplane/peer-table.js';
 import { FRAGMENT_ROOM, TooBig } from '../../../src/dataplane/too-big.js';
 import type { FanSpec } from '../../../src/dataplane/worker-protocol.js';
 import { GSO_TCPV4, GSO_UDP_L4, PacketBatch } from '../../../src/io/packet-batch.js';
@@ -27,10 +28,11 @@ function encap(
   const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16, options.spec)]);
   const replies = new IcmpReplies(counters);
   const tooBig = new TooBig(counters, replies, rx.slab, 64 * 2048);
-  const path = new EncapPath(counters, pathMtu, tooBig, table);
+  const peers = new PeerTable();
+  const path = new EncapPath(counters, pathMtu, tooBig, table, peers);
   const fan = table.fans[0]!;
   const taken = path.process(fan, rx, 0, tx, 1);
-  return { tx, taken, replies, path, fan, counters, seen: () => nonZero(counters.read(1)) };
+  return { tx, taken, replies, path, fan, counters, peers, seen: () => nonZero(counters.read(1)) };
 }
 
 const inner = packet('250.0.28.2', '250.0.27.2', { ttl: 61, tos: 0xb9, dontFragment: true });
@@ -116,7 +118,7 @@ describe('encap', () => {
   });
 
   it('counts what the kernel refused', () => {
-    const { tx, path, fan, seen } = encap([inner, inner, inner]);
+    const { peers, tx, path, fan, seen } = encap([inner, inner, inner]);
     tx.descriptors[7] = 113;
     tx.descriptors[15] = 90;
     path.settle(fan, tx, 2);
@@ -126,6 +128,7 @@ describe('encap', () => {
       'drop-send-failed-packets': 1,
       'drop-too-big-packets': 1,
     });
+    expect(peers.read()).toMatchObject([{ block: 1, address: PEER, txPackets: 1, txBytes: 120 }]);
   });
 });
 

@@ -1,0 +1,77 @@
+/** `fanctl explain`: what an address is to the fans of this host, or to one that is only described. No traffic. */
+import { parseAddress } from '../../addr/ipv4-address.js';
+import { FanError } from '../../base/error.js';
+import { parseFanLine } from '../../config/fan-line.js';
+import type { Explanation, RunPaths } from '../../daemon/protocol.js';
+import { explainAddress } from '../../fan/explanation.js';
+import { createMapping, type FanMapping } from '../../fan/mapping.js';
+import { FandClient, NotRunning } from '../client.js';
+import type { Command, Invocation } from '../command.js';
+import { formatExplanation } from '../explanation-text.js';
+import { formatJson, print } from '../output.js';
+import { readStateFans } from '../state-file.js';
+
+export const explain: Command = {
+  name: 'explain',
+  synopsis: ['explain ADDR [from ADDR] [--json] [--fan FAN]'],
+  summary: 'say where packets to an address go, and why',
+  description: `ADDR       of the overlay: its host, and the way there. Of the underlay: its slice.
+from ADDR  the sender of the packet: would it be taken for one?
+No packet is sent. With --fan no fan needs to be up: the arithmetic alone.`,
+  options: [
+    { names: ['--json'], summary: 'an object instead of the text' },
+    { names: ['--fan'], value: 'FAN', summary: 'for this fan: "250.0.0.0/8 172.30.0.28/16"' },
+  ],
+  run,
+};
+
+async function run({ words, given, paths }: Invocation): Promise<void> {
+  const { address, from } = readWords(words);
+  const described = given.get('--fan');
+  const explanation =
+    described === undefined
+      ? await ask(paths, address, from)
+      : calculate([readFan(described)], address, from);
+  print(given.has('--json') ? formatJson(explanation) : formatExplanation(explanation));
+}
+
+function readWords(words: readonly string[]): { address: string; from?: string } {
+  const [address, keyword, from, ...more] = words;
+  if (address === undefined) throw new FanError('usage', 'explain what? an address such as 250.0.27.2');
+  parseAddress(address);
+  if (keyword === undefined) return { address };
+  if (keyword !== 'from')
+    throw new FanError('usage', `explain takes no "${keyword}": see fanctl help explain`);
+  if (from === undefined) throw new FanError('usage', 'from needs an address, such as 250.0.28.2');
+  if (more.length > 0) throw new FanError('usage', `explain takes no "${more[0]}": see fanctl help explain`);
+  parseAddress(from);
+  return { address, from };
+}
+
+/** "250.0.0.0/8 172.30.0.28/16"; the underlay must be an address, as no host is asked. */
+function readFan(text: string): FanMapping {
+  const { overlay, underlay } = parseFanLine(text.split(/\s+/).filter((word) => word !== ''));
+  if (underlay.kind === 'address') return createMapping(overlay, underlay.address, underlay.length);
+  throw new FanError('usage', '--fan needs the underlay as an address and width, such as 172.30.0.28/16');
+}
+
+function calculate(fans: readonly FanMapping[], address: string, from: string | undefined): Explanation {
+  const sender = from === undefined ? undefined : parseAddress(from);
+  return { ...explainAddress(fans, parseAddress(address), sender), here: null };
+}
+
+/** fand's answer; where none runs, the arithmetic of the fans that a dead one left. */
+async function ask(paths: RunPaths, address: string, from: string | undefined): Promise<Explanation> {
+  try {
+    return await new FandClient(paths).explain(from === undefined ? { address } : { address, from });
+  } catch (error) {
+    const isWithoutFan = error instanceof FanError && error.code === 'not-configured';
+    if (!(error instanceof NotRunning) && !isWithoutFan) throw error;
+    const fans = await readStateFans(paths);
+    if (fans.length === 0) {
+      throw new FanError('not-configured', 'no fan is up: name one, --fan "250.0.0.0/8 172.30.0.28/16"');
+    }
+    const names = fans.map(({ view }) => view.bridge).join(', ');
+    throw new FanError('daemon', `fand is not running: bring ${names} up again, or name a fan with --fan`);
+  }
+}

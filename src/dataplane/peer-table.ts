@@ -1,0 +1,98 @@
+/**
+ * What each underlay host was sent and sent us, for those who look (`fanctl top`): no decision rests on it.
+ *
+ * Open addressing over flat arrays, so that a packet costs a hash and, nearly always, one comparison. The table is
+ * bounded; where somebody scans the overlay it fills with hosts that aren't there, and is then begun anew.
+ */
+
+/** A power of two. */
+const SLOTS = 8192;
+/** Beyond it the table is begun anew. */
+export const MAX_PEERS = SLOTS / 2;
+/** 2^32 over the golden ratio: spreads neighbouring addresses (Knuth, TAOCP 3, §6.4). */
+const SPREAD = 0x9e3779b1;
+const SHIFT = 32 - Math.log2(SLOTS);
+
+/** Of a slot in #counts. */
+const TX = 0;
+const RX = 2;
+const FIELDS = 4;
+
+/** Packets as on the wire, bytes of inner packets, since the peer was first seen. */
+export interface PeerCounts {
+  /** The counter block of its fan. */
+  block: number;
+  /** Underlay address, u32. */
+  address: number;
+  txPackets: number;
+  txBytes: number;
+  rxPackets: number;
+  rxBytes: number;
+}
+
+export class PeerTable {
+  readonly #addresses = new Int32Array(SLOTS);
+  /** Counter block + 1; 0 marks a free slot. */
+  readonly #blocks = new Uint16Array(SLOTS);
+  readonly #counts = new Float64Array(SLOTS * FIELDS);
+  #size = 0;
+
+  /** Counts what was sent to `address` (int32) for the fan of `block`. */
+  sent(block: number, address: number, packets: number, bytes: number): void {
+    this.#add(this.#slotOf(block + 1, address) * FIELDS + TX, packets, bytes);
+  }
+
+  /** Counts what came from `address` (int32) and was accepted. */
+  received(block: number, address: number, packets: number, bytes: number): void {
+    this.#add(this.#slotOf(block + 1, address) * FIELDS + RX, packets, bytes);
+  }
+
+  /** Every peer seen since the last clear(). Allocates. */
+  read(): PeerCounts[] {
+    const peers: PeerCounts[] = [];
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (this.#blocks[slot] === 0) continue;
+      const at = slot * FIELDS;
+      peers.push({
+        block: this.#blocks[slot]! - 1,
+        address: this.#addresses[slot]! >>> 0,
+        txPackets: this.#counts[at + TX]!,
+        txBytes: this.#counts[at + TX + 1]!,
+        rxPackets: this.#counts[at + RX]!,
+        rxBytes: this.#counts[at + RX + 1]!,
+      });
+    }
+    return peers;
+  }
+
+  clear(): void {
+    this.#blocks.fill(0);
+    this.#counts.fill(0);
+    this.#size = 0;
+  }
+
+  #add(at: number, packets: number, bytes: number): void {
+    const counts = this.#counts;
+    counts[at] = counts[at]! + packets;
+    counts[at + 1] = counts[at + 1]! + bytes;
+  }
+
+  #slotOf(mark: number, address: number): number {
+    const first = Math.imul(address ^ (mark << 16), SPREAD) >>> SHIFT;
+    for (let slot = first; ; slot = (slot + 1) & (SLOTS - 1)) {
+      if (this.#addresses[slot] === address && this.#blocks[slot] === mark) return slot;
+      if (this.#blocks[slot] === 0) return this.#take(slot, mark, address);
+    }
+  }
+
+  #take(slot: number, mark: number, address: number): number {
+    if (this.#size >= MAX_PEERS) {
+      this.clear();
+      return this.#slotOf(mark, address);
+    }
+    this.#size += 1;
+    this.#blocks[slot] = mark;
+    this.#addresses[slot] = address;
+    return slot;
+  }
+}
