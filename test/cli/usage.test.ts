@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, top, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, doctor, top, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, top, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, doctor, top, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -56,6 +56,8 @@ describe('fanctl', () => {
     ['top -d=3601', '-d: "3601" is no number of seconds'],
     ['top -n 0', '-n: "0" is no number from 1'],
     ['top -n many', '-n: "many" is no number from 1'],
+    ['doctor 250', 'doctor takes no "250"'],
+    ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -67,7 +69,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'top', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'doctor', 'top', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 
