@@ -11,8 +11,11 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, doctor, help'],
+    [
+      'frobnicate',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, doctor, help',
+    ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -44,6 +47,8 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['doctor 250', 'doctor takes no "250"'],
+    ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -55,7 +60,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'doctor', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 
