@@ -13,6 +13,8 @@ import type {
   ExplainRequest,
   Explanation,
   FanView,
+  ProbeReply,
+  ProbeRequest,
   RunPaths,
   Stats,
   UpReply,
@@ -93,6 +95,10 @@ export class FandClient {
 
   explain(body: ExplainRequest): Promise<Explanation> {
     return this.#send('POST', '/v1/explain', body);
+  }
+
+  probe(body: ProbeRequest): Promise<ProbeReply> {
+    return this.#send('POST', '/v1/probe', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {

@@ -10,12 +10,13 @@ import { splitOptions } from './command.js';
 import { down } from './commands/down.js';
 import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
+import { probe } from './commands/probe.js';
 import { show } from './commands/show.js';
 import { stats } from './commands/stats.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain];
+const WORKERS = [up, down, show, stats, explain, probe];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

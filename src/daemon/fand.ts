@@ -21,7 +21,7 @@ The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "
   --leave-after SECONDS  leave where no fan has come up by then; fanctl gives 30
   --help, --version
 
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info)
+Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_RESPONDER (on)
 Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
 `;
 
@@ -53,8 +53,16 @@ function readArguments(): Arguments | undefined {
     version,
     restore: values.restore,
     removeRunDir: values['remove-run-dir'],
+    hasResponder: readSwitch('UFAN_RESPONDER'),
     leaveAfterMs: readSeconds(values['leave-after']) * 1000,
   };
+}
+
+/** An environment variable that is on unless it says off. */
+function readSwitch(name: string): boolean {
+  const value = process.env[name] || 'on';
+  if (value === 'on' || value === 'off') return value === 'on';
+  throw new FanError('usage', `${name}: "${value}" is neither on nor off`);
 }
 
 function readSeconds(text: string): number {

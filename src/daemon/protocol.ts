@@ -8,6 +8,7 @@
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
+ *   POST   /v1/probe            ProbeRequest → ProbeReply      (takes some seconds)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
  */
@@ -141,6 +142,48 @@ export interface ExplainedHost {
   };
   /** What is not as `up` left it. */
   notes: string[];
+}
+
+export interface ProbeRequest {
+  /** A peer's underlay address, or an overlay address that it owns. */
+  target: string;
+  /** Echoes and probes of each kind, 1 to 20. */
+  count: number;
+}
+
+export interface ProbeReply {
+  bridge: string;
+  overlay: string;
+  io: string;
+  /** Underlay addresses, and the slice of the peer. */
+  from: string;
+  host: string;
+  slice: string;
+  /** What was done, in order. */
+  steps: ProbeStep[];
+  checks: CheckResult[];
+  /** Whether a check could not be run. */
+  incomplete: boolean;
+}
+
+export interface ProbeStep {
+  name: string;
+  text: string;
+  /** The median round trip, where the step has one. */
+  rttMs: number | null;
+}
+
+/** One thing that was looked at, as `fanctl doctor --json` and `fanctl probe --json` print it. */
+export interface CheckResult {
+  /** Its name, which is that of what is wrong: "protocol-4-blocked". */
+  check: string;
+  status: 'ok' | 'warn' | 'fail';
+  severity: 'info' | 'minor' | 'major' | 'critical';
+  evidence: string;
+  /** What mends it; empty where nothing is to be done. */
+  fix: string;
+  /** From here to the peer, or back. */
+  direction?: 'out' | 'in' | 'unknown';
 }
 
 export interface ErrorReply {
