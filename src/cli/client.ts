@@ -17,6 +17,8 @@ import type {
   ProbeRequest,
   RunPaths,
   Stats,
+  TraceLine,
+  TraceRequest,
   UpReply,
   UpRequest,
 } from '../daemon/protocol.js';
@@ -101,8 +103,34 @@ export class FandClient {
     return this.#send('POST', '/v1/probe', body);
   }
 
+  /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
+  async *trace(body: TraceRequest, signal: AbortSignal): AsyncGenerator<TraceLine> {
+    const path = '/v1/trace';
+    const response = await this.#exchange('POST', path, body);
+    if (response.statusCode !== 200) {
+      await this.#replyOf(response);
+      return;
+    }
+    response.socket.setTimeout(0);
+    const close = () => response.destroy();
+    signal.addEventListener('abort', close);
+    if (signal.aborted) close();
+    try {
+      for await (const line of linesOf(response)) yield JSON.parse(line) as TraceLine;
+    } catch (cause) {
+      if (!signal.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
+    } finally {
+      signal.removeEventListener('abort', close);
+      close();
+    }
+    if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
+  }
+
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
-    const response = await this.#exchange(method, path, body);
+    return this.#replyOf<Reply>(await this.#exchange(method, path, body));
+  }
+
+  async #replyOf<Reply>(response: IncomingMessage): Promise<Reply> {
     const answer = await text(response).catch((cause: unknown) => {
       throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     });
@@ -147,6 +175,17 @@ export class FandClient {
       });
     }
     return new BrokenOff(errorText(error), this.#paths.log, error);
+  }
+}
+
+/** Whole lines of a response. Throws where it is destroyed or breaks off. */
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
   }
 }
 

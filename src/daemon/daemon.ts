@@ -8,22 +8,27 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { readActivity } from './activity.js';
 import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
+import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
 import { probe } from './probe/probe.js';
 import { Responder } from './probe/responder.js';
 import type {
+  Activity,
   DaemonStatus,
   DownRequest,
   ExplainRequest,
   ProbeRequest,
   RunPaths,
+  TraceRequest,
   UpRequest,
 } from './protocol.js';
 import { RunDir } from './run-dir.js';
-import { ControlServer, type Routes } from './server.js';
+import { ControlServer, type Routes, TextReply } from './server.js';
 import { type State, StateStore } from './state-store.js';
+import { Tracing } from './tracing.js';
 
 export interface DaemonOptions {
   readonly paths: RunPaths;
@@ -34,6 +39,8 @@ export interface DaemonOptions {
   readonly hasResponder: boolean;
   /** Leave where no fan has come up this long after the start; 0 = stay. */
   readonly leaveAfterMs: number;
+  /** Where metrics are served beside the control socket. */
+  readonly metrics: MetricsAddress | undefined;
 }
 
 /** How often it is seen to that the run directory is still there. */
@@ -68,6 +75,7 @@ export class Daemon {
       const state = await store.load();
       state.removeRunDir ||= options.removeRunDir;
       const daemon = new Daemon(options, runDir, store, state, log);
+      if (options.metrics) await listenForMetrics(options.metrics, () => daemon.#metrics());
       await daemon.#server.listen();
       daemon.#watch();
       return daemon;
@@ -126,6 +134,7 @@ export class Daemon {
     const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
     this.#log.info({ runDir: this.#options.paths.dir, netns: status.netns, version }, 'fand runs');
     const manager = this.#manager;
+    const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
     const changed = (): void => {
       this.#served = true;
       this.#leaveIfEmpty();
@@ -140,7 +149,20 @@ export class Daemon {
         return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));
       },
       'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
+      'GET /v1/activity': () => this.#activity(),
+      'GET /metrics': () => this.#metrics(),
+      'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
     };
+  }
+
+  #activity(): Promise<Activity> {
+    return readActivity(this.#options.version, this.#manager, this.#forwarding);
+  }
+
+  /** The library is loaded by the first who asks: most hosts are asked by nobody. */
+  async #metrics(): Promise<TextReply> {
+    const { formatMetrics, METRICS_TYPE } = await import('./metrics.js');
+    return new TextReply(METRICS_TYPE, await formatMetrics(await this.#activity()));
   }
 
   get #isBusy(): boolean {

@@ -7,6 +7,9 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
+ *   GET    /v1/activity         → Activity
+ *   GET    /metrics             → Prometheus' text format
+ *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  *   POST   /v1/probe            ProbeRequest → ProbeReply      (takes some seconds)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
@@ -16,6 +19,9 @@ import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
 import type { AddressExplanation } from '../fan/explanation.js';
 import type { Neighbour, Route } from '../host/route-lookup.js';
+import type { TraceLine } from '../trace/trace-lines.js';
+
+export type { TraceLine };
 
 export interface RunPaths {
   dir: string;
@@ -184,6 +190,60 @@ export interface CheckResult {
   fix: string;
   /** From here to the peer, or back. */
   direction?: 'out' | 'in' | 'unknown';
+}
+
+/** What a monitor wants to know: two of them, and the difference of their uptimes, make rates. */
+export interface Activity {
+  pid: number;
+  version: string;
+  hostname: string;
+  /** When fand started, Unix time. */
+  startedMs: number;
+  uptimeMs: number;
+  /** Of all its threads. */
+  cpuMs: number;
+  rssBytes: number;
+  openFiles: number;
+  /** Of its forwarding threads. */
+  workers: { cpuMs: number }[];
+  fans: FanView[];
+  stats: Stats;
+  peers: PeerActivity[];
+  pathMtus: PathMtu[];
+}
+
+/** Packets as on the wire and inner bytes, since the peer was first seen; they may begin anew. */
+export interface PeerActivity {
+  bridge: string;
+  /** Underlay address. */
+  peer: string;
+  txPackets: number;
+  txBytes: number;
+  rxPackets: number;
+  rxBytes: number;
+}
+
+/** A path that takes less than the underlay device. */
+export interface PathMtu {
+  /** Underlay address. */
+  peer: string;
+  /** Bytes of an outer packet. */
+  mtu: number;
+  expiresInMs: number;
+}
+
+/** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
+export interface TraceRequest {
+  /** Classic BPF, four numbers an instruction; without it every packet. */
+  program?: number[];
+  /** Of one fan only. */
+  bridge?: string;
+  dropsOnly?: boolean;
+  /** Bytes of each packet at most. */
+  snapLen: number;
+  /** What passes these is lost, and counted. */
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 export interface ErrorReply {

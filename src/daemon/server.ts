@@ -11,10 +11,23 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { LineStream } from './line-stream.js';
 import type { ErrorReply } from './protocol.js';
 
-/** "POST /v1/fans" → what answers it. */
+/** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
+
+/** An answer that is no JSON. */
+export class TextReply {
+  readonly type: string;
+  readonly text: string;
+
+  /** `type` as in the Content-Type header. */
+  constructor(type: string, text: string) {
+    this.type = type;
+    this.text = text;
+  }
+}
 
 /** No request of ours is longer. */
 const MAX_BODY_BYTES = 65_536;
@@ -130,7 +143,9 @@ export class ControlServer {
 async function answer(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const route = routes[`${request.method} ${request.url}`];
   if (!route) throw new FanError('usage', `no such request: ${request.method} ${request.url}`);
-  send(response, 200, await route(await readBody(request)));
+  const reply = await route(await readBody(request));
+  if (reply instanceof LineStream) reply.open(response);
+  else send(response, 200, reply);
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
@@ -158,6 +173,8 @@ function fail(response: ServerResponse, error: unknown, log: Logger): void {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(`${JSON.stringify(body)}\n`);
+  const { type, text } =
+    body instanceof TextReply ? body : new TextReply('application/json', `${JSON.stringify(body)}\n`);
+  response.writeHead(status, { 'content-type': type, connection: 'close' });
+  response.end(text);
 }

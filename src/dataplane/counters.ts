@@ -7,29 +7,30 @@
  */
 import { DROP_REASONS, type DropReason } from '../base/drop-reason.js';
 
-const TRAFFIC = [
-  'encap-rx-packets',
-  'encap-rx-bytes',
-  'encap-tx-packets',
-  'encap-tx-bytes',
-  'decap-rx-packets',
-  'decap-rx-bytes',
-  'decap-tx-packets',
-  'decap-tx-bytes',
-  'fragment-tx-packets',
-  'icmp-rx-packets',
-  'icmp-tx-packets',
+/** Name, and what it counts: the help text of its metric. */
+export const TRAFFIC = [
+  ['encap-rx-packets', 'packets read from the TUN'],
+  ['encap-rx-bytes', 'inner bytes read from the TUN'],
+  ['encap-tx-packets', 'packets sent to the underlay'],
+  ['encap-tx-bytes', 'inner bytes sent to the underlay'],
+  ['decap-rx-packets', 'packets received from the underlay as IP-in-IP'],
+  ['decap-rx-bytes', 'inner bytes received from the underlay as IP-in-IP'],
+  ['decap-tx-packets', 'packets written to the TUN'],
+  ['decap-tx-bytes', 'inner bytes written to the TUN'],
+  ['fragment-tx-packets', 'outer fragments made of datagrams that were too big for the path'],
+  ['icmp-rx-packets', 'ICMP errors received that are about packets of ours'],
+  ['icmp-tx-packets', 'ICMP errors written to the senders of packets'],
 ] as const;
 
-export type TrafficCounter = (typeof TRAFFIC)[number];
+export type TrafficCounter = (typeof TRAFFIC)[number][0];
 
 export const COUNTER_NAMES: readonly string[] = [
-  ...TRAFFIC,
+  ...TRAFFIC.map(([name]) => name),
   ...DROP_REASONS.map(([name]) => `drop-${name}-packets`),
 ];
 
 /** Index of a traffic counter in a block. */
-export const COUNTER = Object.freeze(Object.fromEntries(TRAFFIC.map((name, i) => [name, i]))) as Readonly<
+export const COUNTER = Object.freeze(Object.fromEntries(TRAFFIC.map(([name], i) => [name, i]))) as Readonly<
   Record<TrafficCounter, number>
 >;
 

@@ -46,7 +46,6 @@ interface LinkRow {
   ifalias?: string;
   master?: string;
   linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> };
-  stats64?: { tx?: { dropped?: number } };
   addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
 }
 
@@ -107,15 +106,6 @@ export async function ownDevices(): Promise<Set<string>> {
 /** Names of the devices that are ports of `bridge`: containers that still use it. */
 export async function bridgePorts(bridge: string): Promise<string[]> {
   return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
-}
-
-/**
- * Packets that the kernel could not queue at `device` since it was made; of a TUN, those that the daemon was too slow
- * to read. 0 where the device is gone.
- */
-export async function readTransmitDrops(device: string): Promise<number> {
-  const rows = await ipJson<LinkRow>(['-statistics', 'link', 'show']);
-  return rows.find((row) => row.ifname === device)?.stats64?.tx?.dropped ?? 0;
 }
 
 /** Deletes a device; one that has gone meanwhile is as good. */

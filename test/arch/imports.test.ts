@@ -20,11 +20,11 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   wire: ['base', 'addr'],
   io: ['base'],
   dataplane: ['base', 'addr', 'fan', 'wire', 'io'],
-  trace: ['base', 'addr', 'fan', 'wire', 'io'],
+  trace: ['base', 'addr', 'fan', 'wire', 'io', 'dataplane'],
   config: ['base', 'addr', 'fan'],
   host: ['base', 'addr', 'fan', 'config'],
   daemon: ['base', 'addr', 'fan', 'wire', 'io', 'config', 'dataplane', 'trace', 'host'],
-  cli: ['base', 'addr', 'fan', 'config'],
+  cli: ['base', 'addr', 'fan', 'config', 'trace'],
 };
 
 /** Beyond the table: fanctl and fand share the words of their protocol. */

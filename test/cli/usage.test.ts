@@ -11,8 +11,11 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, explain, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, help'],
+    [
+      'frobnicate',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, help',
+    ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -37,8 +40,20 @@ describe('fanctl', () => {
     ['explain 250.0.27.2 from eth0', '"eth0" is no IPv4 address'],
     ['explain 250.0.27.2 from 250.0.28.2 x', 'explain takes no "x"'],
     ['explain 250.0.27.2', 'no fan is up: name one, --fan "250.0.0.0/8 172.30.0.28/16"'],
+    ['probe', 'probe which peer? an address such as 172.30.0.27'],
+    ['probe host', '"host" is no IPv4 address'],
+    ['probe 172.30.0.27 172.30.0.29', 'probe takes no "172.30.0.29"'],
+    ['probe 172.30.0.27 -c 0', '-c: "0" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c 21', '-c: "21" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c', '-c needs a value, N'],
+    ['probe 172.30.0.27', 'fand is not running: bring a fan up'],
     ['explain 250.0.27.2 --fan', '--fan needs a value, FAN'],
     ['explain 250.0.27.2 --fan=250', 'an underlay such as eth0/16'],
+    ['trace host and', 'bad filter "host and": syntax error'],
+    ['trace -c 0', '-c: "0" is no number from 1'],
+    ['trace -c', '-c needs a value, N'],
+    ['trace --frob', 'unknown option --frob'],
+    ['trace icmp', 'fand is not running'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -50,7 +65,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'probe', 'trace', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 
@@ -73,7 +88,7 @@ describe('fanctl', () => {
     });
   });
 
-  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up']])(
+  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace']])(
     '%s needs root before anything else',
     async (...words) => {
       // A user namespace without a map: files are still ours, the effective id is nobody's.

@@ -9,11 +9,12 @@ import { helpCommand } from '../../src/cli/commands/help.js';
 import { probe } from '../../src/cli/commands/probe.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
+import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, probe];
+const WORKERS = [up, down, show, stats, explain, probe, trace];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
@@ -71,7 +72,7 @@ describe('man/fanctl.8', () => {
 });
 
 describe('environment', () => {
-  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL'];
+  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS', 'UFAN_RESPONDER'];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));
   });

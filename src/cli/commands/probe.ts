@@ -18,7 +18,7 @@ Sends a few packets: to the host, to its fand, and through the fan there and bac
 and small. Exit status: 0 all is well, 1 something fails, 2 a check could not be run.`,
   options: [
     { names: ['--json'], summary: 'the checks, a list of objects' },
-    { names: ['-c', '--count'], value: 'N', summary: 'packets of each kind, 1 to 20; the default is 3' },
+    { names: ['-c'], value: 'N', summary: 'packets of each kind, 1 to 20; the default is 3' },
   ],
   run,
 };

@@ -1,0 +1,46 @@
+/** `fanctl trace`: packets as they pass through fand, live, with each stage and the verdict. */
+
+import type { TraceLine } from '../../daemon/protocol.js';
+import { TraceText } from '../../trace/trace-text.js';
+import { type Command, type Invocation, requireRoot } from '../command.js';
+import { print, printNote } from '../output.js';
+import { follow, readWish, TRACE_OPTIONS } from '../traced.js';
+
+/** Headers, and what ICMP quotes of them; more packets than anybody reads. */
+const LIMITS = { snapLen: 256, recordsPerSecond: 2000, bytesPerSecond: 1 << 20 };
+
+export const trace: Command = {
+  name: 'trace',
+  synopsis: ['trace [FILTER] [-c N] [--drops] [--fan BRIDGE] [--json]'],
+  summary: 'show packets as they pass, each stage and the verdict',
+  description: `FILTER is in tcpdump's words ("host 250.0.27.2 and tcp port 80"); a packet is shown if its
+inner or its outer form matches. Ends with Ctrl-C. docs/tracing.md explains the stages.`,
+  options: [...TRACE_OPTIONS, { names: ['--json'], summary: 'an object a line' }],
+  run,
+};
+
+async function run(invocation: Invocation): Promise<void> {
+  requireRoot('trace');
+  const wish = await readWish(invocation, LIMITS);
+  const text = new TraceText();
+  const show = invocation.given.has('--json') ? formatJsonLine : formatText;
+  await follow(invocation.paths, wish, (line) => {
+    if (line.type === 'fan') text.learn(line);
+    if (line.type === 'started') printNote('tracing');
+    const shown = show(text, line);
+    if (shown !== undefined) print(shown);
+    return true;
+  });
+}
+
+function formatText(text: TraceText, line: TraceLine): string | undefined {
+  if (line.type === 'packet') return text.packet(line);
+  if (line.type === 'kernel') return text.kernel(line);
+  return line.type === 'lost' ? `${line.records} packets not shown: too fast` : undefined;
+}
+
+function formatJsonLine(text: TraceText, line: TraceLine): string | undefined {
+  if (line.type === 'packet') return JSON.stringify(text.packetJson(line));
+  if (line.type === 'kernel') return JSON.stringify(text.kernelJson(line));
+  return line.type === 'lost' ? JSON.stringify({ lost: line.records }) : undefined;
+}
