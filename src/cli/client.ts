@@ -13,8 +13,11 @@ import type {
   ExplainRequest,
   Explanation,
   FanView,
+  Offender,
   ProbeReply,
   ProbeRequest,
+  RepairReply,
+  RepairRequest,
   RunPaths,
   Stats,
   TraceLine,
@@ -124,6 +127,14 @@ export class FandClient {
       close();
     }
     if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
+  }
+
+  offenders(): Promise<Offender[]> {
+    return this.#send('GET', '/v1/offenders');
+  }
+
+  repair(body: RepairRequest): Promise<RepairReply> {
+    return this.#send('POST', '/v1/repair', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {

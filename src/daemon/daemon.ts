@@ -21,6 +21,7 @@ import type {
   DownRequest,
   ExplainRequest,
   ProbeRequest,
+  RepairRequest,
   RunPaths,
   TraceRequest,
   UpRequest,
@@ -149,6 +150,8 @@ export class Daemon {
         return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));
       },
       'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
+      'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
+      'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
       'POST /v1/trace': (body) => tracing.open(body as TraceRequest),

@@ -2,6 +2,7 @@
  * fand's side of the dataplane: the worker, started with the first fan, and the counters of each fan.
  */
 
+import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
@@ -12,7 +13,7 @@ import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
 import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import type { FanView, Stats } from './protocol.js';
+import type { FanView, Offender, Stats } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
@@ -93,6 +94,17 @@ export class Forwarding {
       if (block !== undefined) bridges.set(block, view.bridge);
     }
     return { workers: this.#worker ? [await this.#worker.inspect()] : [], bridges };
+  }
+
+  /** Who sent the last packet that was dropped, for each fan and reason. */
+  offenders(fans: readonly FanRecord[]): Offender[] {
+    return fans.flatMap(({ id, view: { bridge } }) => {
+      const block = this.#blocks.get(id);
+      const blamed = block === undefined ? [] : this.#counters.blamed(block);
+      return blamed.map(({ reason, address, atMs }) => {
+        return { bridge, reason, address: formatAddress(address), ageMs: Math.max(0, Date.now() - atMs) };
+      });
+    });
   }
 
   async stop(): Promise<void> {

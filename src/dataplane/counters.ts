@@ -5,7 +5,7 @@
  * direction-side-unit; docs/counters.md explains each one. Values are doubles: exact up to 2^53, written without
  * allocation, and an aligned 64-bit store is never torn.
  */
-import { DROP_REASONS, type DropReason } from '../base/drop-reason.js';
+import { DROP_REASONS, type DropReason, type DropReasonName } from '../base/drop-reason.js';
 
 /** Name, and what it counts: the help text of its metric. */
 export const TRAFFIC = [
@@ -37,6 +37,9 @@ export const COUNTER = Object.freeze(Object.fromEntries(TRAFFIC.map(([name], i) 
 /** Doubles a block: rounded up to whole cache lines, so that blocks don't share one. */
 const BLOCK = Math.ceil(COUNTER_NAMES.length / 8) * 8;
 
+/** Behind the blocks: who sent the last packet dropped, and when, for each block and reason. */
+const BLAME = DROP_REASONS.length * 2;
+
 /** The block of packets that match no fan. */
 export const HOST_BLOCK = 0;
 export const MAX_FANS = 256;
@@ -45,7 +48,7 @@ export class Counters {
   readonly shared: SharedArrayBuffer;
   readonly #values: Float64Array;
 
-  constructor(shared = new SharedArrayBuffer((MAX_FANS + 1) * BLOCK * 8)) {
+  constructor(shared = new SharedArrayBuffer((MAX_FANS + 1) * (BLOCK + BLAME) * 8)) {
     this.shared = shared;
     this.#values = new Float64Array(shared);
   }
@@ -58,6 +61,22 @@ export class Counters {
   /** Counts `packets` wire packets as dropped for `reason`. */
   drop(block: number, reason: DropReason, packets: number): void {
     this.add(block, TRAFFIC.length + reason - 1, packets);
+  }
+
+  /** Notes that `address` (of the underlay, int32 or u32) sent a packet that was dropped for `reason`. */
+  blame(block: number, reason: DropReason, address: number): void {
+    const at = blameOffset(block, reason);
+    this.#values[at] = address;
+    this.#values[at + 1] = Date.now();
+  }
+
+  /** The last sender for each reason that has had one; `atMs` is Unix time. */
+  blamed(block: number): { reason: DropReasonName; address: number; atMs: number }[] {
+    return DROP_REASONS.flatMap(([reason], i) => {
+      const at = blameOffset(block, i + 1);
+      const atMs = this.#values[at + 1]!;
+      return atMs === 0 ? [] : [{ reason, address: this.#values[at]!, atMs }];
+    });
   }
 
   /** Sets a counter that the kernel keeps for us. */
@@ -73,5 +92,10 @@ export class Counters {
 
   clear(block: number): void {
     this.#values.fill(0, block * BLOCK, (block + 1) * BLOCK);
+    this.#values.fill(0, blameOffset(block, 1), blameOffset(block, 1) + BLAME);
   }
+}
+
+function blameOffset(block: number, reason: DropReason): number {
+  return (MAX_FANS + 1) * BLOCK + block * BLAME + (reason - 1) * 2;
 }

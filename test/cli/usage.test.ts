@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, probe, trace, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, doctor, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, doctor, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -54,6 +54,8 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['doctor 250', 'doctor takes no "250"'],
+    ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -65,7 +67,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'probe', 'trace', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'probe', 'trace', 'doctor', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
 import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
@@ -12,9 +13,10 @@ import { stats } from '../../src/cli/commands/stats.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
+import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace];
+const WORKERS = [up, down, show, stats, explain, probe, trace, doctor];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
@@ -48,6 +50,16 @@ describe('docs/counters.md', () => {
     const rows = [...read('docs/counters.md').matchAll(/^\| `([^`]+)` \| (packets|bytes) \| \S.* \|$/gm)];
     expect(rows.map((row) => row[1])).toEqual([...COUNTER_NAMES]);
     for (const [, name, unit] of rows) expect(name).toMatch(new RegExp(`-${unit}$`));
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  it('explains exactly the checks of doctor', () => {
+    const cells = [...read('docs/troubleshooting.md').matchAll(/^\|[^|]*\|([^|]*)\|/gm)].map(
+      (row) => row[1]!,
+    );
+    const names = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
+    expect(names.sort()).toEqual(CHECKS.map(({ name }) => name).sort());
   });
 });
 
