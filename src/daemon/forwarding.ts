@@ -2,17 +2,19 @@
  * fand's side of the dataplane: the worker, started with the first fan, and the counters of each fan.
  */
 
+import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
 import { type IoProbe, probeIo } from '../dataplane/io-probe-client.js';
+import type { OnProbe } from '../dataplane/probe-tap.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
-import type { FanIo, FanSpec } from '../dataplane/worker-protocol.js';
-import { readTransmitDrops } from '../host/links.js';
+import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
+import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import type { FanView, Stats } from './protocol.js';
+import type { FanView, Offender, Stats } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
@@ -26,10 +28,18 @@ export class Forwarding {
   #probe: Promise<IoProbe> | undefined;
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
+  /** Takes the probes of peers. */
+  onProbe: OnProbe = () => undefined;
+  /** Told for which fans it forwards now. */
+  onConfigured: (fans: readonly FanRecord[]) => Promise<void> = async () => undefined;
 
-  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced'>) {
+  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
     this.#log = log;
-    this.#events = { ...events, onTraced: (session, records) => this.onTraced(session, records) };
+    this.#events = {
+      ...events,
+      onTraced: (session, records) => this.onTraced(session, records),
+      onProbe: (fan, sender, packet) => this.onProbe(fan, sender, packet),
+    };
   }
 
   /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
@@ -49,15 +59,23 @@ export class Forwarding {
       throw error;
     }
     for (const id of before.keys()) if (!fans.some((fan) => fan.id === id)) this.#blocks.delete(id);
+    await this.onConfigured(fans);
+  }
+
+  /** Path MTU that was learnt toward an underlay host, u32, outer header included; null where none was. */
+  async pathMtu(host: number): Promise<number | null> {
+    const { pathMtus = [] } = (await this.#worker?.inspect()) ?? {};
+    return pathMtus.find(({ address }) => address === host)?.mtu ?? null;
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
     this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#worker?.socketDrops ?? 0);
+    const transmitDrops = await readTransmitDrops();
     const views: Stats['fans'] = [];
     for (const { id, view, plan } of fans) {
       const block = this.#blocks.get(id);
       if (block === undefined) continue;
-      this.#counters.setDrop(block, DROP['tun-overflow'], await readTransmitDrops(plan.tun));
+      this.#counters.setDrop(block, DROP['tun-overflow'], transmitDrops.get(plan.tun) ?? 0);
       const { bridge, overlay, underlay, io } = view;
       views.push({ bridge, overlay, underlay, io, counters: this.#read(id, block) });
     }
@@ -81,6 +99,29 @@ export class Forwarding {
   async trace(sessions: TraceSpec[]): Promise<void> {
     if (!this.#worker) throw new FanError('not-configured', 'no fan is up');
     await this.#worker.trace(sessions);
+  }
+
+  /** What the workers know beside the counters, with the bridge of each counter block; [] where none runs. */
+  async inspect(
+    fans: readonly FanRecord[],
+  ): Promise<{ workers: WorkerState[]; bridges: Map<number, string> }> {
+    const bridges = new Map<number, string>();
+    for (const { id, view } of fans) {
+      const block = this.#blocks.get(id);
+      if (block !== undefined) bridges.set(block, view.bridge);
+    }
+    return { workers: this.#worker ? [await this.#worker.inspect()] : [], bridges };
+  }
+
+  /** Who sent the last packet that was dropped, for each fan and reason. */
+  offenders(fans: readonly FanRecord[]): Offender[] {
+    return fans.flatMap(({ id, view: { bridge } }) => {
+      const block = this.#blocks.get(id);
+      const blamed = block === undefined ? [] : this.#counters.blamed(block);
+      return blamed.map(({ reason, address, atMs }) => {
+        return { bridge, reason, address: formatAddress(address), ageMs: Math.max(0, Date.now() - atMs) };
+      });
+    });
   }
 
   async stop(): Promise<void> {

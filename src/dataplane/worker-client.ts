@@ -5,10 +5,11 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
+import type { OnProbe } from './probe-tap.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 import type { FanSpec, FromWorker, ToWorker, WorkerData, WorkerState } from './worker-protocol.js';
 
-type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' }>;
+type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 
@@ -17,6 +18,8 @@ export interface WorkerEvents {
   onDeath(cause: Error): void;
   /** The TUN of this fan broke; the other fans go on. */
   onLost(fan: string, message: string): void;
+  /** A peer's probe, see probe-tap.ts. */
+  onProbe: OnProbe;
   /** What a trace saw. */
   onTraced(session: number, records: TraceRecord[]): void;
 }
@@ -28,13 +31,18 @@ export class WorkerClient {
   #lastId = 0;
   #receiverFds: readonly number[] = [];
   #encapCounters: Readonly<Record<string, number>> = {};
+  /** As last read: while the worker is being configured the descriptors can't be asked. */
+  readonly #kernelEncap = new Map<string, { packets: number; bytes: number }>();
+  /** Drops of receivers that are closed by now: the sum never falls. */
+  #earlierDrops = 0;
 
-  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onTraced }: WorkerEvents) {
+  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onProbe, onTraced }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
     this.#worker.on('message', (answer: FromWorker) => {
       if (answer.type === 'lost') return onLost(answer.fan, answer.message);
+      if (answer.type === 'probe') return onProbe(answer.fan, answer.sender, answer.packet);
       if (answer.type === 'traced') return onTraced(answer.session, answer.records);
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
@@ -50,10 +58,21 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
-    const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
-    this.#receiverFds = answer.receiverFds;
-    this.#encapCounters = answer.encapCounters;
-    return answer;
+    const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
+    for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
+    // The worker may close any of them meanwhile, and the number be another file's.
+    this.#watch([], {});
+    try {
+      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
+      this.#watch(answer.receiverFds, answer.encapCounters);
+      for (const fan of this.#kernelEncap.keys()) {
+        if (!(fan in answer.encapCounters)) this.#kernelEncap.delete(fan);
+      }
+      return answer;
+    } catch (error) {
+      this.#watch(before.receivers, before.encap);
+      throw error;
+    }
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
@@ -68,22 +87,30 @@ export class WorkerClient {
 
   /** Packets that the kernel dropped because our receive buffer was full. */
   get socketDrops(): number {
-    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), 0);
+    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
   }
 
   /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
   kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
     const fd = this.#encapCounters[fan];
-    return fd === undefined ? undefined : native.encapCount(fd);
+    if (fd !== undefined) this.#kernelEncap.set(fan, native.encapCount(fd));
+    return this.#kernelEncap.get(fan);
   }
 
   async stop(): Promise<void> {
-    this.#receiverFds = [];
-    this.#encapCounters = {};
+    this.#watch([], {});
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;
     native.close(this.#wakeFd);
+  }
+
+  #watch(receiverFds: readonly number[], encapCounters: Readonly<Record<string, number>>): void {
+    const total = this.socketDrops;
+    this.#encapCounters = encapCounters;
+    this.#receiverFds = receiverFds;
+    this.#earlierDrops = 0;
+    this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }
 
   #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {
