@@ -25,6 +25,8 @@ export interface Stage {
   detail: string;
 }
 
+const NS_PER_S = 1_000_000_000n;
+
 export type Verdict = 'sent' | 'delivered' | 'relayed' | 'noted' | 'answered' | 'dropped';
 
 const ENCAP = ['check', 'map', 'fit', 'header'] as const;
@@ -171,4 +173,12 @@ function quoteDetail({ data }: PacketLine): string {
     default:
       return 'says nothing that a container could use';
   }
+}
+
+/** Local time of day with microseconds, as tcpdump's. */
+export function clockTime(timeNs: bigint): string {
+  const date = new Date(Number(timeNs / 1_000_000n));
+  const two = (n: number) => `${n}`.padStart(2, '0');
+  const micros = `${(timeNs % NS_PER_S) / 1000n}`.padStart(6, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${micros}`;
 }

@@ -11,8 +11,11 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, help'],
-    ['frobnicate', 'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, capture, dissect, help'],
+    [
+      'frobnicate',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, capture, dissect, help',
+    ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
     ['config list', 'config is not in this release'],
@@ -44,6 +47,15 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['capture icmp', 'say where to: -w FILE'],
+    ['capture -w', '-w needs a value, FILE'],
+    ['capture -w /nowhere/x.pcapng', 'cannot write /nowhere/x.pcapng: ENOENT'],
+    ['capture -w - --json', 'unknown option --json'],
+    ['dissect', 'dissect what? a capture file'],
+    ['dissect a b', 'dissect takes no "b"'],
+    ['dissect a', 'no fan is up here: say which, --fan'],
+    ['dissect a --fan=250', 'an underlay such as eth0/16'],
+    ['dissect a --frob', 'dissect takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -55,7 +67,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'capture', 'dissect', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 
@@ -78,7 +90,7 @@ describe('fanctl', () => {
     });
   });
 
-  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace']])(
+  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace'], ['capture']])(
     '%s needs root before anything else',
     async (...words) => {
       // A user namespace without a map: files are still ours, the effective id is nobody's.
