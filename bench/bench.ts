@@ -6,12 +6,14 @@
  */
 import { errorText } from '../src/base/error.js';
 import { Campaign } from './campaign.js';
-import { countRuns, estimateSeconds, type Plan, parsePlan, USAGE } from './plan.js';
+import { countRuns, estimateSeconds, type Plan, parseRequest, type Request, USAGE } from './plan.js';
+import { goalOutcomes } from './report/goals.js';
 import { machineFacts } from './report/machine.js';
 import { formatDuration, Progress } from './report/progress.js';
 import type { Result } from './report/result.js';
 import { memoryTable, resultTable } from './report/result-table.js';
-import { writeResult } from './report/write-result.js';
+import { table } from './report/table.js';
+import { renderResult, writeResult } from './report/write-result.js';
 
 /** One-minute load above which others were at work before the run. */
 const BUSY_LOAD = 0.5;
@@ -57,6 +59,7 @@ function keepOnSignal(result: Result): void {
 function report(plan: Plan, result: Result): void {
   const files = writeResult(result);
   if (plan.json) console.log(JSON.stringify(result, null, 2));
+  else printGoals(result);
   console.error(`\nresults: ${files.join(', ')}`);
   if (result.machine.load > BUSY_LOAD) {
     const load = result.machine.load.toFixed(2);
@@ -70,23 +73,40 @@ function report(plan: Plan, result: Result): void {
   }
 }
 
-function planOrUsage(args: readonly string[]): Plan {
+function printGoals(result: Result): void {
+  const rows = goalOutcomes(result)
+    .filter(({ measured }) => measured !== undefined)
+    .map(({ title, goal, measured, reached }) => [
+      title,
+      goal,
+      measured!,
+      reached ? 'reached' : 'not reached',
+    ]);
+  if (rows.length > 0) console.log(`\n${table(['goal', '', 'measured', ''], rows)}`);
+}
+
+function requestOrExit(args: readonly string[]): Request {
   try {
-    const plan = parsePlan(args);
-    if (plan) return plan;
-    console.log(USAGE);
-    process.exit(0);
+    return parseRequest(args);
   } catch (error) {
     console.error(`bench: ${errorText(error)}; npm run bench -- --help lists the options`);
     process.exit(1);
   }
 }
 
-const plan = planOrUsage(process.argv.slice(2));
+async function answer(request: Request): Promise<void> {
+  if (request.do === 'help') console.log(USAGE);
+  else if (request.do === 'render') console.log(renderResult(request.file).join('\n'));
+  else {
+    const result = await bench(request.plan);
+    report(request.plan, result);
+    process.exitCode = result.failures.some(({ peer }) => !peer) ? 1 : 0;
+  }
+}
+
+const request = requestOrExit(process.argv.slice(2));
 try {
-  const result = await bench(plan);
-  report(plan, result);
-  process.exitCode = result.failures.some(({ peer }) => !peer) ? 1 : 0;
+  await answer(request);
 } catch (error) {
   console.error(`bench: ${errorText(error)}`);
   process.exitCode = 1;

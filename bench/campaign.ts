@@ -8,7 +8,7 @@ import { createLab, type Lab } from './lab/lab.js';
 import { ping } from './lab/ping.js';
 import { machineCpuSeconds, processesOf, usageOf } from './lab/usage.js';
 import type { BenchPath, PathEnds } from './paths/path.js';
-import type { EnvironmentPlan, Plan } from './plan.js';
+import { type EnvironmentPlan, type Plan, pathsOf } from './plan.js';
 import type { Progress } from './report/progress.js';
 import type { EnvironmentResult, Failure, IdleUsage, Result, Run, WorkloadResult } from './report/result.js';
 import type { Measurement, Workload } from './workloads/workload.js';
@@ -49,7 +49,7 @@ export class Campaign {
     this.#result.environments.push(environment);
     const prepared: Prepared[] = [];
     try {
-      for (const path of plan.paths) {
+      for (const path of pathsOf(plan)) {
         const ready = await this.#prepare(plan, path);
         if (ready) prepared.push(ready);
       }
@@ -57,7 +57,10 @@ export class Campaign {
       environment.paths = prepared.map(({ path: { name, title, kind }, ends }, i) => {
         return { name, title, kind, notes: ends.notes ?? [], idle: idle[i]! };
       });
-      for (const workload of plan.workloads) await this.#measureAll(environment, workload, prepared);
+      for (const { workload, paths } of plan.work) {
+        const asked = prepared.filter(({ path }) => paths.includes(path));
+        if (asked.length > 0) await this.#measureAll(environment, workload, asked);
+      }
     } finally {
       for (const { lab } of prepared) lab.remove();
     }
@@ -72,6 +75,7 @@ export class Campaign {
       await answers(ends);
       return { path, lab, ends, pids: lab.hosts.map(processesOf) };
     } catch (error) {
+      this.#progress.skip(plan.work.filter(({ paths }) => paths.includes(path)).length * this.#plan.repeats);
       this.#fail(plan, path, error);
       lab.remove();
       return undefined;
@@ -134,6 +138,7 @@ async function measureWithCost(
 ): Promise<Run> {
   const before = { machine: machineCpuSeconds(), tunnel: pids.map(usageOf) };
   const measured = await workload.measure(ends, seconds, last);
+  if (measured.value === 0) throw new Error('nothing arrived');
   const tunnel = pids.map(usageOf).map((after, i) => ({
     cpuSeconds: after.cpuSeconds - before.tunnel[i]!.cpuSeconds,
     rssBytes: after.rssBytes,

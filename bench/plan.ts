@@ -12,8 +12,8 @@ import type { Workload } from './workloads/workload.js';
 export interface EnvironmentPlan {
   profile: Profile;
   mtu: number;
-  paths: readonly BenchPath[];
-  workloads: readonly Workload[];
+  /** In the order of measurement. */
+  work: readonly { workload: Workload; paths: readonly BenchPath[] }[];
 }
 
 export interface Plan {
@@ -33,6 +33,7 @@ const names = (list: readonly { name: string }[]) => list.map(({ name }) => name
 
 export const USAGE = `usage: npm run bench -- [--quick | --all] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
                        [--seconds N] [--repeats N] [--json]
+       npm run bench -- --render FILE
   Without a choice: every path and workload on a nic-like underlay of MTU 1500, and the most telling ones on the others.
   --quick    one TCP stream on the known paths, 3 repeats of 3 s
   --all      every path and workload on every underlay
@@ -42,7 +43,8 @@ export const USAGE = `usage: npm run bench -- [--quick | --all] [--only PATH]…
   --mtu      of the underlay, 576 to 65535; 1500 unless told
   --seconds  of one run, from 1 (the default without --quick)
   --repeats  rounds in which the paths take turns, from 1 (5 is the default without --quick)
-  --json     the raw results on stdout instead of the tables`;
+  --json     the raw results on stdout instead of the tables
+  --render   makes the report of FILE, the raw results of an earlier run, anew`;
 
 interface Choice {
   quick: boolean;
@@ -53,8 +55,11 @@ interface Choice {
   mtus: readonly number[];
 }
 
-/** Throws an Error with what is wrong with the arguments; undefined where they ask for help. */
-export function parsePlan(args: readonly string[]): Plan | undefined {
+/** What the arguments ask for. */
+export type Request = { do: 'help' } | { do: 'render'; file: string } | { do: 'measure'; plan: Plan };
+
+/** Throws an Error with what is wrong with the arguments. */
+export function parseRequest(args: readonly string[]): Request {
   const text = { type: 'string' } as const;
   const list = { type: 'string', multiple: true, default: [] as string[] } as const;
   const flag = { type: 'boolean', default: false } as const;
@@ -71,9 +76,11 @@ export function parsePlan(args: readonly string[]): Plan | undefined {
       work: list,
       seconds: text,
       repeats: text,
+      render: text,
     },
   });
-  if (values.help) return undefined;
+  if (values.help) return { do: 'help' };
+  if (values.render !== undefined) return { do: 'render', file: values.render };
   if (values.quick && values.all) throw new Error('--quick and --all exclude each other');
   const choice: Choice = {
     quick: values.quick,
@@ -83,30 +90,36 @@ export function parsePlan(args: readonly string[]): Plan | undefined {
     profiles: values.profile.map(parseProfile),
     mtus: values.mtu.map((mtu) => wholeNumber('--mtu', mtu, 576, 65_535)),
   };
-  return {
+  const plan: Plan = {
     environments: environmentsOf(choice),
     seconds: wholeNumber('--seconds', values.seconds ?? (values.quick ? '3' : '1'), 1, 3600),
     repeats: wholeNumber('--repeats', values.repeats ?? (values.quick ? '3' : '5'), 1, 1000),
     json: values.json,
   };
+  return { do: 'measure', plan };
+}
+
+/** The paths that an environment needs, each once, in the order of the report. */
+export function pathsOf({ work }: EnvironmentPlan): BenchPath[] {
+  return PATHS.filter((path) => work.some(({ paths }) => paths.includes(path)));
 }
 
 /** Seconds that the plan takes, about. */
 export function estimateSeconds({ environments, seconds, repeats }: Plan): number {
   return environments
-    .map(({ paths, workloads }) => {
-      const round = workloads.reduce((sum, work) => sum + work.duration(seconds) + BETWEEN_SECONDS, 0);
-      return paths.length * (SET_UP_SECONDS + repeats * round);
+    .map((environment) => {
+      const runs = environment.work.map(({ workload, paths }) => {
+        return paths.length * repeats * (workload.duration(seconds) + BETWEEN_SECONDS);
+      });
+      return runs.reduce((sum, one) => sum + one, pathsOf(environment).length * SET_UP_SECONDS);
     })
     .reduce((sum, one) => sum + one, 0);
 }
 
 /** How many runs the plan has. */
 export function countRuns({ environments, repeats }: Plan): number {
-  return environments.reduce(
-    (sum, { paths, workloads }) => sum + paths.length * workloads.length * repeats,
-    0,
-  );
+  const cells = environments.flatMap(({ work }) => work.map(({ paths }) => paths.length));
+  return cells.reduce((sum, paths) => sum + paths, 0) * repeats;
 }
 
 function environmentsOf({ quick, all, paths, workloads, profiles, mtus }: Choice): EnvironmentPlan[] {
@@ -117,24 +130,31 @@ function environmentsOf({ quick, all, paths, workloads, profiles, mtus }: Choice
     or(mtus, all ? MTUS : [1500]).map((mtu) => ({
       profile,
       mtu,
-      paths: or(paths, quick ? QUICK_PATHS : PATHS),
-      workloads: or(workloads, quick ? HEADLINE : WORKLOADS),
+      work: onPaths(or(paths, quick ? QUICK_PATHS : PATHS), or(workloads, quick ? HEADLINE : WORKLOADS)),
     })),
   );
 }
 
+function onPaths(paths: readonly BenchPath[], workloads: readonly Workload[]): EnvironmentPlan['work'] {
+  return workloads.map((workload) => ({ workload, paths }));
+}
+
 const HEADLINE = chosen('workload', WORKLOADS, ['tcp-1']);
-/** What a reader asks first, in an order from the widest matrix to the narrowest. */
+const TELLING = chosen('workload', WORKLOADS, ['tcp-1', 'tcp-8', 'udp-64', 'rtt']);
+/** What a reader would not learn more from with other projects' tunnels. */
+const FOR_BASIC_PATHS = ['iperf2', 'tcp-bidir', 'udp-512'];
+/** What a reader asks first, from the widest matrix to the narrowest. */
 const STANDARD: EnvironmentPlan[] = [
-  { profile: 'nic-like', mtu: 1500, paths: PATHS, workloads: WORKLOADS },
   {
-    profile: 'offload',
+    profile: 'nic-like',
     mtu: 1500,
-    paths: BASIC_PATHS,
-    workloads: chosen('workload', WORKLOADS, ['tcp-1', 'tcp-8', 'udp-64', 'rtt']),
+    work: WORKLOADS.map((workload) => {
+      return { workload, paths: FOR_BASIC_PATHS.includes(workload.name) ? BASIC_PATHS : PATHS };
+    }),
   },
-  { profile: 'nic-like', mtu: 9001, paths: BASIC_PATHS, workloads: HEADLINE },
-  { profile: 'offload', mtu: 9001, paths: BASIC_PATHS, workloads: HEADLINE },
+  { profile: 'offload', mtu: 1500, work: onPaths(BASIC_PATHS, TELLING) },
+  { profile: 'nic-like', mtu: 9001, work: onPaths(BASIC_PATHS, HEADLINE) },
+  { profile: 'offload', mtu: 9001, work: onPaths(BASIC_PATHS, HEADLINE) },
 ];
 
 /** Those of `all` that are named, in its order. */

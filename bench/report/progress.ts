@@ -7,7 +7,7 @@ const ERASE = '\r\x1b[K';
 
 export class Progress {
   readonly #terminal = process.stderr.isTTY === true;
-  readonly #runs: number;
+  #runs: number;
   readonly #estimateSeconds: number;
   readonly #began = performance.now();
   #done = 0;
@@ -21,6 +21,11 @@ export class Progress {
   run(text: string): void {
     this.#done++;
     this.#show(text);
+  }
+
+  /** So many planned measurements won't be made. */
+  skip(runs: number): void {
+    this.#runs -= runs;
   }
 
   /** Something under way that is no measurement. */

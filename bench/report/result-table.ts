@@ -23,14 +23,17 @@ export function resultTable(work: WorkloadResult, { profile, mtu }: EnvironmentR
     ...columns.map(({ title }) => title),
     ...(costs ? ['CPU s/GB', 'tunnel: client', 'server'] : []),
   ];
-  const rows = series.map((one) => [...mainCells(work, one), ...(costs ? costCells(one.runs) : [])]);
+  const rows = series.map((one) => {
+    return one.runs.length === 0
+      ? [one.title, 'failed']
+      : [...mainCells(work, one), ...(costs ? costCells(one.runs) : [])];
+  });
   const repeats = Math.max(...series.map(({ runs }) => runs.length));
   return `\n${work.title}\n${profile} underlay, MTU ${mtu}; median of ${repeats}\n\n${table(header, rows)}`;
 }
 
 function mainCells(work: WorkloadResult, one: Series): string[] {
   const values = valuesOf(one);
-  if (values.length === 0) return [one.title, 'failed'];
   return [
     one.title,
     median(values).toFixed(work.digits),

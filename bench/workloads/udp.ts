@@ -12,11 +12,11 @@ const PORT = '9100';
 const MAX_LOSS = 0.01;
 /** A trial's share of the run's seconds, and how long it is at least. */
 const TRIAL_SHARE = 0.2;
-const LEAST_TRIAL_MS = 300;
+const LEAST_TRIAL_MS = 250;
 /** A trial's processes start, and what is under way arrives. */
 const TRIAL_OVERHEAD_MS = 120;
 const DRAIN_MS = 50;
-const EXPECTED_TRIALS = 9;
+const EXPECTED_TRIALS = 5;
 
 /** The first search begins low and doubles; the next begin just below what was found. */
 const FIRST = { start: 25_000, step: 2, maxTrials: 24 };

@@ -13,6 +13,9 @@ import type {
   ExplainRequest,
   Explanation,
   FanView,
+  Offender,
+  RepairReply,
+  RepairRequest,
   RunPaths,
   Stats,
   TraceLine,
@@ -122,6 +125,14 @@ export class FandClient {
       response.destroy();
     }
     if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
+  }
+
+  offenders(): Promise<Offender[]> {
+    return this.#send('GET', '/v1/offenders');
+  }
+
+  repair(body: RepairRequest): Promise<RepairReply> {
+    return this.#send('POST', '/v1/repair', body);
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {

@@ -9,6 +9,7 @@ import { runPaths } from '../daemon/protocol.js';
 import { splitOptions } from './command.js';
 import { capture } from './commands/capture.js';
 import { dissect } from './commands/dissect.js';
+import { doctor } from './commands/doctor.js';
 import { down } from './commands/down.js';
 import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
@@ -18,7 +19,7 @@ import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, trace, capture, dissect];
+const WORKERS = [up, down, show, stats, explain, trace, capture, dissect, doctor];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

@@ -8,19 +8,23 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { readActivity } from './activity.js';
 import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
+import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
 import type {
+  Activity,
   DaemonStatus,
   DownRequest,
   ExplainRequest,
+  RepairRequest,
   RunPaths,
   TraceRequest,
   UpRequest,
 } from './protocol.js';
 import { RunDir } from './run-dir.js';
-import { ControlServer, type Routes } from './server.js';
+import { ControlServer, type Routes, TextReply } from './server.js';
 import { type State, StateStore } from './state-store.js';
 import { Tracing } from './tracing.js';
 
@@ -31,6 +35,8 @@ export interface DaemonOptions {
   readonly removeRunDir: boolean;
   /** Leave where no fan has come up this long after the start; 0 = stay. */
   readonly leaveAfterMs: number;
+  /** Where metrics are served beside the control socket. */
+  readonly metrics: MetricsAddress | undefined;
 }
 
 /** How often it is seen to that the run directory is still there. */
@@ -64,6 +70,7 @@ export class Daemon {
       const state = await store.load();
       state.removeRunDir ||= options.removeRunDir;
       const daemon = new Daemon(options, runDir, store, state, log);
+      if (options.metrics) await listenForMetrics(options.metrics, () => daemon.#metrics());
       await daemon.#server.listen();
       daemon.#watch();
       return daemon;
@@ -123,9 +130,23 @@ export class Daemon {
       'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
       'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
+      'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
+      'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
+      'GET /v1/activity': () => this.#activity(),
+      'GET /metrics': () => this.#metrics(),
       'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
       'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
     };
+  }
+
+  #activity(): Promise<Activity> {
+    return readActivity(this.#options.version, this.#manager, this.#forwarding);
+  }
+
+  /** The library is loaded by the first who asks: most hosts are asked by nobody. */
+  async #metrics(): Promise<TextReply> {
+    const { formatMetrics, METRICS_TYPE } = await import('./metrics.js');
+    return new TextReply(METRICS_TYPE, await formatMetrics(await this.#activity()));
   }
 
   get #isBusy(): boolean {

@@ -11,7 +11,16 @@ import { fanSteps, hostSteps, STEP_KINDS } from '../host/fan-steps.js';
 import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/step.js';
 import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
-import type { DownReply, DownRequest, FanView, UpReply, UpRequest } from './protocol.js';
+import type {
+  DownReply,
+  DownRequest,
+  FanView,
+  RepairReply,
+  RepairRequest,
+  UpReply,
+  UpRequest,
+} from './protocol.js';
+import { Repairer } from './repair.js';
 import type { FanRecord, State, StateStore } from './state-store.js';
 
 export class FanManager {
@@ -109,6 +118,16 @@ export class FanManager {
       if (this.isEmpty) notes.push(...(await this.#releaseHost()));
       for (const note of notes) this.#log.warn(note);
       return { bridges: fans.map(({ view }) => view.bridge), notes, last: this.isEmpty };
+    });
+  }
+
+  /** Does steps of the fans that are up once more, as `doctor --fix` asks for. Throws FanError step-failed. */
+  repair({ repairs }: RepairRequest): Promise<RepairReply> {
+    return this.#inTurn(async () => {
+      const repairer = new Repairer(this.#state, this.#store, this.#forwarding);
+      const done = await repairer.repair(repairs, this.#upFans());
+      for (const what of done) this.#log.info(`repair: ${what}`);
+      return { done };
     });
   }
 

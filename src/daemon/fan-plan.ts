@@ -20,7 +20,7 @@ import { OUTER_LEN } from '../wire/ipip.js';
 import type { FanView, UpRequest } from './protocol.js';
 
 /** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
-const LEAST_UNDERLAY_MTU = 576;
+export const LEAST_UNDERLAY_MTU = 576;
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
 export async function planFan(

@@ -9,19 +9,21 @@ import { parseArgs } from 'node:util';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
 import { Daemon, type DaemonOptions } from './daemon.js';
+import { parseMetricsAddress } from './metrics-port.js';
 import { EXIT_LOCKED, runPaths } from './protocol.js';
 import { Locked } from './run-dir.js';
 
-const HELP = `usage: fand [--restore] [--remove-run-dir] [--leave-after SECONDS]
+const HELP = `usage: fand [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
 
 The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "fanctl down".
 
-  --restore              bring up the fans that a fand before this one left behind
-  --remove-run-dir       remove UFAN_RUN_DIR as well when the last fan is down
-  --leave-after SECONDS  leave where no fan has come up by then; fanctl gives 30
+  --restore               bring up the fans that a fand before this one left behind
+  --remove-run-dir        remove UFAN_RUN_DIR as well when the last fan is down
+  --leave-after SECONDS   leave where no fan has come up by then; fanctl gives 30
+  --metrics ADDRESS:PORT  serve metrics on a loopback port too, such as 127.0.0.1:9477
   --help, --version
 
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info)
+Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics)
 Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
 `;
 
@@ -39,6 +41,7 @@ function readArguments(): Arguments | undefined {
       restore: { type: 'boolean', default: false },
       'remove-run-dir': { type: 'boolean', default: false },
       'leave-after': { type: 'string', default: '0' },
+      metrics: { type: 'string', default: process.env.UFAN_METRICS ?? '' },
       help: { type: 'boolean', short: 'h', default: false },
       version: { type: 'boolean', default: false },
     },
@@ -54,6 +57,7 @@ function readArguments(): Arguments | undefined {
     restore: values.restore,
     removeRunDir: values['remove-run-dir'],
     leaveAfterMs: readSeconds(values['leave-after']) * 1000,
+    metrics: values.metrics === '' ? undefined : parseMetricsAddress(values.metrics),
   };
 }
 

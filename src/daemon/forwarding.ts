@@ -2,16 +2,17 @@
  * fand's side of the dataplane: the worker, started with the first fan, and the counters of each fan.
  */
 
+import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
-import type { FanIo, FanSpec } from '../dataplane/worker-protocol.js';
-import { readTransmitDrops } from '../host/links.js';
+import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
+import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import type { FanView, Stats } from './protocol.js';
+import type { FanView, Offender, Stats } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
@@ -49,11 +50,12 @@ export class Forwarding {
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
     this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#worker?.socketDrops ?? 0);
+    const transmitDrops = await readTransmitDrops();
     const views: Stats['fans'] = [];
     for (const { id, view, plan } of fans) {
       const block = this.#blocks.get(id);
       if (block === undefined) continue;
-      this.#counters.setDrop(block, DROP['tun-overflow'], await readTransmitDrops(plan.tun));
+      this.#counters.setDrop(block, DROP['tun-overflow'], transmitDrops.get(plan.tun) ?? 0);
       const { bridge, overlay, underlay, io } = view;
       views.push({ bridge, overlay, underlay, io, counters: this.#counters.read(block) });
     }
@@ -64,6 +66,29 @@ export class Forwarding {
   async trace(sessions: TraceSpec[]): Promise<void> {
     if (!this.#worker) throw new FanError('not-configured', 'no fan is up');
     await this.#worker.trace(sessions);
+  }
+
+  /** What the workers know beside the counters, with the bridge of each counter block; [] where none runs. */
+  async inspect(
+    fans: readonly FanRecord[],
+  ): Promise<{ workers: WorkerState[]; bridges: Map<number, string> }> {
+    const bridges = new Map<number, string>();
+    for (const { id, view } of fans) {
+      const block = this.#blocks.get(id);
+      if (block !== undefined) bridges.set(block, view.bridge);
+    }
+    return { workers: this.#worker ? [await this.#worker.inspect()] : [], bridges };
+  }
+
+  /** Who sent the last packet that was dropped, for each fan and reason. */
+  offenders(fans: readonly FanRecord[]): Offender[] {
+    return fans.flatMap(({ id, view: { bridge } }) => {
+      const block = this.#blocks.get(id);
+      const blamed = block === undefined ? [] : this.#counters.blamed(block);
+      return blamed.map(({ reason, address, atMs }) => {
+        return { bridge, reason, address: formatAddress(address), ageMs: Math.max(0, Date.now() - atMs) };
+      });
+    });
   }
 
   async stop(): Promise<void> {

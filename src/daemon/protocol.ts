@@ -7,11 +7,16 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   GET    /v1/stats            → Stats
+ *   GET    /v1/offenders        → Offender[]
+ *   POST   /v1/repair           RepairRequest → RepairReply
+ *   GET    /v1/activity         → Activity
+ *   GET    /metrics             → Prometheus' text format
  *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
  */
+import type { DropReasonName } from '../base/drop-reason.js';
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
 import type { AddressExplanation } from '../fan/explanation.js';
@@ -147,6 +152,46 @@ export interface ExplainedHost {
   notes: string[];
 }
 
+/** What a monitor wants to know: two of them, and the difference of their uptimes, make rates. */
+export interface Activity {
+  pid: number;
+  version: string;
+  hostname: string;
+  /** When fand started, Unix time. */
+  startedMs: number;
+  uptimeMs: number;
+  /** Of all its threads. */
+  cpuMs: number;
+  rssBytes: number;
+  openFiles: number;
+  /** Of its forwarding threads. */
+  workers: { cpuMs: number }[];
+  fans: FanView[];
+  stats: Stats;
+  peers: PeerActivity[];
+  pathMtus: PathMtu[];
+}
+
+/** Packets as on the wire and inner bytes, since the peer was first seen; they may begin anew. */
+export interface PeerActivity {
+  bridge: string;
+  /** Underlay address. */
+  peer: string;
+  txPackets: number;
+  txBytes: number;
+  rxPackets: number;
+  rxBytes: number;
+}
+
+/** A path that takes less than the underlay device. */
+export interface PathMtu {
+  /** Underlay address. */
+  peer: string;
+  /** Bytes of an outer packet. */
+  mtu: number;
+  expiresInMs: number;
+}
+
 /** What to trace; see TraceSpec of dataplane/trace-protocol.ts. */
 export interface TraceRequest {
   /** Classic BPF, four numbers an instruction; without it every packet. */
@@ -159,6 +204,52 @@ export interface TraceRequest {
   /** What passes these is lost, and counted. */
   recordsPerSecond: number;
   bytesPerSecond: number;
+}
+
+/** Who sent the last packet that was dropped for a reason: the outer source. */
+export interface Offender {
+  bridge: string;
+  reason: DropReasonName;
+  /** Underlay address, in text. */
+  address: string;
+  /** How long ago, ms. */
+  ageMs: number;
+}
+
+/** A kind of step of `up` that can be done once more, or `mtu`: follow the MTU of the underlay device. */
+export type Repair =
+  | 'forwarding'
+  | 'bridge'
+  | 'tun'
+  | 'route'
+  | 'rp-filter'
+  | 'nat'
+  | 'firewall'
+  | 'dhcp'
+  | 'mtu';
+
+/** Puts back what somebody else changed on the host since `up`, for the fans that are up. */
+export interface RepairRequest {
+  repairs: Repair[];
+}
+
+export interface RepairReply {
+  /** The steps that were done, in words. */
+  done: string[];
+}
+
+/** What one check of `fanctl doctor` or `fanctl probe` found. */
+export interface CheckResult {
+  /** The name of the trouble: "forward-drop". */
+  check: string;
+  status: 'ok' | 'warn' | 'fail';
+  severity: 'info' | 'minor' | 'major' | 'critical';
+  /** What was seen, with the values that were read. */
+  evidence: string;
+  /** The command that mends it; empty where nothing is to be done. */
+  fix: string;
+  /** Of the two ways between this host and a peer, as this host sees it. */
+  direction?: 'out' | 'in' | 'unknown';
 }
 
 export interface ErrorReply {

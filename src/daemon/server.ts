@@ -17,6 +17,18 @@ import type { ErrorReply } from './protocol.js';
 /** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
 
+/** An answer that is no JSON. */
+export class TextReply {
+  readonly type: string;
+  readonly text: string;
+
+  /** `type` as in the Content-Type header. */
+  constructor(type: string, text: string) {
+    this.type = type;
+    this.text = text;
+  }
+}
+
 /** No request of ours is longer. */
 const MAX_BODY_BYTES = 65_536;
 /** sun_path of sockaddr_un, less the closing NUL. */
@@ -161,6 +173,8 @@ function fail(response: ServerResponse, error: unknown, log: Logger): void {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  response.end(`${JSON.stringify(body)}\n`);
+  const { type, text } =
+    body instanceof TextReply ? body : new TextReply('application/json', `${JSON.stringify(body)}\n`);
+  response.writeHead(status, { 'content-type': type, connection: 'close' });
+  response.end(text);
 }

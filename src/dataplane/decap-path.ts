@@ -79,6 +79,7 @@ export class DecapPath {
       rx.setVerdict(i, reason, this.#fan, segments);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
+        if (fan !== undefined) counters.blame(block, reason, sourceBits(bytes, off));
         continue;
       }
       this.#peers.received(block, sourceBits(bytes, off), segments, innerBytes);

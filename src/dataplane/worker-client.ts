@@ -27,6 +27,8 @@ export class WorkerClient {
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
   #receiverFds: readonly number[] = [];
+  /** Drops of receivers that are closed by now: the sum never falls. */
+  #earlierDrops = 0;
 
   constructor(counters: SharedArrayBuffer, { onDeath, onLost, onTraced }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
@@ -49,9 +51,17 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
-    const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
-    this.#receiverFds = answer.receiverFds;
-    return answer;
+    const before = this.#receiverFds;
+    // The worker may close any of them meanwhile, and the number be another file's.
+    this.#watchReceivers([]);
+    try {
+      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
+      this.#watchReceivers(answer.receiverFds);
+      return answer;
+    } catch (error) {
+      this.#watchReceivers(before);
+      throw error;
+    }
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
@@ -66,15 +76,22 @@ export class WorkerClient {
 
   /** Packets that the kernel dropped because our receive buffer was full. */
   get socketDrops(): number {
-    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), 0);
+    return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
   }
 
   async stop(): Promise<void> {
-    this.#receiverFds = [];
+    this.#watchReceivers([]);
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;
     native.close(this.#wakeFd);
+  }
+
+  #watchReceivers(fds: readonly number[]): void {
+    const total = this.socketDrops;
+    this.#receiverFds = fds;
+    this.#earlierDrops = 0;
+    this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }
 
   #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {

@@ -49,7 +49,7 @@ export const dhcpStep: StepKind<DhcpData> = {
   async apply(data) {
     const { pidFile } = filesOf(data);
     const args = argumentsOf(data);
-    if ((await findDnsmasq(pidFile, args)) !== undefined) return;
+    if ((await findServer(data)) !== undefined) return;
     await stopDnsmasq(pidFile);
     await startDnsmasq(pidFile, args);
   },
@@ -61,6 +61,11 @@ export const dhcpStep: StepKind<DhcpData> = {
     return undefined;
   },
 };
+
+/** The pid of the dnsmasq that serves exactly this; undefined where none does. */
+export function findServer(data: DhcpData): Promise<number | undefined> {
+  return findDnsmasq(filesOf(data).pidFile, argumentsOf(data));
+}
 
 function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: string } {
   return { pidFile: `${runDir}/dnsmasq-${bridge}.pid`, leaseFile: `${runDir}/dnsmasq-${bridge}.leases` };

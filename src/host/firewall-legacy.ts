@@ -14,8 +14,7 @@ const WAIT = '-w';
 
 /** Puts `rules` first in `chain` and in what Docker keeps for the user, where a packet could be dropped there. */
 export async function insertLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly LegacyRule[]): Promise<void> {
-  if (!(await isInUse())) return;
-  const listing = await run(COMMAND, [WAIT, '-S']);
+  const listing = await legacyListing();
   if (!/^-P \w+ DROP$/m.test(listing) && !/ -j (DROP|REJECT)\b/.test(listing)) return;
   const dockerUser = chain === 'FORWARD' && /^-N DOCKER-USER$/m.test(listing) ? ['DOCKER-USER'] : [];
   for (const target of [chain, ...dockerUser]) {
@@ -35,6 +34,11 @@ export async function removeLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly L
       }
     }
   }
+}
+
+/** `iptables-legacy -S`: the filter table; empty where this network namespace has none. */
+export async function legacyListing(): Promise<string> {
+  return (await isInUse()) ? run(COMMAND, [WAIT, '-S']) : '';
 }
 
 /** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */

@@ -11,6 +11,12 @@ export const OWN_ALIAS = 'ufan';
 
 export interface Link {
   readonly name: string;
+  /** Its number in this network namespace. */
+  readonly index: number;
+  /** Of a veth: the number of its other end, in that end's namespace; 0 where the other end is in ours, or none. */
+  readonly peerIndex: number;
+  /** By which our namespace knows the other end's (ip-netns(8), "nsid"); −1 where it has no such number. */
+  readonly peerNetnsId: number;
   readonly otherNames: readonly string[];
   /** As the kernel's IFF_*, without the prefix: UP, LOOPBACK, … */
   readonly flags: readonly string[];
@@ -38,6 +44,9 @@ export interface DeviceAddress {
 
 interface LinkRow {
   ifname?: string;
+  ifindex?: number;
+  link_index?: number;
+  link_netnsid?: number;
   altnames?: string[];
   flags?: string[];
   mtu?: number;
@@ -46,7 +55,6 @@ interface LinkRow {
   ifalias?: string;
   master?: string;
   linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> };
-  stats64?: { tx?: { dropped?: number } };
   addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
 }
 
@@ -109,15 +117,6 @@ export async function bridgePorts(bridge: string): Promise<string[]> {
   return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
 }
 
-/**
- * Packets that the kernel could not queue at `device` since it was made; of a TUN, those that the daemon was too slow
- * to read. 0 where the device is gone.
- */
-export async function readTransmitDrops(device: string): Promise<number> {
-  const rows = await ipJson<LinkRow>(['-statistics', 'link', 'show']);
-  return rows.find((row) => row.ifname === device)?.stats64?.tx?.dropped ?? 0;
-}
-
 /** Deletes a device; one that has gone meanwhile is as good. */
 export async function deleteLink(name: string): Promise<void> {
   try {
@@ -130,6 +129,9 @@ export async function deleteLink(name: string): Promise<void> {
 function toLink(row: LinkRow): Link {
   return {
     name: row.ifname ?? '',
+    index: row.ifindex ?? 0,
+    peerIndex: row.link_index ?? 0,
+    peerNetnsId: row.link_netnsid ?? -1,
     otherNames: row.altnames ?? [],
     flags: row.flags ?? [],
     mtu: row.mtu ?? 0,

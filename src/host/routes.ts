@@ -2,7 +2,7 @@
  * The host's IPv4 routes, read from `ip -json route`.
  */
 import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
-import { type Prefix, parsePrefix } from '../addr/prefix.js';
+import { type Prefix, parsePrefix, prefixOf } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import type { HostRoute } from '../fan/fan-conflicts.js';
 import { ipJson } from './run.js';
@@ -15,6 +15,20 @@ interface RouteRow {
   metric?: number;
   prefsrc?: string;
   nexthops?: { dev?: string }[];
+}
+
+interface RuleRow {
+  priority?: number;
+  dst?: string;
+  dstlen?: number;
+  table?: string;
+}
+
+/** A policy rule that is about destinations. */
+export interface PolicyRule {
+  readonly priority: number;
+  readonly destination: Prefix;
+  readonly table: string;
 }
 
 /** A route of the main table, in the detail that the route step reads back. */
@@ -43,6 +57,16 @@ export function parseRoutes(rows: readonly object[]): HostRoute[] {
     );
 }
 
+/** The policy rules that name a destination (`ip rule … to …`), in order. */
+export async function readDestinationRules(): Promise<PolicyRule[]> {
+  const rows = await ipJson<RuleRow>(['-4', 'rule', 'show']);
+  return rows
+    .filter(({ dst }) => dst !== undefined && dst !== 'all')
+    .map(({ priority = 0, dst, dstlen = 32, table = '' }) => {
+      return { priority, destination: prefixOf(parseAddress(dst ?? ''), dstlen), table };
+    });
+}
+
 export async function readMainRoutes(): Promise<MainRoute[]> {
   const rows = await ipJson<RouteRow>(['-4', 'route', 'show', 'table', 'main']);
   return rows.flatMap((row) =>
@@ -68,9 +92,17 @@ export async function defaultRouteDevice(): Promise<string> {
   );
 }
 
-/** The device by which packets to `destination` leave, or undefined where no route leads there. */
-export async function routeDevice(destination: number, source?: number): Promise<string | undefined> {
+/**
+ * The device by which packets to `destination` leave, or undefined where no route leads there. `source` must be an
+ * address of the host, unless the packet is one to forward, that came in by the device `input`.
+ */
+export async function routeDevice(
+  destination: number,
+  source?: number,
+  input?: string,
+): Promise<string | undefined> {
   const from = source === undefined ? [] : ['from', formatAddress(source)];
+  if (input !== undefined) from.push('iif', input);
   try {
     const [row] = await ipJson<RouteRow>(['-4', 'route', 'get', formatAddress(destination), ...from]);
     return row?.dev;

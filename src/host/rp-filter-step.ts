@@ -38,6 +38,16 @@ export const rpFilterStep: StepKind<RpFilterData> = {
     return { ...data, before };
   },
 
+  /** Every device that is strict by now: whoever asks has seen that it drops. */
+  async renew(data) {
+    const before: Record<string, string> = {};
+    for (const { device } of data.checks) {
+      const value = await readSysctl(pathOf(device));
+      if (value !== undefined && (await isStrict(value))) before[device] = value;
+    }
+    return { ...data, before: { ...before, ...data.before } };
+  },
+
   async apply({ before = {} }) {
     for (const device of Object.keys(before)) await writeSysctl(pathOf(device), LOOSE);
   },

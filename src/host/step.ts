@@ -19,6 +19,8 @@ export interface StepKind<Data> {
   /** Looks at the host and returns the data to record: with what must be known to undo. Changes nothing. */
   prepare?(data: Data): Promise<Data>;
   apply(data: Data): Promise<void>;
+  /** Before a repair: looks at the host once more and returns the data to record instead. Changes nothing. */
+  renew?(data: Data): Promise<Data>;
   /** Returns a note for the operator where something was left on purpose. */
   undo(data: Data): Promise<string | undefined>;
 }
@@ -71,6 +73,29 @@ export async function reapplySteps(kinds: StepKinds, records: readonly StepRecor
       });
     }
   }
+}
+
+/**
+ * Does those of `records` again whose kind is wanted, to put back what somebody else changed; returns what was done, in
+ * words. `replace` is called with the new record before it runs. Throws FanError step-failed, undoes nothing.
+ */
+export async function repairSteps(
+  kinds: StepKinds,
+  records: readonly StepRecord[],
+  wanted: ReadonlySet<string>,
+  replace: (index: number, record: StepRecord) => Promise<void>,
+): Promise<string[]> {
+  const done: string[] = [];
+  for (const [index, old] of records.entries()) {
+    if (!wanted.has(old.kind)) continue;
+    const kind = kindOf(kinds, old);
+    const data = kind.renew ? await kind.renew(old.data) : old.data;
+    const record = { kind: old.kind, data: data as StepRecord['data'] };
+    await replace(index, record);
+    await reapplySteps(kinds, [record]);
+    done.push(kind.describe(record.data));
+  }
+  return done;
 }
 
 /** Undoes in reverse order, whatever fails on the way; returns what the operator should know. */

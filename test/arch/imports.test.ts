@@ -27,8 +27,11 @@ const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
   cli: ['base', 'addr', 'fan', 'config', 'trace'],
 };
 
-/** Beyond the table: fanctl and fand share the words of their protocol. */
-const ALSO: readonly (readonly [string, string])[] = [['cli', 'daemon/protocol.ts']];
+/** Beyond the table: fanctl and fand share the words of their protocol; doctor must work where fand is dead. */
+const ALSO: readonly (readonly [string, string])[] = [
+  ['cli', 'daemon/protocol.ts'],
+  ['cli', 'daemon/doctor/doctor.ts'],
+];
 
 /** Pure: the same code runs in a test, a worker or a browser. */
 const WITHOUT_NODE = ['addr', 'fan', 'wire'];

@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, capture, dissect, help'],
+    ['', 'say what to do: up, down, show, stats, explain, trace, capture, dissect, doctor, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, capture, dissect, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, capture, dissect, doctor, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -56,6 +56,8 @@ describe('fanctl', () => {
     ['dissect a', 'no fan is up here: say which, --fan'],
     ['dissect a --fan=250', 'an underlay such as eth0/16'],
     ['dissect a --frob', 'dissect takes no "--frob"'],
+    ['doctor 250', 'doctor takes no "250"'],
+    ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -67,7 +69,18 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'capture', 'dissect', 'help'])
+    for (const name of [
+      'up',
+      'down',
+      'show',
+      'stats',
+      'explain',
+      'trace',
+      'capture',
+      'dissect',
+      'doctor',
+      'help',
+    ])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 

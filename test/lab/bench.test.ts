@@ -2,7 +2,7 @@
  * The harness as a user runs it, on the shortest matrix: figures, results on disk, nothing left behind; and the same when
  * it is interrupted.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listLabs } from '../../bench/lab/cleanup.js';
@@ -19,10 +19,12 @@ function bench(...args: string[]): RunningCommand {
   return new RunningCommand([process.execPath, BENCH, ...SHORT, ...args]);
 }
 
-/** The raw results that the text names. */
+/** The raw results that the text names; all files that it names exist. */
 function resultNamedIn(text: string): Result {
-  const file = /\S+\.json/.exec(text)?.[0] ?? 'no file is named';
-  written.push(file);
+  const files = text.match(/\/\S+\.(json|html|svg)/g) ?? [];
+  written.push(...files);
+  expect(files.every((file) => existsSync(file))).toBe(true);
+  const file = files.find((name) => name.endsWith('.json')) ?? 'no file is named';
   return JSON.parse(readFileSync(file, 'utf8')) as Result;
 }
 

@@ -6,7 +6,8 @@ import { parseAddress } from '../../dist/src/addr/ipv4-address.js';
 import { parsePrefix } from '../../dist/src/addr/prefix.js';
 import { createMapping } from '../../dist/src/fan/mapping.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../../dist/src/host/fan-steps.js';
-import { bridgePorts, ownDevices, readTransmitDrops } from '../../dist/src/host/links.js';
+import { readTransmitDrops } from '../../dist/src/host/link-statistics.js';
+import { bridgePorts, ownDevices } from '../../dist/src/host/links.js';
 import { readRoutes } from '../../dist/src/host/routes.js';
 import { applySteps, reapplySteps, undoSteps } from '../../dist/src/host/step.js';
 import { checkTunnel4 } from '../../dist/src/host/tunnels.js';
@@ -16,7 +17,7 @@ const calls = {
   resolveUnderlay,
   readRoutes,
   bridgePorts,
-  readTransmitDrops,
+  transmitDrops: async (device) => (await readTransmitDrops()).get(device),
   checkTunnel4: (address) => checkTunnel4(parseAddress(address)),
   ownDevices: async () => [...(await ownDevices())],
   up: async ({ host = true, ...fan }) => applySteps(STEP_KINDS, stepsOf(fan, host), async () => {}),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { capture } from '../../src/cli/commands/capture.js';
 import { dissect } from '../../src/cli/commands/dissect.js';
+import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
 import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
@@ -13,9 +14,10 @@ import { stats } from '../../src/cli/commands/stats.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
+import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, trace, capture, dissect];
+const WORKERS = [up, down, show, stats, explain, trace, capture, dissect, doctor];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
@@ -52,6 +54,16 @@ describe('docs/counters.md', () => {
   });
 });
 
+describe('docs/troubleshooting.md', () => {
+  it('explains exactly the checks of doctor', () => {
+    const cells = [...read('docs/troubleshooting.md').matchAll(/^\|[^|]*\|([^|]*)\|/gm)].map(
+      (row) => row[1]!,
+    );
+    const names = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
+    expect(names.sort()).toEqual(CHECKS.map(({ name }) => name).sort());
+  });
+});
+
 describe('man/fanctl.8', () => {
   it('has exactly the flags of the code', () => {
     const names = itemsOf('man/fanctl.8', 'FLAGS').map((item) => item.split(' ')[1]);
@@ -73,7 +85,7 @@ describe('man/fanctl.8', () => {
 });
 
 describe('environment', () => {
-  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL'];
+  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS'];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));
   });

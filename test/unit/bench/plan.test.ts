@@ -1,13 +1,19 @@
 /** Arguments of the harness: what they choose, and which are refused. */
 import { describe, expect, it } from 'vitest';
-import { countRuns, estimateSeconds, parsePlan } from '../../../bench/plan.js';
+import { countRuns, estimateSeconds, type Plan, parseRequest, pathsOf } from '../../../bench/plan.js';
+
+function parsePlan(args: readonly string[]): Plan {
+  const request = parseRequest(args);
+  if (request.do !== 'measure') throw new Error(`that is ${request.do}`);
+  return request.plan;
+}
 
 function shape(...args: string[]) {
-  const plan = parsePlan(args)!;
-  return plan.environments.map(({ profile, mtu, paths, workloads }) => ({
-    where: `${profile} ${mtu}`,
-    paths: paths.map(({ name }) => name),
-    workloads: workloads.map(({ name }) => name),
+  const plan = parsePlan(args);
+  return plan.environments.map((environment) => ({
+    where: `${environment.profile} ${environment.mtu}`,
+    paths: pathsOf(environment).map(({ name }) => name),
+    workloads: environment.work.map(({ workload }) => workload.name),
   }));
 }
 
@@ -18,7 +24,7 @@ describe('parsePlan', () => {
     for (const name of ['untunnelled', 'vxlan', 'ufan-auto', 'ufan-raw', 'ufan-packet', 'one-packet']) {
       expect(paths).toContain(name);
     }
-    expect(estimateSeconds(parsePlan(['--quick'])!)).toBeLessThan(120);
+    expect(estimateSeconds(parsePlan(['--quick']))).toBeLessThan(120);
   });
 
   it('without a choice measures all of it under nic-like, and some of it elsewhere', () => {
@@ -31,14 +37,14 @@ describe('parsePlan', () => {
     ]);
     expect(all[0]!.workloads).toContain('udp-64');
     expect(parsePlan([])).toMatchObject({ seconds: 1, repeats: 5 });
-    expect(estimateSeconds(parsePlan([])!)).toBeLessThan(25 * 60);
+    expect(estimateSeconds(parsePlan([]))).toBeLessThan(25 * 60);
   });
 
   it('--all is every path and workload in every environment', () => {
     const all = shape('--all');
     expect(all.length).toBe(4);
     for (const one of all) expect(one).toMatchObject({ paths: all[0]!.paths, workloads: all[0]!.workloads });
-    expect(countRuns(parsePlan(['--all'])!)).toBeGreaterThan(countRuns(parsePlan([])!));
+    expect(countRuns(parsePlan(['--all']))).toBeGreaterThan(countRuns(parsePlan([])));
   });
 
   it('--only, --work, --profile and --mtu narrow it, each as often as given', () => {
@@ -61,8 +67,9 @@ describe('parsePlan', () => {
     expect(shape('--work', 'rtt')[0]!.paths).toEqual(shape()[0]!.paths);
   });
 
-  it('asks for nothing with --help', () => {
-    expect(parsePlan(['--help'])).toBeUndefined();
+  it('knows help and rendering from measuring', () => {
+    expect(parseRequest(['--help'])).toEqual({ do: 'help' });
+    expect(parseRequest(['--render', 'a.json'])).toEqual({ do: 'render', file: 'a.json' });
   });
 
   it.each([

@@ -1,0 +1,141 @@
+/**
+ * What the project promises of its speed, each promise against a result: ratios and differences within one run, so that
+ * they hold on any machine.
+ */
+import type { Profile } from '../lab/underlay.js';
+import type { EnvironmentResult, Result, WorkloadResult } from './result.js';
+import { mostMemory, valuesOf } from './result-table.js';
+import { median, pairedDifference, pairedRatio } from './statistics.js';
+
+export interface GoalOutcome {
+  title: string;
+  goal: string;
+  /** Undefined where the run didn't measure it. */
+  measured: string | undefined;
+  reached: boolean | undefined;
+}
+
+interface Goal {
+  title: string;
+  bound: number;
+  most: boolean;
+  unit: string;
+  measure(result: Result): number;
+}
+
+const MTU = 1500;
+
+export function goalOutcomes(result: Result): GoalOutcome[] {
+  return GOALS.map(({ title, bound, most, unit, measure }) => {
+    const value = measure(result);
+    const known = Number.isFinite(value);
+    return {
+      title,
+      goal: `${most ? '≤' : '≥'} ${bound}${unit}`,
+      measured: known ? `${value.toFixed(bound < 10 ? 2 : 1)}${unit}` : undefined,
+      reached: known ? (most ? value <= bound : value >= bound) : undefined,
+    };
+  });
+}
+
+function ratio(path: string, profile: Profile, base: string, bound: number, work = 'tcp-1'): Goal {
+  return {
+    title: `${path} of ${base}, ${work}, ${profile}`,
+    bound,
+    most: false,
+    unit: '',
+    measure: (result) => compare(pairedRatio, result, profile, work, path, base),
+  };
+}
+
+function added(path: string, bound: number): Goal {
+  return {
+    title: `round trip that ${path} adds to untunnelled, nic-like`,
+    bound,
+    most: true,
+    unit: ' µs',
+    measure: (result) => compare(pairedDifference, result, 'nic-like', 'rtt', path, 'untunnelled'),
+  };
+}
+
+const GOALS: readonly Goal[] = [
+  ratio('ufan-auto', 'nic-like', 'vxlan', 1),
+  ratio('ufan-auto', 'offload', 'untunnelled', 0.8),
+  ratio('ufan-packet', 'nic-like', 'vxlan', 1),
+  ratio('ufan-packet', 'nic-like', 'untunnelled', 0.6),
+  ratio('ufan-packet', 'offload', 'untunnelled', 0.7),
+  ratio('ufan-packet-nobpf', 'nic-like', 'untunnelled', 0.45),
+  ratio('ufan-raw', 'nic-like', 'untunnelled', 0.38),
+  {
+    title: 'ufan-raw of the best userspace peer, tcp-1, nic-like',
+    bound: 4,
+    most: false,
+    unit: '',
+    measure: ofBestPeer,
+  },
+  ratio('ufan-auto', 'nic-like', 'untunnelled', 0.7, 'udp-64'),
+  added('ufan-auto', 40),
+  added('ufan-raw', 100),
+  {
+    title: 'fand idle, of one core',
+    bound: 0.5,
+    most: true,
+    unit: ' %',
+    measure: (result) => most(result, ({ paths }) => fansOf(paths).map(({ idle }) => idle.cpuPercent)),
+  },
+  {
+    title: 'fand after load, resident',
+    bound: 120,
+    most: true,
+    unit: ' MB',
+    measure: (result) =>
+      most(result, ({ paths, workloads }) =>
+        fansOf(paths).map(({ name }) => mostMemory(workloads, name) / 1e6),
+      ),
+  },
+];
+
+function fansOf(paths: EnvironmentResult['paths']) {
+  return paths.filter(({ kind }) => kind === 'fan');
+}
+
+/** NaN where no environment has a figure. */
+function most(result: Result, figures: (environment: EnvironmentResult) => number[]): number {
+  const all = result.environments.flatMap(figures);
+  return all.length === 0 ? Number.NaN : Math.max(...all);
+}
+
+function compare(
+  how: (values: readonly number[], base: readonly number[]) => number,
+  result: Result,
+  profile: Profile,
+  work: string,
+  path: string,
+  base: string,
+): number {
+  const found = workloadOf(result, profile, work);
+  return found ? how(seriesOf(found, path), seriesOf(found, base)) : Number.NaN;
+}
+
+function ofBestPeer(result: Result): number {
+  const found = workloadOf(result, 'nic-like', 'tcp-1');
+  const paths = environmentOf(result, 'nic-like')?.paths ?? [];
+  const peers = paths
+    .filter(({ kind }) => kind === 'peer')
+    .map(({ name }) => (found ? seriesOf(found, name) : []))
+    .filter((values) => values.length > 0)
+    .sort((a, b) => median(b) - median(a));
+  return found && peers[0] ? pairedRatio(seriesOf(found, 'ufan-raw'), peers[0]) : Number.NaN;
+}
+
+function environmentOf(result: Result, profile: Profile): EnvironmentResult | undefined {
+  return result.environments.find((one) => one.profile === profile && one.mtu === MTU);
+}
+
+function workloadOf(result: Result, profile: Profile, work: string): WorkloadResult | undefined {
+  return environmentOf(result, profile)?.workloads.find(({ name }) => name === work);
+}
+
+function seriesOf(work: WorkloadResult, path: string): number[] {
+  return valuesOf(work.series.find(({ name }) => name === path));
+}

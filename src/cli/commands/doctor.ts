@@ -1,0 +1,57 @@
+/**
+ * `fanctl doctor`: what is wrong on this host, with the command that mends it. The checks run in this process, so that
+ * they work where fand is dead; what they ask of fand goes by its socket.
+ */
+import { FanError } from '../../base/error.js';
+import type { Fand } from '../../daemon/doctor/doctor.js';
+import type { RunPaths } from '../../daemon/protocol.js';
+import { formatChecks } from '../check-output.js';
+import { FandClient } from '../client.js';
+import { type Command, type Invocation, requireRoot } from '../command.js';
+import { ensureDaemon } from '../ensure-daemon.js';
+import { formatJson, print, printNote } from '../output.js';
+
+/** Exit status: of a failed check, and where one could not be made and none failed. */
+const EXIT_FAILED = 1;
+const EXIT_NOT_MADE = 2;
+
+export const doctor: Command = {
+  name: 'doctor',
+  synopsis: ['doctor [--fix] [--json]'],
+  summary: 'find what is wrong on this host, and mend what is ours',
+  description: `Looks at everything on this host that a fan depends on, for two seconds, and changes
+nothing. Under each failed check stands what was seen, and the command that mends it.
+Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not be made.`,
+  options: [
+    { names: ['--fix'], summary: "put back what is ufan's own, then look again" },
+    { names: ['--json'], summary: 'a list of objects instead of the lines' },
+  ],
+  run,
+};
+
+async function run({ words, given, paths }: Invocation): Promise<void> {
+  if (words.length > 0) throw new FanError('usage', `doctor takes no "${words[0]}": see fanctl help doctor`);
+  if (given.has('--fix')) requireRoot('doctor --fix');
+  // Loaded by the one command that needs it, as it brings all of host/ with it.
+  const { diagnose } = await import('../../daemon/doctor/doctor.js');
+  const { results, notMade, done } = await diagnose(paths, fandAt(paths), given.has('--fix'));
+  for (const what of done) printNote(what);
+  print(given.has('--json') ? formatJson(results) : formatChecks(results));
+  if (results.some(({ status }) => status === 'fail')) process.exitCode = EXIT_FAILED;
+  else if (notMade.length > 0) process.exitCode = EXIT_NOT_MADE;
+}
+
+function fandAt(paths: RunPaths): Fand {
+  const client = new FandClient(paths);
+  return {
+    status: () => client.status(),
+    fans: () => client.fans(),
+    stats: () => client.stats(),
+    offenders: () => client.offenders(),
+    repair: (request) => client.repair(request),
+    revive: async (request) => {
+      const daemon = await ensureDaemon(paths);
+      for (const note of (await daemon.client.up(request)).notes) printNote(note);
+    },
+  };
+}

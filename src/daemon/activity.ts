@@ -1,0 +1,59 @@
+/**
+ * What fand and its workers do at this moment, in one object: for `fanctl top` and for the metrics.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { formatAddress } from '../addr/ipv4-address.js';
+import type { WorkerState } from '../dataplane/worker-protocol.js';
+import type { FanManager } from './fan-manager.js';
+import type { Forwarding } from './forwarding.js';
+import type { Activity } from './protocol.js';
+
+/** Reads everything anew; what it says of the workers is from between two of their batches. */
+export async function readActivity(
+  version: string,
+  manager: Pick<FanManager, 'views' | 'records'>,
+  forwarding: Pick<Forwarding, 'stats' | 'inspect'>,
+): Promise<Activity> {
+  const { workers, bridges } = await forwarding.inspect(manager.records);
+  const stats = await forwarding.stats(manager.records);
+  // Beside the counters, as their rates are taken by it.
+  const uptimeMs = performance.now();
+  const { user, system } = process.cpuUsage();
+  return {
+    pid: process.pid,
+    version,
+    hostname: hostname(),
+    startedMs: performance.timeOrigin,
+    uptimeMs,
+    cpuMs: (user + system) / 1000,
+    rssBytes: process.memoryUsage.rss(),
+    openFiles: (await readdir('/proc/self/fd')).length,
+    workers: await Promise.all(workers.map(async ({ tid }) => ({ cpuMs: await readThreadCpuMs(tid) }))),
+    fans: manager.views,
+    stats,
+    peers: workers.flatMap(({ peers }) =>
+      peers.flatMap(({ block, address, ...counts }) => {
+        const bridge = bridges.get(block);
+        return bridge === undefined ? [] : [{ bridge, peer: formatAddress(address), ...counts }];
+      }),
+    ),
+    pathMtus: mergePathMtus(workers),
+  };
+}
+
+/** Each worker learns paths by itself: of each path the smallest counts. */
+function mergePathMtus(workers: readonly WorkerState[]): Activity['pathMtus'] {
+  const smallest = new Map<number, { mtu: number; expiresInMs: number }>();
+  for (const { address, mtu, expiresInMs } of workers.flatMap(({ pathMtus }) => pathMtus)) {
+    const known = smallest.get(address);
+    if (known === undefined || mtu < known.mtu) smallest.set(address, { mtu, expiresInMs });
+  }
+  return [...smallest].map(([address, entry]) => ({ peer: formatAddress(address), ...entry }));
+}
+
+/** Time on a CPU of a thread of ours: the first number of its schedstat, in ns (Documentation/scheduler). */
+async function readThreadCpuMs(tid: number): Promise<number> {
+  const text = await readFile(`/proc/self/task/${tid}/schedstat`, 'utf8').catch(() => '0');
+  return Number.parseInt(text, 10) / 1e6;
+}

@@ -1,0 +1,45 @@
+/** The checks of `fanctl doctor`, in the order in which they are shown: from the machine up to the packets. */
+import { containerMtu } from './container-mtu.js';
+import { fanDead, fandDead, stateLost } from './daemon.js';
+import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
+import { dhcpDead } from './dhcp.js';
+import { countersWrong, forgedSource, overflow } from './drops.js';
+import type { Check } from './finding.js';
+import { dhcpBlocked, forwardDrop, natRulesMissing, protocol4Blocked } from './firewall.js';
+import { ipForwardOff } from './ip-forward.js';
+import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
+import { offloadsOff } from './offloads.js';
+import { routeMissing, routeOverridden } from './routes.js';
+import { rpFilter } from './rp-filter.js';
+import { addressChanged, kernelTunnel, underlayDown, underlayMtu } from './underlay.js';
+
+export const CHECKS: readonly Check[] = [
+  programMissing,
+  tunDeviceMissing,
+  kernelRegression,
+  slowClock,
+  fandDead,
+  fanDead,
+  stateLost,
+  underlayDown,
+  addressChanged,
+  underlayMtu,
+  kernelTunnel,
+  bridgeChanged,
+  tunChanged,
+  containerMtu,
+  duplicateMac,
+  routeMissing,
+  routeOverridden,
+  ipForwardOff,
+  rpFilter,
+  forwardDrop,
+  protocol4Blocked,
+  dhcpBlocked,
+  natRulesMissing,
+  dhcpDead,
+  offloadsOff,
+  overflow,
+  countersWrong,
+  forgedSource,
+];

@@ -1,0 +1,68 @@
+/** Checks of the underlay: its device, our address on it, its MTU, and kernel tunnels that take our packets too. */
+import { formatAddress } from '../../addr/ipv4-address.js';
+import { findRival } from '../../host/tunnels.js';
+import { OUTER_LEN } from '../../wire/ipip.js';
+import { type Check, FIX, fail, ok, warn } from './finding.js';
+
+export const underlayDown: Check = {
+  name: 'underlay-down',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const device = plan.underlayDevice;
+      const link = await patient.link(device);
+      if (!link) return fail(`the host has no device ${device} any more`, `ip link show`);
+      if (!link.flags.includes('UP')) return fail(`${device} is down`, `ip link set dev ${device} up`);
+      if (link.flags.includes('NO-CARRIER'))
+        return fail(`${device} has no carrier`, `ip link show dev ${device}`);
+      return ok(`${device} is up`);
+    }),
+};
+
+export const addressChanged: Check = {
+  name: 'address-changed',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, view, request }) => {
+      const device = plan.underlayDevice;
+      if (!(await patient.link(device))) return ok(`${device} is gone`);
+      const ours = formatAddress(plan.mapping.address);
+      const addresses = await patient.addresses();
+      if (addresses.some(({ address }) => address === plan.mapping.address))
+        return ok(`the host has ${ours}`);
+      const now = addresses.filter((a) => a.device === device).map((a) => formatAddress(a.address));
+      return fail(
+        `${view.bridge} was brought up with ${ours}, and ${device} has ${now.join(', ') || 'no address'}`,
+        `fanctl down ${request.overlay} ${request.underlay}; fanctl up ${request.overlay} ${request.underlay} ${view.flags}`,
+      );
+    }),
+};
+
+export const underlayMtu: Check = {
+  name: 'underlay-mtu-changed',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, view }) => {
+      const link = await patient.link(plan.underlayDevice);
+      const expected = plan.mtu + OUTER_LEN;
+      if (!link || link.mtu === expected) return ok(`${plan.underlayDevice} has MTU ${expected}`);
+      const evidence = `${link.name} has MTU ${link.mtu}, ${view.bridge} is made for ${expected}`;
+      if (link.mtu < expected) return fail(evidence, FIX, { repairs: ['mtu'] });
+      return { ...warn(evidence, FIX), mend: { repairs: ['mtu'] } };
+    }),
+};
+
+export const kernelTunnel: Check = {
+  name: 'kernel-tunnel',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const ours = formatAddress(plan.mapping.address);
+      const rival = findRival(await patient.links(), plan.mapping.address);
+      if (!rival) return ok(`no tunnel of the kernel takes protocol 4 to ${ours} from anybody`);
+      return fail(
+        `${rival.name} (${rival.kind}) takes protocol 4 from anybody to ${ours} and delivers each packet once more`,
+        `ip link set dev ${rival.name} down`,
+      );
+    }),
+};

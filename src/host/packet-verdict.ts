@@ -1,0 +1,160 @@
+/**
+ * Would the host's firewall drop this packet? Walks the chains of a hook as the kernel does, for a kind of packet
+ * of which only some things are known.
+ *
+ * So a rule matches, doesn't, or may. One that may match decides nothing, but leaves a doubt where it would have
+ * saved the packet from a later drop. Pure; nft-verdict.ts and legacy-verdict.ts bring the rules of either kind.
+ */
+import { containsPrefix, overlaps, type Prefix } from '../addr/prefix.js';
+
+export type Match = 'yes' | 'no' | 'maybe';
+
+/** A kind of packet: any of these addresses. */
+export interface PacketKind {
+  /** Devices by which it comes in and goes out; absent where it has none at that point. */
+  readonly input?: string;
+  readonly output?: string;
+  readonly source: Prefix;
+  readonly destination: Prefix;
+  /** IANA's number. */
+  readonly protocol: number;
+  readonly destinationPort?: number;
+  /** Of connection tracking. */
+  readonly state: 'new' | 'untracked';
+}
+
+export type Action =
+  | { readonly kind: 'accept' | 'drop' | 'return' }
+  | { readonly kind: 'jump' | 'goto'; readonly target: string };
+
+export interface FirewallRule {
+  matches(packet: PacketKind): Match;
+  /** Absent: the rule only counts, logs or marks. */
+  readonly action?: Action;
+  /** By which the operator finds it. */
+  readonly label: string;
+}
+
+export interface FirewallChain {
+  /** "chain ip filter FORWARD" */
+  readonly label: string;
+  readonly rules: readonly FirewallRule[];
+}
+
+/** A chain that the kernel calls by itself, with those of its table. */
+export interface BaseChain extends FirewallChain {
+  /** As nft names hooks: "forward", "input", "ingress". */
+  readonly hook: string;
+  readonly policy: 'accept' | 'drop';
+  /** Hook ingress: its devices. */
+  readonly devices: readonly string[];
+  readonly table: ReadonlyMap<string, FirewallChain>;
+}
+
+export interface Drop {
+  /** "chain ip filter FORWARD (policy drop)" */
+  readonly by: string;
+  /** False where a rule before it may have let the packet pass. */
+  readonly isSure: boolean;
+}
+
+type Outcome = { readonly kind: 'accept' | 'end' } | { readonly kind: 'drop'; readonly by: string };
+
+const ACCEPTED: Outcome = { kind: 'accept' };
+const AT_END: Outcome = { kind: 'end' };
+/** The kernel refuses deeper nesting (NFT_JUMP_STACK_SIZE). */
+const MOST_JUMPS = 16;
+
+/** The drop that a packet meets at `hook`, a sure one if there is any; undefined where it passes. */
+export function findDrop(bases: readonly BaseChain[], hook: string, packet: PacketKind): Drop | undefined {
+  const drops = bases
+    .filter((base) => base.hook === hook && isOnDevice(base, packet))
+    .map((base) => judge(base, packet))
+    .filter((drop) => drop !== undefined);
+  return drops.find(({ isSure }) => isSure) ?? drops[0];
+}
+
+function isOnDevice({ hook, devices }: BaseChain, { input, output }: PacketKind): boolean {
+  if (hook !== 'ingress' && hook !== 'egress') return true;
+  return devices.includes((hook === 'ingress' ? input : output) ?? '');
+}
+
+function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
+  const doubt = { isThere: false };
+  const outcome = walk(base.table, base, packet, doubt, 0);
+  if (outcome.kind === 'drop') return { by: outcome.by, isSure: !doubt.isThere };
+  if (outcome.kind === 'accept' || base.policy === 'accept') return undefined;
+  return { by: `${base.label} (policy drop)`, isSure: !doubt.isThere };
+}
+
+/** A rule was met that may have let the packet pass. */
+interface Doubt {
+  isThere: boolean;
+}
+
+function walk(
+  table: ReadonlyMap<string, FirewallChain>,
+  chain: FirewallChain,
+  packet: PacketKind,
+  doubt: Doubt,
+  depth: number,
+): Outcome {
+  for (const rule of chain.rules) {
+    const match = rule.action ? rule.matches(packet) : 'no';
+    if (match === 'no' || !rule.action) continue;
+    const aside: Doubt = match === 'maybe' ? { isThere: false } : doubt;
+    const outcome = follow(rule.action, `${chain.label} (${rule.label})`, (target) => {
+      const next = depth < MOST_JUMPS ? table.get(target) : undefined;
+      return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
+    });
+    const isFinal = rule.action.kind !== 'jump' || outcome.kind !== 'end';
+    if (match === 'yes' && isFinal) return outcome;
+    if (match === 'maybe' && (aside.isThere || (isFinal && outcome.kind !== 'drop'))) doubt.isThere = true;
+  }
+  return AT_END;
+}
+
+function follow(action: Action, by: string, into: (target: string) => Outcome): Outcome {
+  if ('target' in action) return into(action.target);
+  if (action.kind === 'drop') return { kind: 'drop', by };
+  return action.kind === 'accept' ? ACCEPTED : AT_END;
+}
+
+export function both(a: Match, b: Match): Match {
+  if (a === 'no' || b === 'no') return 'no';
+  return a === 'yes' && b === 'yes' ? 'yes' : 'maybe';
+}
+
+export function either(matches: readonly Match[]): Match {
+  if (matches.includes('yes')) return 'yes';
+  return matches.includes('maybe') ? 'maybe' : 'no';
+}
+
+export function not(match: Match): Match {
+  if (match === 'maybe') return 'maybe';
+  return match === 'yes' ? 'no' : 'yes';
+}
+
+export function isExactly(equal: boolean): Match {
+  return equal ? 'yes' : 'no';
+}
+
+/** Whether the packet's addresses are in what the rule says. */
+export function isWithin(packet: Prefix, rule: Prefix): Match {
+  if (containsPrefix(rule, packet)) return 'yes';
+  return overlaps(rule, packet) ? 'maybe' : 'no';
+}
+
+/** `pattern` ends in `wildcard` ("*" of nft, "+" of iptables) where it stands for all names that begin so. */
+export function isNamed(device: string | undefined, pattern: string, wildcard: string): Match {
+  if (device === undefined) return 'no';
+  if (!pattern.endsWith(wildcard)) return isExactly(device === pattern);
+  return isExactly(device.startsWith(pattern.slice(0, -1)));
+}
+
+/** Protocols by the names that nft and iptables print; any other name is none that a fan's packets have. */
+export function protocolNumber(name: string | number): number {
+  if (typeof name === 'number') return name;
+  const known: Readonly<Record<string, number>> = { icmp: 1, ipencap: 4, ipip: 4, tcp: 6, udp: 17, dccp: 33 };
+  return known[name] ?? (/^\d+$/.test(name) ? Number(name) : -1);
+}
