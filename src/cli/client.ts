@@ -14,6 +14,8 @@ import type {
   Explanation,
   FanView,
   Offender,
+  ProbeReply,
+  ProbeRequest,
   RepairReply,
   RepairRequest,
   RunPaths,
@@ -101,6 +103,10 @@ export class FandClient {
 
   explain(body: ExplainRequest): Promise<Explanation> {
     return this.#send('POST', '/v1/explain', body);
+  }
+
+  probe(body: ProbeRequest): Promise<ProbeReply> {
+    return this.#send('POST', '/v1/probe', body);
   }
 
   /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */

@@ -13,13 +13,14 @@ import { doctor } from './commands/doctor.js';
 import { down } from './commands/down.js';
 import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
+import { probe } from './commands/probe.js';
 import { show } from './commands/show.js';
 import { stats } from './commands/stats.js';
 import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, trace, capture, dissect, doctor];
+const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

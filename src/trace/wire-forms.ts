@@ -6,7 +6,7 @@
 import { applyTos, OUTER_LEN } from '../wire/ipip.js';
 import { dontFragment, headerLen, MIN_HEADER_LEN, totalLength } from '../wire/ipv4.js';
 import { INBOUND, OUTBOUND } from './pcapng-writer.js';
-import { errnoName, verdictOf, whyOf } from './stages.js';
+import { errnoName, isProbe, verdictOf, whyOf } from './stages.js';
 import { bytesOf, type PacketLine } from './trace-lines.js';
 import { completeChecksum, cutToWireSize, findTransport } from './wire-size.js';
 
@@ -86,7 +86,7 @@ function decapForms(line: PacketLine, data: Uint8Array, comment: string, options
   if (whole) finishChecksum(data, innerAt, line.vnet);
   const outer = { side: 'underlay', bytes: data, length: line.length, direction: INBOUND, comment } as const;
   const forms = cut(outer, innerAt, line, options, false);
-  if (line.reason !== undefined || !whole) return forms;
+  if (line.reason !== undefined || !whole || isProbe(line)) return forms;
   const length = totalLength(data, innerAt);
   const bytes = data.slice(innerAt, innerAt + length);
   applyTos(bytes, 0, line.tos ?? 0);

@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, capture, dissect, doctor, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, capture, dissect, doctor, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, capture, dissect, doctor, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, capture, dissect, doctor, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -40,6 +40,13 @@ describe('fanctl', () => {
     ['explain 250.0.27.2 from eth0', '"eth0" is no IPv4 address'],
     ['explain 250.0.27.2 from 250.0.28.2 x', 'explain takes no "x"'],
     ['explain 250.0.27.2', 'no fan is up: name one, --fan "250.0.0.0/8 172.30.0.28/16"'],
+    ['probe', 'probe which peer? an address such as 172.30.0.27'],
+    ['probe host', '"host" is no IPv4 address'],
+    ['probe 172.30.0.27 172.30.0.29', 'probe takes no "172.30.0.29"'],
+    ['probe 172.30.0.27 -c 0', '-c: "0" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c 21', '-c: "21" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c', '-c needs a value, N'],
+    ['probe 172.30.0.27', 'fand is not running: bring a fan up'],
     ['explain 250.0.27.2 --fan', '--fan needs a value, FAN'],
     ['explain 250.0.27.2 --fan=250', 'an underlay such as eth0/16'],
     ['trace host and', 'bad filter "host and": syntax error'],
@@ -75,6 +82,7 @@ describe('fanctl', () => {
       'show',
       'stats',
       'explain',
+      'probe',
       'trace',
       'capture',
       'dissect',
