@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { errorText, FanError } from '../base/error.js';
 import type {
+  Activity,
   DaemonStatus,
   DownReply,
   DownRequest,
@@ -89,6 +90,10 @@ export class FandClient {
 
   stats(): Promise<Stats> {
     return this.#read('/v1/stats');
+  }
+
+  activity(): Promise<Activity> {
+    return this.#read('/v1/activity');
   }
 
   /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */

@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, probe, trace, capture, dissect, doctor, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, capture, dissect, doctor, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -63,6 +63,15 @@ describe('fanctl', () => {
     ['dissect a', 'no fan is up here: say which, --fan'],
     ['dissect a --fan=250', 'an underlay such as eth0/16'],
     ['dissect a --frob', 'dissect takes no "--frob"'],
+    ['top', 'fand is not running'],
+    ['top 250', 'top takes no "250"'],
+    ['top --frob', 'top takes no "--frob"'],
+    ['top -d', '-d needs a value, SECONDS'],
+    ['top -d 0', '-d: "0" is no number of seconds from 0.1 to 3600'],
+    ['top -d 1s', '-d: "1s" is no number of seconds'],
+    ['top -d=3601', '-d: "3601" is no number of seconds'],
+    ['top -n 0', '-n: "0" is no number from 1'],
+    ['top -n many', '-n: "many" is no number from 1'],
     ['doctor 250', 'doctor takes no "250"'],
     ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
@@ -87,6 +96,7 @@ describe('fanctl', () => {
       'capture',
       'dissect',
       'doctor',
+      'top',
       'help',
     ])
       expect(stdout).toContain(`  fanctl ${name}`);

@@ -12,13 +12,14 @@ import { helpCommand } from '../../src/cli/commands/help.js';
 import { probe } from '../../src/cli/commands/probe.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
+import { top } from '../../src/cli/commands/top.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor];
+const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
