@@ -52,7 +52,8 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       title: 'a policy',
       arrange: 'iptables -P FORWARD DROP',
       restore: 'nft delete table ip filter',
-      evidence: /from fan-250-0-28 to tun-250-0-28 are dropped by chain ip filter FORWARD \(policy drop\)/,
+      evidence:
+        /dropped by chain ip filter FORWARD \(policy drop\): packets from fan-250-0-28 to tun-250-0-28/,
       ours: true,
     },
     {
@@ -70,14 +71,14 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
         add chain inet fw f { type filter hook forward priority 5; }
         add rule inet fw f iifname "fan-*" meta l4proto vmap { tcp : jump only, udp : accept }'`,
       restore: 'nft delete table inet fw',
-      evidence: /TCP from fan-250-0-28 to tun-250-0-28 are dropped by chain inet fw only/,
+      evidence: /dropped by chain inet fw only \(.*\): TCP from fan-250-0-28 to tun-250-0-28/,
       ours: true,
     },
     {
       title: 'the old iptables',
       arrange: `iptables-legacy -A FORWARD -i ${TUN} -j DROP`,
       restore: 'iptables-legacy -F; iptables-legacy -X',
-      evidence: /from tun-250-0-28 to fan-250-0-28 are dropped by iptables-legacy chain FORWARD/,
+      evidence: /by iptables-legacy chain FORWARD \(rule 1\): packets from tun-250-0-28 to fan-250-0-28/,
       ours: true,
     },
   ],
@@ -156,7 +157,7 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       title: 'by INPUT',
       arrange: 'iptables -A INPUT -p 4 -j DROP',
       restore: 'nft delete table ip filter',
-      evidence: /protocol 4 from 172\.30\.0\.0\/16 to 172\.30\.0\.28 are dropped by chain ip filter INPUT/,
+      evidence: /by chain ip filter INPUT .*: protocol 4 from 172\.30\.0\.0\/16 to 172\.30\.0\.28/,
       ours: true,
     },
     {
@@ -173,7 +174,7 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
         add chain inet o out { type filter hook output priority 0; }
         add rule inet o out oifname "eth0" ip protocol != { icmp, tcp, udp } drop'`,
       restore: 'nft delete table inet o',
-      evidence: /protocol 4 from 172\.30\.0\.28 to 172\.30\.0\.0\/16 are dropped by chain inet o out/,
+      evidence: /by chain inet o out .*: protocol 4 from 172\.30\.0\.28 to 172\.30\.0\.0\/16/,
     },
   ],
   'nat-rules-missing': [

@@ -6,6 +6,7 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { formatPrefix } from '../../addr/prefix.js';
 import { ownTable, type Ruleset } from '../../host/nft.js';
 import { type Drop, findDrop, type PacketKind } from '../../host/packet-verdict.js';
+import { readSysctl } from '../../host/sysctl.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
 import type { Patient } from './patient.js';
@@ -23,6 +24,8 @@ const EVERYWHERE = { base: 0xffffffff, length: 32 };
 /** Hooks that an outer packet passes; a packet socket is before and behind all of them. */
 const HOOKS_IN = ['ingress', 'prerouting', 'input'];
 const HOOKS_OUT = ['output', 'postrouting', 'egress'];
+/** Where set, what passes a bridge also passes the FORWARD chains; absent where br_netfilter is not loaded. */
+const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 /** What natStep puts into the chains of the fan's table. */
 const OWN_RULES: Readonly<Record<string, number>> = { receive: 1, send: 2, postrouting: 1 };
 
@@ -36,6 +39,29 @@ export const protocol4Blocked: Check = {
   name: 'protocol-4-blocked',
   severity: 'critical',
   examine: async (patient) => (await patient.eachFan((fan) => examineOuter(patient, fan))).flat(),
+};
+
+export const bridgeNetfilter: Check = {
+  name: 'bridge-netfilter',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const { bridge, mapping } = plan;
+      if ((await readSysctl(BRIDGE_NETFILTER)) !== '1')
+        return ok(`the firewall does not see what stays on ${bridge}`);
+      const packet: PacketKind = {
+        input: bridge,
+        output: bridge,
+        source: mapping.slice,
+        destination: mapping.slice,
+        protocol: PROTOCOLS[0]![1],
+        state: 'new',
+      };
+      const drop = findDrop(await patient.firewall(), 'forward', packet);
+      if (!drop) return ok(`nothing drops what stays on ${bridge}`);
+      const evidence = `net.${BRIDGE_NETFILTER.replace('/', '.')} is 1, and ${drop.by} drops packets between containers on ${bridge}`;
+      return warn(evidence, `iptables -I FORWARD -i ${bridge} -o ${bridge} -j ACCEPT`);
+    }),
 };
 
 export const dhcpBlocked: Check = {
@@ -91,7 +117,7 @@ async function examineForward(patient: Patient, { plan }: FanRecord): Promise<Fi
 
 async function examineOuter(patient: Patient, { plan, view }: FanRecord): Promise<Finding[]> {
   const { mapping, underlayDevice } = plan;
-  if (view.io === 'packet') return [ok('io packet passes beside the firewall')];
+  if (view.io !== 'raw') return [ok(`io ${view.io} passes beside the firewall`)];
   const bases = await patient.firewall();
   const host = { base: mapping.address, length: 32 };
   const common = { protocol: IPIP, state: 'untracked' } as const;
@@ -124,8 +150,8 @@ function firstDrop(drops: readonly (Drop | undefined)[]): Drop | undefined {
 
 function judged(drop: Drop | undefined, what: string): Finding {
   if (!drop) return ok(`nothing drops ${what}`);
-  if (!drop.isSure) return warn(`${what} may be dropped by ${drop.by}`, FIX);
-  return fail(`${what} are dropped by ${drop.by}`, FIX, { repairs: ['firewall'] });
+  if (!drop.isSure) return warn(`perhaps dropped by ${drop.by}: ${what}`, FIX);
+  return fail(`dropped by ${drop.by}: ${what}`, FIX, { repairs: ['firewall'] });
 }
 
 function missingRules({ tables, rules }: Ruleset, table: string): string[] {

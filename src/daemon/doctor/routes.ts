@@ -76,7 +76,9 @@ async function examineAddress(
   candidate: Candidate,
 ): Promise<Finding | undefined> {
   const { plan } = fan;
-  const ours = new Set(patient.fans.flatMap((one) => [one.plan.bridge, one.plan.tun, 'lo']));
+  // Our own addresses lead to the host itself.
+  if ((await patient.addresses()).some(({ address }) => address === candidate.address)) return undefined;
+  const ours = new Set(patient.fans.flatMap((one) => [one.plan.bridge, one.plan.tun]));
   const forwarded = await forwardedDevice(fan, candidate.address);
   const local = await routeDevice(candidate.address);
   const device = forwarded ?? local;

@@ -23,7 +23,7 @@ export const rpFilter: Check = {
 async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Finding[]> {
   const { mapping, underlayDevice } = fan.plan;
   const value = await strictnessOf(underlayDevice);
-  if (fan.view.io === 'packet') return [ok(`io packet passes beside rp_filter of ${underlayDevice}`)];
+  if (fan.view.io !== 'raw') return [ok(`io ${fan.view.io} passes beside rp_filter of ${underlayDevice}`)];
   if (value !== 1 || !(await patient.hasUnderlay(fan)))
     return [ok(`rp_filter of ${underlayDevice} is ${value}`)];
   const { after: drops } = await patient.reversePathDrops();
