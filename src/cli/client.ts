@@ -6,6 +6,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { errorText, FanError } from '../base/error.js';
 import type {
+  Activity,
   DaemonStatus,
   DownReply,
   DownRequest,
@@ -14,6 +15,8 @@ import type {
   Explanation,
   FanView,
   Offender,
+  ProbeReply,
+  ProbeRequest,
   RepairReply,
   RepairRequest,
   RunPaths,
@@ -86,6 +89,10 @@ export class FandClient {
     return this.#read('/v1/stats');
   }
 
+  activity(): Promise<Activity> {
+    return this.#read('/v1/activity');
+  }
+
   /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */
   async #read<Reply>(path: string): Promise<Reply> {
     try {
@@ -98,6 +105,10 @@ export class FandClient {
 
   explain(body: ExplainRequest): Promise<Explanation> {
     return this.#send('POST', '/v1/explain', body);
+  }
+
+  probe(body: ProbeRequest): Promise<ProbeReply> {
+    return this.#send('POST', '/v1/probe', body);
   }
 
   /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */

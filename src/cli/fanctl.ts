@@ -11,13 +11,15 @@ import { doctor } from './commands/doctor.js';
 import { down } from './commands/down.js';
 import { explain } from './commands/explain.js';
 import { findCommand, formatCommand, helpCommand } from './commands/help.js';
+import { probe } from './commands/probe.js';
 import { show } from './commands/show.js';
 import { stats } from './commands/stats.js';
+import { top } from './commands/top.js';
 import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, trace, doctor];
+const WORKERS = [up, down, show, stats, explain, probe, trace, doctor, top];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

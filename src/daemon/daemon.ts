@@ -13,11 +13,14 @@ import { explain } from './explain.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
 import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
+import { probe } from './probe/probe.js';
+import { Responder } from './probe/responder.js';
 import type {
   Activity,
   DaemonStatus,
   DownRequest,
   ExplainRequest,
+  ProbeRequest,
   RepairRequest,
   RunPaths,
   TraceRequest,
@@ -33,6 +36,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Remove the run directory with the last fan. */
   readonly removeRunDir: boolean;
+  /** Answer the probes of peers. */
+  readonly hasResponder: boolean;
   /** Leave where no fan has come up this long after the start; 0 = stay. */
   readonly leaveAfterMs: number;
   /** Where metrics are served beside the control socket. */
@@ -54,6 +59,7 @@ export class Daemon {
   readonly #store: StateStore;
   readonly #state: State;
   readonly #forwarding: Forwarding;
+  readonly #responder: Responder;
   readonly #manager: FanManager;
   readonly #server: ControlServer;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -93,6 +99,16 @@ export class Daemon {
       },
       onLost: (fan, message) => void this.#manager.lost(fan, message),
     });
+    this.#responder = new Responder(
+      {
+        isOn: options.hasResponder,
+        version: options.version,
+        pathMtu: (host) => this.#forwarding.pathMtu(host),
+      },
+      log,
+    );
+    this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
+    this.#forwarding.onConfigured = (fans) => this.#responder.configure(fans);
     this.#manager = new FanManager(state, store, this.#forwarding, options.paths.dir, log);
     const onIdle = (): void => this.#leaveIfEmpty();
     this.#server = new ControlServer(options.paths.socket, this.#routes(), onIdle, log);
@@ -130,11 +146,14 @@ export class Daemon {
       'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
       'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
+      'POST /v1/explain': (body) => {
+        return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));
+      },
+      'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
       'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
       'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
-      'POST /v1/explain': (body) => explain(body as ExplainRequest, manager.records),
       'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
     };
   }
@@ -205,6 +224,7 @@ export class Daemon {
     this.#server.refuse();
     await Promise.race([this.#manager.settled(), sleep(CHANGE_GRACE_MS)]);
     await this.#server.drain();
+    this.#responder.close();
     await this.#forwarding.stop();
     const { socket, log } = this.#options.paths;
     if (clean) await this.#store.remove();

@@ -11,10 +11,14 @@ import { lookUpRoute, type Route, readNeighbour } from '../host/route-lookup.js'
 import type { ExplainedHost, ExplainRequest, Explanation } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
+/** What the dataplane has learnt of the path to an underlay host, u32; null where nothing. */
+type PathMtu = (host: number) => Promise<number | null>;
+
 /** Throws FanError bad-address, or not-configured where this host has no fan. */
 export async function explain(
   { address, from }: ExplainRequest,
   fans: readonly FanRecord[],
+  pathMtu: PathMtu,
 ): Promise<Explanation> {
   const target = parseAddress(address);
   const sender = from === undefined ? undefined : parseAddress(from);
@@ -27,13 +31,14 @@ export async function explain(
   const fan = fans.find(({ view }) => view.slice === explanation.fan?.slice);
   if (!fan || explanation.host === null) return { ...explanation, here: null };
   const inner = explanation.kind === 'overlay' ? explanation.address : undefined;
-  return { ...explanation, here: await describeWay(fan, explanation.host, inner) };
+  return { ...explanation, here: await describeWay(fan, explanation.host, inner, pathMtu) };
 }
 
 async function describeWay(
   { view, plan }: FanRecord,
   host: string,
   inner: string | undefined,
+  pathMtu: PathMtu,
 ): Promise<ExplainedHost> {
   const { mapping, tun, bridge } = plan;
   const isOurs = host === formatAddress(mapping.address);
@@ -53,7 +58,7 @@ async function describeWay(
       containers: portMtus(links, bridge),
       bridge: mtuOf(links, bridge),
       tun: mtuOf(links, tun),
-      path: null,
+      path: isOurs ? null : await pathMtu(parseAddress(host)),
       underlay: mtuOf(links, plan.underlayDevice),
     },
     notes: deviations(view.state, isOurs, innerRoute, route, plan, mapping),

@@ -23,7 +23,7 @@ The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "
   --metrics ADDRESS:PORT  serve metrics on a loopback port too, such as 127.0.0.1:9477
   --help, --version
 
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics)
+Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics), UFAN_RESPONDER (on)
 Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
 `;
 
@@ -56,9 +56,17 @@ function readArguments(): Arguments | undefined {
     version,
     restore: values.restore,
     removeRunDir: values['remove-run-dir'],
+    hasResponder: readSwitch('UFAN_RESPONDER'),
     leaveAfterMs: readSeconds(values['leave-after']) * 1000,
     metrics: values.metrics === '' ? undefined : parseMetricsAddress(values.metrics),
   };
+}
+
+/** An environment variable that is on unless it says off. */
+function readSwitch(name: string): boolean {
+  const value = process.env[name] || 'on';
+  if (value === 'on' || value === 'off') return value === 'on';
+  throw new FanError('usage', `${name}: "${value}" is neither on nor off`);
 }
 
 function readSeconds(text: string): number {

@@ -7,6 +7,7 @@ import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
+import type { OnProbe } from '../dataplane/probe-tap.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
 import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
@@ -24,10 +25,18 @@ export class Forwarding {
   #worker: WorkerClient | undefined;
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
+  /** Takes the probes of peers. */
+  onProbe: OnProbe = () => undefined;
+  /** Told for which fans it forwards now. */
+  onConfigured: (fans: readonly FanRecord[]) => Promise<void> = async () => undefined;
 
-  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced'>) {
+  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
     this.#log = log;
-    this.#events = { ...events, onTraced: (session, records) => this.onTraced(session, records) };
+    this.#events = {
+      ...events,
+      onTraced: (session, records) => this.onTraced(session, records),
+      onProbe: (fan, sender, packet) => this.onProbe(fan, sender, packet),
+    };
   }
 
   /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
@@ -46,6 +55,13 @@ export class Forwarding {
       throw error;
     }
     for (const id of before.keys()) if (!fans.some((fan) => fan.id === id)) this.#blocks.delete(id);
+    await this.onConfigured(fans);
+  }
+
+  /** Path MTU that was learnt toward an underlay host, u32, outer header included; null where none was. */
+  async pathMtu(host: number): Promise<number | null> {
+    const { pathMtus = [] } = (await this.#worker?.inspect()) ?? {};
+    return pathMtus.find(({ address }) => address === host)?.mtu ?? null;
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {

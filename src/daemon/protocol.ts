@@ -13,6 +13,7 @@
  *   GET    /metrics             → Prometheus' text format
  *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
+ *   POST   /v1/probe            ProbeRequest → ProbeReply      (takes some seconds)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
  */
@@ -150,6 +151,35 @@ export interface ExplainedHost {
   };
   /** What is not as `up` left it. */
   notes: string[];
+}
+
+export interface ProbeRequest {
+  /** A peer's underlay address, or an overlay address that it owns. */
+  target: string;
+  /** Echoes and probes of each kind, 1 to 20. */
+  count: number;
+}
+
+export interface ProbeReply {
+  bridge: string;
+  overlay: string;
+  io: string;
+  /** Underlay addresses, and the slice of the peer. */
+  from: string;
+  host: string;
+  slice: string;
+  /** What was done, in order. */
+  steps: ProbeStep[];
+  checks: CheckResult[];
+  /** Whether a check could not be run. */
+  incomplete: boolean;
+}
+
+export interface ProbeStep {
+  name: string;
+  text: string;
+  /** The median round trip, where the step has one. */
+  rttMs: number | null;
 }
 
 /** What a monitor wants to know: two of them, and the difference of their uptimes, make rates. */

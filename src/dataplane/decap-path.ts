@@ -29,6 +29,7 @@ import {
 import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import { PeerTable } from './peer-table.js';
+import type { ProbeTap } from './probe-tap.js';
 
 const LEAST_TCP_HEADER = 20;
 const UDP_HEADER = 8;
@@ -36,9 +37,12 @@ const UDP_HEADER = 8;
 const LIMITED_BROADCAST = -1;
 /** No fan. */
 const NONE = -1;
+const OUTSIDE_SLICE = DROP['destination-outside-slice'];
 
 export class DecapPath {
   readonly #counters: Counters;
+  /** Undefined in tests: probes are then dropped. */
+  readonly #probes: ProbeTap | undefined;
   readonly #peers: PeerTable;
   #table: ForwardingTable;
   /** Of the last checked packet: the fan it counts under, and where its inner packet lies. */
@@ -46,9 +50,10 @@ export class DecapPath {
   #innerOff = 0;
   #innerLen = 0;
 
-  constructor(counters: Counters, table: ForwardingTable, peers = new PeerTable()) {
+  constructor(counters: Counters, table: ForwardingTable, peers = new PeerTable(), probes?: ProbeTap) {
     this.#counters = counters;
     this.#peers = peers;
+    this.#probes = probes;
     this.#table = table;
   }
 
@@ -69,6 +74,10 @@ export class DecapPath {
       const len = rx.length(i);
       const reason = this.#check(bytes, off, len);
       const fan = fans[this.#fan];
+      if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, bytes, off)) {
+        rx.setVerdict(i, KEEP, NONE, 1);
+        continue;
+      }
       const block = fan === undefined ? HOST_BLOCK : fan.counterBlock;
       const headers =
         fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, bytes, this.#innerOff, this.#innerLen);
@@ -108,6 +117,12 @@ export class DecapPath {
     this.#counters.add(fan.counterBlock, COUNTER['decap-tx-bytes'], innerBytes);
   }
 
+  #takeProbe(fan: FanEntry, bytes: Uint8Array, off: number): boolean {
+    const inner = this.#innerOff;
+    const target = destinationBits(bytes, inner);
+    return this.#probes?.take(fan, bytes, inner, sourceBits(bytes, off), target) ?? false;
+  }
+
   #check(bytes: Uint8Array, off: number, len: number): DropReason {
     this.#fan = NONE;
     this.#innerOff = off;
@@ -139,7 +154,7 @@ export class DecapPath {
     if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
     if (underlayHostBits(fan.mapping, from) !== outerSource) return DROP['source-forged'];
     if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    if (!isHostOfSlice(fan, destinationBits(bytes, inner))) return DROP['destination-outside-slice'];
+    if (!isHostOfSlice(fan, destinationBits(bytes, inner))) return OUTSIDE_SLICE;
     const newTos = decapEcn(tos(bytes, off), tos(bytes, inner));
     if (newTos === ECN_DROP) return DROP.ecn;
     applyTos(bytes, inner, newTos);

@@ -17,6 +17,7 @@ import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
 import { PeerTable } from './peer-table.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
+import { type OnProbe, ProbeTap } from './probe-tap.js';
 import { FRAGMENT_ROOM, TooBig } from './too-big.js';
 import type { Tracer } from './tracer.js';
 import type { FanSpec, WorkerState } from './worker-protocol.js';
@@ -44,8 +45,16 @@ export class Forwarder {
   #table = new ForwardingTable([]);
   #outputs: readonly PacketBatch[] = [];
 
-  /** `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. */
-  constructor(counters: Counters, poller: Poller, onLost: (fan: string, cause: unknown) => void) {
+  /**
+   * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
+   * that peers send.
+   */
+  constructor(
+    counters: Counters,
+    poller: Poller,
+    onLost: (fan: string, cause: unknown) => void,
+    onProbe: OnProbe,
+  ) {
     this.#onLost = onLost;
     this.ports = new Ports(poller);
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
@@ -54,7 +63,7 @@ export class Forwarder {
     this.#replies = new IcmpReplies(counters);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
-    this.#decap = new DecapPath(counters, this.#table, this.#peers);
+    this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
     this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table);
   }
 

@@ -5,10 +5,11 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
+import type { OnProbe } from './probe-tap.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 import type { FanSpec, FromWorker, ToWorker, WorkerData, WorkerState } from './worker-protocol.js';
 
-type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' }>;
+type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 
@@ -17,6 +18,8 @@ export interface WorkerEvents {
   onDeath(cause: Error): void;
   /** The TUN of this fan broke; the other fans go on. */
   onLost(fan: string, message: string): void;
+  /** A peer's probe, see probe-tap.ts. */
+  onProbe: OnProbe;
   /** What a trace saw. */
   onTraced(session: number, records: TraceRecord[]): void;
 }
@@ -30,12 +33,13 @@ export class WorkerClient {
   /** Drops of receivers that are closed by now: the sum never falls. */
   #earlierDrops = 0;
 
-  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onTraced }: WorkerEvents) {
+  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onProbe, onTraced }: WorkerEvents) {
     const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
     this.#worker.on('message', (answer: FromWorker) => {
       if (answer.type === 'lost') return onLost(answer.fan, answer.message);
+      if (answer.type === 'probe') return onProbe(answer.fan, answer.sender, answer.packet);
       if (answer.type === 'traced') return onTraced(answer.session, answer.records);
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);

@@ -69,5 +69,7 @@ export type FromWorker =
   | { type: 'failed'; id: number; message: string }
   /** Packets that a trace saw; the session is that of its TraceSpec. */
   | { type: 'traced'; session: number; records: TraceRecord[] }
+  /** A peer's probe (probe-tap.ts). */
+  | { type: 'probe'; fan: string; sender: number; packet: Uint8Array }
   /** The TUN of this fan is gone or broken; nothing more is read from it. */
   | { type: 'lost'; fan: string; message: string };

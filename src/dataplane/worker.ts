@@ -21,9 +21,13 @@ const READY = 64;
 
 function run(port: MessagePort, data: WorkerData): void {
   const poller = Poller.open(data.wakeFd);
-  const forwarder = new Forwarder(new Counters(data.counters), poller, (fan, cause) => {
-    port.postMessage({ type: 'lost', fan, message: errorText(cause) } satisfies FromWorker);
-  });
+  const tell = (message: FromWorker): void => port.postMessage(message);
+  const forwarder = new Forwarder(
+    new Counters(data.counters),
+    poller,
+    (fan, cause) => tell({ type: 'lost', fan, message: errorText(cause) }),
+    (fan, sender, packet) => tell({ type: 'probe', fan, sender, packet }),
+  );
   const ready = new Int32Array(READY);
   for (let running = true; running; ) {
     const count = poller.wait(ready, LONGEST_WAIT_MS);

@@ -1,12 +1,13 @@
 /**
  * Step: let the fan's packets through the host's own firewall, where a chain of it could drop them (iptables FORWARD
- * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 from the underlay, DHCP
- * (and DNS) from the containers.
+ * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 and probes (udp/8326) from the
+ * underlay, DHCP (and DNS) from the containers.
  *
  * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded
  * anew has none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
  */
 import { errorText, FanError } from '../base/error.js';
+import { PROBE_PORT } from '../base/probe-port.js';
 import { chainsThatDrop } from './firewall-chains.js';
 import { insertLegacy, type LegacyRule, removeLegacy } from './firewall-legacy.js';
 import {
@@ -93,6 +94,7 @@ function inputAccepts({ bridge, underlay, address, dhcp }: FirewallData): Accept
   ];
   return [
     { from: underlay, to: address, protocol: 'ipip' },
+    { from: underlay, to: address, port: ['udp', PROBE_PORT] },
     { in: bridge, port: ['udp', DHCP_SERVER] },
     ...(dhcp ? dns : []),
   ];

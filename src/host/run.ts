@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nft: 'nftables',
   dnsmasq: 'dnsmasq-base',
   'iptables-legacy': 'iptables',
+  arping: 'iputils-arping',
 };
 
 /** A host with thousands of links or rules lists some megabytes. */
@@ -30,13 +31,18 @@ const ENVIRONMENT = {
 
 /**
  * Runs `command` and returns its stdout. Throws FanError unsupported where the program is
- * missing, step-failed where it exits with another status than 0.
+ * missing, step-failed where it exits with another status than `statuses` has.
  */
-export function run(command: string, args: readonly string[]): Promise<string> {
+export function run(
+  command: string,
+  args: readonly string[],
+  statuses: readonly number[] = [0],
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
     execFile(command, [...args], options, (error, stdout, stderr) => {
-      if (error) reject(failure(command, args, error, stderr));
+      const isFine = !error || statuses.includes(Number(error.code));
+      if (!isFine) reject(failure(command, args, error, stderr));
       else resolve(stdout);
     });
   });

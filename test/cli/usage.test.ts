@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, trace, doctor, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, doctor, top, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, trace, doctor, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, doctor, top, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -40,6 +40,13 @@ describe('fanctl', () => {
     ['explain 250.0.27.2 from eth0', '"eth0" is no IPv4 address'],
     ['explain 250.0.27.2 from 250.0.28.2 x', 'explain takes no "x"'],
     ['explain 250.0.27.2', 'no fan is up: name one, --fan "250.0.0.0/8 172.30.0.28/16"'],
+    ['probe', 'probe which peer? an address such as 172.30.0.27'],
+    ['probe host', '"host" is no IPv4 address'],
+    ['probe 172.30.0.27 172.30.0.29', 'probe takes no "172.30.0.29"'],
+    ['probe 172.30.0.27 -c 0', '-c: "0" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c 21', '-c: "21" is no number from 1 to 20'],
+    ['probe 172.30.0.27 -c', '-c needs a value, N'],
+    ['probe 172.30.0.27', 'fand is not running: bring a fan up'],
     ['explain 250.0.27.2 --fan', '--fan needs a value, FAN'],
     ['explain 250.0.27.2 --fan=250', 'an underlay such as eth0/16'],
     ['trace host and', 'bad filter "host and": syntax error'],
@@ -47,6 +54,15 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['top', 'fand is not running'],
+    ['top 250', 'top takes no "250"'],
+    ['top --frob', 'top takes no "--frob"'],
+    ['top -d', '-d needs a value, SECONDS'],
+    ['top -d 0', '-d: "0" is no number of seconds from 0.1 to 3600'],
+    ['top -d 1s', '-d: "1s" is no number of seconds'],
+    ['top -d=3601', '-d: "3601" is no number of seconds'],
+    ['top -n 0', '-n: "0" is no number from 1'],
+    ['top -n many', '-n: "many" is no number from 1'],
     ['doctor 250', 'doctor takes no "250"'],
     ['doctor --frob', 'doctor takes no "--frob"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
@@ -60,7 +76,7 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'trace', 'doctor', 'help'])
+    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'probe', 'trace', 'doctor', 'top', 'help'])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 

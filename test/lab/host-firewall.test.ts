@@ -50,6 +50,7 @@ test('Docker: rules in FORWARD, DOCKER-USER and INPUT, readable by iptables, gon
   expect((await rules('iptables', 'INPUT')).sort()).toEqual(
     [
       `-s 172.30.0.0/16 -d 172.30.0.28/32 -p ipencap -m comment --comment "${COMMENT}" -j ACCEPT`,
+      `-s 172.30.0.0/16 -d 172.30.0.28/32 -p udp -m udp --dport 8326 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p udp -m udp --dport 67 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p udp -m udp --dport 53 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p tcp -m tcp --dport 53 -m comment --comment "${COMMENT}" -j ACCEPT`,
@@ -120,7 +121,7 @@ test('the old iptables, where this namespace uses it', async () => {
   const records = await lab.up(host);
   await lab.call(host, 'reapply', records);
   expect((await rules('iptables-legacy', 'FORWARD')).sort()).toEqual(FORWARD_RULES);
-  expect(await rules('iptables-legacy', 'INPUT')).toHaveLength(5);
+  expect(await rules('iptables-legacy', 'INPUT')).toHaveLength(6);
   expect(await lab.down(host, records)).toEqual([]);
   expect(await rules('iptables-legacy', 'FORWARD')).toEqual([]);
   expect(await rules('iptables-legacy', 'INPUT')).toEqual(['-p ipencap -j DROP']);

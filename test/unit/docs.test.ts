@@ -7,15 +7,17 @@ import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
 import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
+import { probe } from '../../src/cli/commands/probe.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
+import { top } from '../../src/cli/commands/top.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, trace, doctor];
+const WORKERS = [up, down, show, stats, explain, probe, trace, doctor, top];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {
@@ -83,7 +85,7 @@ describe('man/fanctl.8', () => {
 });
 
 describe('environment', () => {
-  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS'];
+  const VARIABLES = ['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS', 'UFAN_RESPONDER'];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));
   });

@@ -1,0 +1,92 @@
+/**
+ * What a prober and a peer's responder say to each other: one JSON object a datagram (UDP, PROBE_PORT). A request is
+ * padded with spaces, and its answer is never longer than it: whoever forges a sender gains nothing.
+ *
+ *   facts   version, the fan that has the overlay asked for (or one that overlaps it), how many fans are there
+ *   seen    the probes with this nonce that came in through the fan
+ *   send    please send one probe with this nonce through the fan to me
+ */
+
+/** Bytes of every request. */
+export const REQUEST_LEN = 1024;
+const PROTOCOL = 1;
+/** Probes that a "seen" lists: with the frame around them they fit REQUEST_LEN. */
+export const MOST_SEEN = 60;
+
+export interface Facts {
+  /** "250.0.0.0/8" */
+  overlay: string;
+  /** "172.30.0.27/16" */
+  underlay: string;
+  slice: string;
+  /** Of bridge and TUN. */
+  mtu: number;
+  io: string;
+  /** What the fan has learnt of the path to whoever asks, outer header included; null where nothing. */
+  path: number | null;
+}
+
+export interface Request {
+  id: string;
+  ask: 'facts' | 'seen' | 'send';
+  overlay: string;
+  nonce: string;
+}
+
+export type Answer =
+  | { id: string; answer: 'facts'; version: string; fans: number; fan: Facts | null }
+  /** Pairs of sequence and length. */
+  | { id: string; answer: 'seen'; probes: [number, number][] }
+  | { id: string; answer: 'sent' };
+
+export function encodeRequest(request: Request): Buffer {
+  return Buffer.from(JSON.stringify({ ufan: PROTOCOL, ...request }).padEnd(REQUEST_LEN));
+}
+
+export function encodeAnswer(answer: Answer): Buffer {
+  return Buffer.from(JSON.stringify({ ufan: PROTOCOL, ...answer }));
+}
+
+/** Undefined for what is no request of this protocol. */
+export function decodeRequest(bytes: Uint8Array): Request | undefined {
+  const { id, ask, overlay, nonce } = parse(bytes) ?? {};
+  if (typeof id !== 'string' || typeof overlay !== 'string' || typeof nonce !== 'string') return undefined;
+  if (ask !== 'facts' && ask !== 'seen' && ask !== 'send') return undefined;
+  return { id, ask, overlay, nonce };
+}
+
+/** Undefined for what is no answer of this protocol; whether it answers anything of ours is the caller's to know. */
+export function decodeAnswer(bytes: Uint8Array): Answer | undefined {
+  const message = parse(bytes) ?? {};
+  const { id, answer } = message;
+  if (typeof id !== 'string') return undefined;
+  if (answer === 'sent') return { id, answer };
+  if (answer === 'seen') {
+    const probes = Array.isArray(message.probes) ? message.probes.filter(isPair) : [];
+    return { id, answer, probes };
+  }
+  const { version, fans, fan } = message;
+  if (answer !== 'facts' || typeof version !== 'string' || typeof fans !== 'number') return undefined;
+  if (fan !== null && !isFacts(fan)) return undefined;
+  return { id, answer, version, fans, fan };
+}
+
+function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const message = JSON.parse(Buffer.from(bytes).toString('utf8')) as Record<string, unknown> | null;
+    return message?.ufan === PROTOCOL ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isPair(value: unknown): value is [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every((each) => typeof each === 'number');
+}
+
+function isFacts(value: unknown): value is Facts {
+  if (typeof value !== 'object' || value === null) return false;
+  const { overlay, underlay, slice, mtu, io, path } = value as Record<string, unknown>;
+  const texts = [overlay, underlay, slice, io].every((each) => typeof each === 'string');
+  return texts && typeof mtu === 'number' && (path === null || typeof path === 'number');
+}

@@ -1,0 +1,86 @@
+/**
+ * The UDP socket of probes at one underlay address: requests of peers go to its handler, answers to whoever asked. Both
+ * use the one port, so that a firewall that lets probes in lets the answers in too.
+ */
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
+import { PROBE_PORT } from '../../base/probe-port.js';
+import {
+  type Answer,
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  type Request,
+} from './message.js';
+
+/** `sender` is the peer's underlay address, u32. Undefined: no answer. */
+export type OnRequest = (request: Request, sender: number) => Promise<Answer | undefined>;
+
+interface Waiting {
+  readonly peer: string;
+  readonly settle: (answer: Answer) => void;
+}
+
+export class ProbeSocket {
+  readonly #socket: Socket;
+  readonly #onRequest: OnRequest;
+  readonly #waiting = new Map<string, Waiting>();
+
+  private constructor(socket: Socket, onRequest: OnRequest) {
+    this.#socket = socket;
+    this.#onRequest = onRequest;
+    socket.on('message', (bytes, { address, port }) => void this.#receive(bytes, address, port));
+    // An error about one datagram that was sent; who waits for its answer will see none.
+    socket.on('error', () => undefined);
+  }
+
+  /** Throws an Error with a code where the port is taken or the address is not here. */
+  static async open(address: number, onRequest: OnRequest = async () => undefined): Promise<ProbeSocket> {
+    const socket = createSocket('udp4');
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', reject);
+        socket.bind({ address: formatAddress(address), port: PROBE_PORT, exclusive: true }, resolve);
+      });
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    socket.removeAllListeners('error');
+    return new ProbeSocket(socket, onRequest);
+  }
+
+  /** The answer of the responder at `peer`, or undefined where none comes within `timeoutMs`. */
+  async ask(peer: string, request: Omit<Request, 'id'>, timeoutMs: number): Promise<Answer | undefined> {
+    const id = randomBytes(8).toString('hex');
+    try {
+      return await new Promise<Answer | undefined>((resolve) => {
+        this.#waiting.set(id, { peer, settle: resolve });
+        setTimeout(resolve, timeoutMs, undefined);
+        this.#socket.send(encodeRequest({ id, ...request }), PROBE_PORT, peer, () => undefined);
+      });
+    } finally {
+      this.#waiting.delete(id);
+    }
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  async #receive(bytes: Buffer, address: string, port: number): Promise<void> {
+    const answer = decodeAnswer(bytes);
+    if (answer) {
+      const waiting = this.#waiting.get(answer.id);
+      if (waiting?.peer === address) waiting.settle(answer);
+      return;
+    }
+    const request = decodeRequest(bytes);
+    const reply = request && (await this.#onRequest(request, parseAddress(address)));
+    if (!reply) return;
+    const encoded = encodeAnswer(reply);
+    if (encoded.length <= bytes.length) this.#socket.send(encoded, port, address, () => undefined);
+  }
+}

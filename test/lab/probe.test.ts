@@ -1,0 +1,221 @@
+/**
+ * `fanctl probe` between real hosts, whole and broken in each way that it has a name for: the true cause fails, nothing
+ * else does, and a healthy pair has no fail. In both I/O modes.
+ *
+ *   hosts 1 and 2 have fans, host 3 has none; the switch between them is lab.wire, its ports h1, h2, h3
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { DockerHost } from '../../bench/lab/docker-host.js';
+import { raiseFan } from '../../bench/lab/fan.js';
+import type { Host } from '../../bench/lab/host.js';
+import { createLab, type Lab } from '../../bench/lab/lab.js';
+import type { Namespace } from '../../bench/lab/namespace.js';
+import { portOf } from '../../bench/lab/underlay.js';
+import type { CheckResult } from '../../src/daemon/protocol.js';
+import { FAN, growth, readCounters } from './fan-lab.js';
+
+const PEER = '172.30.0.27';
+const HEALTHY = [
+  'underlay-unreachable',
+  'duplicate-slice',
+  'peer-down',
+  'width-mismatch',
+  'protocol-4-blocked',
+  'mtu-black-hole',
+];
+
+interface Probed {
+  code: number | null;
+  checks: CheckResult[];
+}
+
+async function probe(from: Host, target: string, ...words: string[]): Promise<Probed> {
+  const { stdout, stderr, code } = await from.fanctl(['probe', target, '--json', ...words], {
+    anyExit: true,
+  });
+  expect(stderr).toBe('');
+  return { code, checks: JSON.parse(stdout) as CheckResult[] };
+}
+
+/** The one check that fails, and that it is alone. */
+async function failure(from: Host, target: string): Promise<CheckResult> {
+  const { code, checks } = await probe(from, target);
+  const bad = checks.filter(({ status }) => status !== 'ok');
+  expect(bad.map(({ check, status }) => [check, status])).toEqual([[expect.any(String), 'fail']]);
+  expect(code).toBe(1);
+  expect(bad[0]!.evidence).not.toBe('');
+  expect(bad[0]!.fix).not.toBe('');
+  return bad[0]!;
+}
+
+async function expectHealthy(from: Host, target: string): Promise<void> {
+  const { code, checks } = await probe(from, target);
+  expect(checks.filter(({ status }) => status !== 'ok')).toEqual([]);
+  expect(checks.map(({ check }) => check)).toEqual(HEALTHY);
+  expect(code).toBe(0);
+}
+
+/** A table of nftables with one chain, until the end of the test. */
+const undo: (() => Promise<unknown>)[] = [];
+async function filter(where: Namespace, family: string, chain: string, rule: string): Promise<void> {
+  const table = `table ${family} broken {\n chain c {\n ${chain} policy accept;\n ${rule} drop\n }\n}`;
+  await where.exec(['nft', '-f', '-'], { input: `${table}\n` });
+  undo.push(() => where.exec(['nft', 'delete', 'table', family, 'broken']));
+}
+
+const INGRESS = 'type filter hook ingress device "eth0" priority 0;';
+const FORWARD = 'type filter hook forward priority 0;';
+
+describe.each(['raw', 'packet'])('io %s', (io) => {
+  let lab: Lab;
+  let one: Host;
+  let two: Host;
+
+  beforeAll(async () => {
+    lab = await createLab({ hosts: 3, containers: 1 });
+    [one, two] = [lab.host(1), lab.host(2)];
+    await Promise.all([raiseFan(one, [...FAN, 'io', io]), raiseFan(two, [...FAN, 'io', io])]);
+  });
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  });
+  afterAll(() => lab?.remove());
+
+  it('a healthy pair, by underlay and overlay address, counts no drop', async () => {
+    const before = await Promise.all([readCounters(one), readCounters(two)]);
+    await expectHealthy(one, PEER);
+    await expectHealthy(two, '250.0.28.2');
+    const after = await Promise.all([readCounters(one), readCounters(two)]);
+    for (const [i, counters] of after.entries()) {
+      expect(Object.keys(growth(before[i]!, counters)).filter((name) => name.startsWith('drop-'))).toEqual(
+        [],
+      );
+    }
+  });
+
+  it('says it in words as well', async () => {
+    const { stdout } = await one.fanctl(['probe', PEER, '-c', '2']);
+    expect(stdout).toContain(
+      `probe of ${PEER} (250.0.27.0/24) from 172.30.0.28: fan-250-0-28, 250.0.0.0/8, io ${io}`,
+    );
+    expect(stdout).toMatch(/^ {2}underlay {4}2 of 2 ICMP echoes answered, [\d.]+ ms$/m);
+    expect(stdout).toMatch(/^ {2}protocol 4 {2}2 of 2 probes went there and back, [\d.]+ ms$/m);
+    expect(stdout).toMatch(/^ {2}gateway {5}2 of 2 ICMP echoes of 250\.0\.27\.1 answered, [\d.]+ ms$/m);
+    expect(stdout).toMatch(/^ok {4}mtu-black-hole: packets of 1500 bytes pass/m);
+  });
+
+  it('protocol 4 dropped on the peer: out', async () => {
+    await filter(two, 'netdev', INGRESS, 'ip protocol 4');
+    expect(await failure(one, PEER)).toMatchObject({ check: 'protocol-4-blocked', direction: 'out' });
+  });
+
+  it('protocol 4 dropped on our own device: in', async () => {
+    await filter(one, 'netdev', INGRESS, 'ip protocol 4');
+    expect(await failure(one, PEER)).toMatchObject({ check: 'protocol-4-blocked', direction: 'in' });
+    expect(await failure(two, '172.30.0.28')).toMatchObject({
+      check: 'protocol-4-blocked',
+      direction: 'out',
+    });
+  });
+
+  it('protocol 4 dropped by the switch, one way and both', async () => {
+    await filter(lab.wire, 'bridge', FORWARD, `iifname ${portOf(two)} ip protocol 4`);
+    expect(await failure(one, PEER)).toMatchObject({ check: 'protocol-4-blocked', direction: 'in' });
+    await undo.pop()!();
+    await filter(lab.wire, 'bridge', FORWARD, 'ip protocol 4');
+    expect(await failure(one, PEER)).toMatchObject({ check: 'protocol-4-blocked', direction: 'out' });
+  });
+
+  it.each([
+    ['out', 'one', ''],
+    ['in', 'two', ''],
+  ])('a hop that drops more than 1400 bytes: %s', async (direction, port) => {
+    const from = portOf(port === 'one' ? one : two);
+    await filter(lab.wire, 'bridge', FORWARD, `iifname ${from} ip length > 1400`);
+    const { check, evidence, ...rest } = await failure(one, PEER);
+    expect({ check, direction: rest.direction }).toEqual({ check: 'mtu-black-hole', direction });
+    expect(evidence).toContain('packets of 1400 bytes pass');
+  });
+
+  it('a peer with another width', async () => {
+    const before = await readCounters(one);
+    await two.fanctl(['down', '-e']);
+    await two.fanctl(['up', '250.0.0.0/8', 'eth0/20', 'io', io]);
+    undo.push(async () => {
+      await two.fanctl(['down', '-e']);
+      await raiseFan(two, [...FAN, 'io', io]);
+    });
+    expect(await failure(one, PEER)).toMatchObject({
+      check: 'width-mismatch',
+      evidence: 'the peer has 250.0.0.0/8 on 172.30.0.27/20, this host 250.0.0.0/8 on 172.30.0.28/16',
+    });
+    expect((await failure(two, '172.30.0.28')).check).toBe('width-mismatch');
+    expect(growth(before, await readCounters(one))['drop-source-forged-packets']).toBeUndefined();
+  });
+
+  it('a peer without fand, and one with another fan', async () => {
+    expect(await failure(one, lab.host(3).address)).toMatchObject({ check: 'peer-down' });
+    await lab.host(3).fanctl(['up', '99', 'eth0/16']);
+    undo.push(() => lab.host(3).fanctl(['down', '-e']));
+    expect(await failure(one, '250.0.29.7')).toMatchObject({
+      check: 'peer-down',
+      evidence: expect.stringContaining('with no fan that overlaps 250.0.0.0/8'),
+    });
+  });
+
+  it('no host at all', async () => {
+    expect((await failure(one, '172.30.0.99')).check).toBe('underlay-unreachable');
+  });
+
+  it('two hosts with one underlay address: the peer’s, and our own', async () => {
+    const three = lab.host(3);
+    await three.ip(`address add ${PEER}/16 dev eth0`);
+    undo.push(
+      () => three.ip(`address del ${PEER}/16 dev eth0`),
+      () => one.ip('neighbour flush dev eth0'),
+    );
+    expect((await failure(one, PEER)).check).toBe('duplicate-slice');
+    expect((await failure(two, '172.30.0.28')).evidence).toContain(
+      'another host claims our underlay address 172.30.0.27',
+    );
+  });
+
+  it('a responder that a firewall hides is a warning, as the fan works', async () => {
+    await filter(two, 'inet', 'type filter hook input priority 0;', 'udp dport 8326');
+    const { code, checks } = await probe(one, PEER);
+    expect(checks.filter(({ status }) => status !== 'ok').map(({ check }) => check)).toEqual([
+      'responder-silent',
+    ]);
+    expect(code).toBe(0);
+  });
+});
+
+describe('hosts with a firewall of their own', () => {
+  let lab: Lab | undefined;
+  let docker: DockerHost | undefined;
+  afterEach(async () => {
+    await docker?.stop();
+    docker = undefined;
+    lab?.remove();
+  });
+
+  it('Docker’s usual rules are no fault', async () => {
+    lab = await createLab();
+    const [one, two] = [lab.host(1), lab.host(2)];
+    docker = await DockerHost.start(two, ['--bridge=none']);
+    await Promise.all([raiseFan(one, FAN), raiseFan(two, FAN)]);
+    await expectHealthy(one, PEER);
+    await expectHealthy(two, '172.30.0.28');
+  });
+
+  it('INPUT that drops is opened for probes', async () => {
+    lab = await createLab();
+    const [one, two] = [lab.host(1), lab.host(2)];
+    for (const host of [one, two]) {
+      await host.exec(['sh', '-c', 'iptables -P INPUT DROP; iptables -A INPUT -p icmp -j ACCEPT']);
+    }
+    await Promise.all([raiseFan(one, FAN), raiseFan(two, FAN)]);
+    await expectHealthy(one, PEER);
+    await expectHealthy(two, '172.30.0.28');
+  });
+});
