@@ -289,19 +289,19 @@ describe('rp-filter', () => {
 });
 
 describe('io packet', () => {
-  it('is beside INPUT and OUTPUT, and behind what its device drops', async () => {
+  it('is beside INPUT, and behind what its device drops', async () => {
     await broken().fanctl(['down', '-e']);
     await raiseFan(broken(), [...FAN, 'io', 'packet']);
     const talk = () => ping(net.container(1), net.address(2));
     try {
-      await sh('iptables -A INPUT -p 4 -j DROP; iptables -A OUTPUT -p 4 -j DROP');
+      await sh('iptables -A INPUT -p 4 -j DROP');
       expect(await talk()).toMatchObject({ received: 3 });
       expect(await failures(broken())).toEqual([]);
       await sh(AT_THE_DEVICE);
       expect(await talk()).toMatchObject({ received: 0 });
       expect(await failures(broken())).toEqual(['protocol-4-blocked']);
     } finally {
-      await sh('nft delete table ip filter; nft delete table netdev d');
+      await sh('nft delete table ip filter; nft delete table netdev d || true');
       await broken().fanctl(['down', '-e']);
       await raiseFan(broken(), FAN);
     }

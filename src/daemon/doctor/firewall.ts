@@ -24,8 +24,8 @@ const EVERYWHERE = { base: 0xffffffff, length: 32 };
 /** Hooks that an outer packet passes before `input`, and on its way out. */
 const HOOKS_IN = ['ingress', 'prerouting'];
 const HOOKS_OUT = ['output', 'postrouting', 'egress'];
-/** Packet sockets are beside the IP layer's hooks, and behind those of the device. */
-const DEVICE_HOOKS = ['ingress', 'egress'];
+/** Those that a packet socket receives beside. What leaves has them all in any io: it goes by the raw socket at first. */
+const RAW_HOOKS = ['prerouting', 'input'];
 /** Where set, what passes a bridge also passes the FORWARD chains; absent where br_netfilter is not loaded. */
 const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 /** What natStep puts into the chains of the fan's table. */
@@ -137,7 +137,7 @@ async function examineOuter(patient: Patient, { plan, view }: FanRecord): Promis
     destination: mapping.underlay,
   };
   const dropAt = (hook: string, packet: PacketKind) =>
-    view.io === 'raw' || DEVICE_HOOKS.includes(hook) ? findDrop(bases, hook, packet) : undefined;
+    view.io === 'raw' || !RAW_HOOKS.includes(hook) ? findDrop(bases, hook, packet) : undefined;
   const inputDrop = dropAt('input', inward);
   const dropIn = firstDrop([...HOOKS_IN.map((hook) => dropAt(hook, inward)), inputDrop]);
   const dropOut = firstDrop(HOOKS_OUT.map((hook) => dropAt(hook, outward)));
