@@ -11,27 +11,31 @@ import { goalOutcomes } from './report/goals.js';
 import { machineFacts } from './report/machine.js';
 import { formatDuration, Progress } from './report/progress.js';
 import type { Result } from './report/result.js';
-import { memoryTable, resultTable } from './report/result-table.js';
+import { memoryTable, resultTable, scaleTable } from './report/result-table.js';
 import { table } from './report/table.js';
 import { renderResult, writeResult } from './report/write-result.js';
+import { measureScale, scaleSeconds } from './scale.js';
 
 /** One-minute load above which others were at work before the run. */
 const BUSY_LOAD = 0.5;
 
 async function bench(plan: Plan): Promise<Result> {
   const estimate = estimateSeconds(plan);
+  const rest = plan.scale ? scaleSeconds(plan.seconds) : 0;
   const runs = countRuns(plan);
-  console.error(`${runs} runs of ${plan.seconds} s, about ${formatDuration(estimate)}`);
+  const scale = plan.scale ? ' and a lab of many hosts' : '';
+  console.error(`${runs} runs of ${plan.seconds} s${scale}, about ${formatDuration(estimate)}`);
   const result: Result = {
     machine: await machineFacts(),
     seconds: plan.seconds,
     repeats: plan.repeats,
     complete: false,
     environments: [],
+    scale: [],
     failures: [],
   };
   keepOnSignal(result);
-  const progress = new Progress(runs, estimate);
+  const progress = new Progress(runs, estimate - rest, rest);
   const campaign = new Campaign(plan, result, progress, (work, environment) => {
     if (plan.json) return;
     progress.end();
@@ -41,6 +45,11 @@ async function bench(plan: Plan): Promise<Result> {
     await campaign.measure(environment);
     const memory = memoryTable(result.environments.at(-1)!);
     if (memory && !plan.json) console.log(memory);
+  }
+  if (plan.scale) {
+    await measureScale(plan.seconds, progress, result.scale);
+    progress.end();
+    if (!plan.json) console.log(scaleTable(result.scale));
   }
   progress.end();
   result.complete = true;

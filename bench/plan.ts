@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { PROFILES, type Profile } from './lab/underlay.js';
 import { BASIC_PATHS, PATHS, QUICK_PATHS } from './paths/all.js';
 import type { BenchPath } from './paths/path.js';
+import { scaleSeconds } from './scale.js';
 import { WORKLOADS } from './workloads/all.js';
 import type { Workload } from './workloads/workload.js';
 
@@ -18,6 +19,8 @@ export interface EnvironmentPlan {
 
 export interface Plan {
   environments: readonly EnvironmentPlan[];
+  /** Whether to measure a lab of more and more hosts. */
+  scale: boolean;
   seconds: number;
   repeats: number;
   json: boolean;
@@ -31,12 +34,14 @@ const BETWEEN_SECONDS = 0.15;
 
 const names = (list: readonly { name: string }[]) => list.map(({ name }) => name).join(', ');
 
-export const USAGE = `usage: npm run bench -- [--quick | --all] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
+export const USAGE = `usage: npm run bench -- [--quick | --all | --scale] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
                        [--seconds N] [--repeats N] [--json]
        npm run bench -- --render FILE
-  Without a choice: every path and workload on a nic-like underlay of MTU 1500, and the most telling ones on the others.
+  Without a choice: every path and workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
+  a lab of 2 to 64 hosts.
   --quick    one TCP stream on the known paths, 3 repeats of 3 s
   --all      every path and workload on every underlay
+  --scale    a lab of 2 to 64 hosts, and nothing else unless chosen too
   --only     PATH is one of ${names(PATHS)}
   --work     WORKLOAD is one of ${names(WORKLOADS)}
   --profile  of the underlay: ${PROFILES.join(' or ')}
@@ -49,6 +54,7 @@ export const USAGE = `usage: npm run bench -- [--quick | --all] [--only PATH]…
 interface Choice {
   quick: boolean;
   all: boolean;
+  scale: boolean;
   paths: readonly BenchPath[];
   workloads: readonly Workload[];
   profiles: readonly Profile[];
@@ -69,6 +75,7 @@ export function parseRequest(args: readonly string[]): Request {
       help: { ...flag, short: 'h' },
       quick: flag,
       all: flag,
+      scale: flag,
       json: flag,
       profile: list,
       mtu: list,
@@ -85,6 +92,7 @@ export function parseRequest(args: readonly string[]): Request {
   const choice: Choice = {
     quick: values.quick,
     all: values.all,
+    scale: values.scale,
     paths: chosen('path', PATHS, values.only),
     workloads: chosen('workload', WORKLOADS, values.work),
     profiles: values.profile.map(parseProfile),
@@ -92,6 +100,7 @@ export function parseRequest(args: readonly string[]): Request {
   };
   const plan: Plan = {
     environments: environmentsOf(choice),
+    scale: choice.scale || choice.all || !isNarrowed(choice),
     seconds: wholeNumber('--seconds', values.seconds ?? (values.quick ? '3' : '1'), 1, 3600),
     repeats: wholeNumber('--repeats', values.repeats ?? (values.quick ? '3' : '5'), 1, 1000),
     json: values.json,
@@ -105,15 +114,14 @@ export function pathsOf({ work }: EnvironmentPlan): BenchPath[] {
 }
 
 /** Seconds that the plan takes, about. */
-export function estimateSeconds({ environments, seconds, repeats }: Plan): number {
-  return environments
-    .map((environment) => {
-      const runs = environment.work.map(({ workload, paths }) => {
-        return paths.length * repeats * (workload.duration(seconds) + BETWEEN_SECONDS);
-      });
-      return runs.reduce((sum, one) => sum + one, pathsOf(environment).length * SET_UP_SECONDS);
-    })
-    .reduce((sum, one) => sum + one, 0);
+export function estimateSeconds({ environments, scale, seconds, repeats }: Plan): number {
+  const parts = environments.map((environment) => {
+    const runs = environment.work.map(({ workload, paths }) => {
+      return paths.length * repeats * (workload.duration(seconds) + BETWEEN_SECONDS);
+    });
+    return runs.reduce((sum, one) => sum + one, pathsOf(environment).length * SET_UP_SECONDS);
+  });
+  return parts.reduce((sum, one) => sum + one, scale ? scaleSeconds(seconds) : 0);
 }
 
 /** How many runs the plan has. */
@@ -122,9 +130,13 @@ export function countRuns({ environments, repeats }: Plan): number {
   return cells.reduce((sum, paths) => sum + paths, 0) * repeats;
 }
 
-function environmentsOf({ quick, all, paths, workloads, profiles, mtus }: Choice): EnvironmentPlan[] {
-  const narrowed = quick || [paths, workloads, profiles, mtus].some((list) => list.length > 0);
-  if (!narrowed && !all) return STANDARD;
+function isNarrowed({ quick, paths, workloads, profiles, mtus }: Choice): boolean {
+  return quick || [paths, workloads, profiles, mtus].some((list) => list.length > 0);
+}
+
+function environmentsOf(choice: Choice): EnvironmentPlan[] {
+  const { quick, all, scale, paths, workloads, profiles, mtus } = choice;
+  if (!isNarrowed(choice) && !all) return scale ? [] : STANDARD;
   const or = <T>(list: readonly T[], otherwise: readonly T[]) => (list.length > 0 ? list : otherwise);
   return or<Profile>(profiles, all ? PROFILES : ['nic-like']).flatMap((profile) =>
     or(mtus, all ? MTUS : [1500]).map((mtu) => ({

@@ -5,6 +5,7 @@
       "sources": [
         "addon.c",
         "arguments.c",
+        "encap_napi.c",
         "netlink_napi.c",
         "offload_napi.c",
         "packet_socket_napi.c",
@@ -12,6 +13,7 @@
         "raw_socket_napi.c",
         "tun_napi.c",
         "checksum.c",
+        "encap_loader.c",
         "gso_shim.c",
         "lock.c",
         "merge.c",
@@ -25,6 +27,7 @@
         "raw_socket.c",
         "segment.c",
         "send_queue.c",
+        "tcx.c",
         "transport.c",
         "tun.c",
         "vnet.c"
@@ -34,27 +37,23 @@
       "libraries": ["-lbpf"]
     },
     {
-      "target_name": "gso_shim",
+      "target_name": "bpf",
       "type": "none",
+      "variables": {
+        "clang": ["clang", "-target", "bpf", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I/usr/include/<!(cc -print-multiarch)", "-c"]
+      },
       "actions": [
         {
-          "action_name": "clang",
+          "action_name": "gso_shim",
           "inputs": ["gso_shim.bpf.c", "gso_shim_mark.h"],
           "outputs": ["<(module_root_dir)/build/gso_shim.bpf.o"],
-          "action": [
-            "clang",
-            "-target",
-            "bpf",
-            "-O2",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-I/usr/include/<!(cc -print-multiarch)",
-            "-c",
-            "gso_shim.bpf.c",
-            "-o",
-            "<@(_outputs)"
-          ]
+          "action": ["<@(clang)", "gso_shim.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "encap",
+          "inputs": ["encap.bpf.c", "encap_program.h"],
+          "outputs": ["<(module_root_dir)/build/encap.bpf.o"],
+          "action": ["<@(clang)", "encap.bpf.c", "-o", "<@(_outputs)"]
         }
       ]
     }

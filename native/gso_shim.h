@@ -5,10 +5,9 @@
 #include "packet.h"
 
 /*
- * `object` is the built gso_shim.bpf.o. Returns a TCX link: program and attachment end when its
- * last descriptor is closed, also by the death of the process. Or -errno, then *syscall names the
- * call that failed; EINVAL of BPF_LINK_CREATE where the kernel is older than 6.6.
+ * `file` is the built gso_shim.bpf.o. Returns a link as of tcx_attach_egress(), or -errno, then
+ * *syscall names what failed.
  */
-int gso_shim_attach(const struct slab *object, int ifindex, const char **syscall);
+int gso_shim_attach(const struct slab *file, int ifindex, const char **syscall);
 
 #endif

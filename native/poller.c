@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { WAIT_BATCH = 64 };
 
 int poller_open(void) {
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   int fd = epoll_create1(EPOLL_CLOEXEC);
   return fd < 0 ? -errno : fd;
 }
@@ -29,6 +32,11 @@ int poller_wait(int poller, int32_t *ready, size_t capacity, int timeout_ms) {
   if (count < 0) return errno == EINTR ? 0 : -errno;
   for (int i = 0; i < count; i++) ready[i] = (int32_t)events[i].data.u32;
   return count;
+}
+
+void poller_pause(unsigned us) {
+  const struct timespec pause = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L};
+  nanosleep(&pause, NULL);
 }
 
 int event_open(void) {

@@ -8,7 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An epoll descriptor or -errno. */
+/*
+ * An epoll descriptor or -errno. Sets the timer slack of the calling thread, whose poller it is, to
+ * the least: by default the kernel may end a pause 50 us late.
+ */
 int poller_open(void);
 
 /* Watches `fd` for input, level-triggered. 0 or -errno. */
@@ -22,6 +25,9 @@ int poller_remove(int poller, int fd);
  * have input, an error or a hang-up. The count (0 on a signal or at the end of the time) or -errno.
  */
 int poller_wait(int poller, int32_t *ready, size_t capacity, int timeout_ms);
+
+/* Sleeps for `us` microseconds, or until a signal. */
+void poller_pause(unsigned us);
 
 /* An eventfd, reset, or -errno. */
 int event_open(void);

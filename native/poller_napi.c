@@ -45,6 +45,15 @@ static napi_value js_poller_wait(napi_env env, napi_callback_info info) {
   return number(env, poller_wait(poller, ready, capacity, (int)timeout_ms));
 }
 
+static napi_value js_poller_pause(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int64_t us;
+  if (!arguments(env, info, 1, argv)) return NULL;
+  if (!argument_integer(env, argv[0], "us", 0, 999999, &us)) return NULL;
+  poller_pause((unsigned)us);
+  return NULL;
+}
+
 static napi_value js_event_open(napi_env env, napi_callback_info info) {
   (void)info;
   return number_or_throw(env, event_open(), "eventfd");
@@ -87,6 +96,7 @@ bool export_poller(napi_env env, napi_value exports) {
          export_function(env, exports, "pollerAdd", js_poller_add) &&
          export_function(env, exports, "pollerRemove", js_poller_remove) &&
          export_function(env, exports, "pollerWait", js_poller_wait) &&
+         export_function(env, exports, "pollerPause", js_poller_pause) &&
          export_function(env, exports, "eventOpen", js_event_open) &&
          export_function(env, exports, "eventSignal", js_event_signal) &&
          export_function(env, exports, "eventClear", js_event_clear) &&

@@ -2,10 +2,10 @@
  * The report as one HTML file that needs nothing else: the machine, the goals, and for each environment and workload a
  * plot and the table.
  */
-import { barChart, type Tone } from './chart.js';
+import { barChart, lineChart, type Tone } from './chart.js';
 import { type GoalOutcome, goalOutcomes } from './goals.js';
-import type { EnvironmentResult, Result, WorkloadResult } from './result.js';
-import { memoryTable, resultTable, valuesOf } from './result-table.js';
+import type { EnvironmentResult, Result, ScalePoint, WorkloadResult } from './result.js';
+import { memoryTable, resultTable, scaleTable, valuesOf } from './result-table.js';
 import { median } from './statistics.js';
 import { escapeMarkup } from './text.js';
 
@@ -23,6 +23,7 @@ export function htmlReport(result: Result): string {
     goals(goalOutcomes(result)),
     failures(result),
     ...result.environments.map(environment),
+    scale(result.scale),
   ];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -87,6 +88,20 @@ function environment(result: EnvironmentResult): string {
 <details><summary>how the paths were set up</summary><ul>${notes.join('')}</ul></details>
 ${workloads.join('\n')}
 ${memory ? numbers(memory) : ''}`;
+}
+
+function scale(points: readonly ScalePoint[]): string {
+  const table = scaleTable(points);
+  if (!table) return '';
+  const line = (label: string, tone: Tone, y: (point: ScalePoint) => number) => {
+    return { label, tone, points: points.map((point) => ({ x: point.hosts, y: y(point) })) };
+  };
+  const speed = line('TCP', 'fan', ({ gigabits }) => median(gigabits));
+  const delay = line('ping', 'kernel', ({ pingMs }) => pingMs);
+  return `<h2>More hosts</h2>
+${lineChart('One TCP stream with more hosts', 'Gbit/s, median of sampled pairs', 'hosts with a fan', [speed])}
+${lineChart('Ping with more hosts', 'ms, median of sampled pairs', 'hosts with a fan', [delay])}
+${numbers(table)}`;
 }
 
 function numbers(table: string): string {

@@ -8,19 +8,23 @@ const ERASE = '\r\x1b[K';
 export class Progress {
   readonly #terminal = process.stderr.isTTY === true;
   #runs: number;
-  readonly #estimateSeconds: number;
-  readonly #began = performance.now();
+  readonly #runSeconds: number;
+  readonly #restSeconds: number;
+  #phaseBegan = performance.now();
   #done = 0;
 
-  constructor(runs: number, estimateSeconds: number) {
+  /** Estimates: of all runs, and of what comes after the last one. */
+  constructor(runs: number, runSeconds: number, restSeconds: number) {
     this.#runs = runs;
-    this.#estimateSeconds = estimateSeconds;
+    this.#runSeconds = runSeconds;
+    this.#restSeconds = restSeconds;
   }
 
   /** A measurement that is done (or failed). */
   run(text: string): void {
     this.#done++;
     this.#show(text);
+    if (this.#done === this.#runs) this.#phaseBegan = performance.now();
   }
 
   /** So many planned measurements won't be made. */
@@ -50,13 +54,14 @@ export class Progress {
     else process.stderr.write(ERASE + line.slice(0, (process.stderr.columns || 100) - 1));
   }
 
-  /** Seconds, by the estimate at first and more and more by what the runs took so far. */
+  /** Seconds: of the runs by the estimate at first, more and more by what they took so far. */
   #left(): number {
-    const share = this.#runs === 0 ? 1 : this.#done / this.#runs;
-    const elapsed = (performance.now() - this.#began) / 1000;
-    const bySpeed = share === 0 ? this.#estimateSeconds : (elapsed / share) * (1 - share);
-    const byPlan = Math.max(0, this.#estimateSeconds - elapsed);
-    return share * bySpeed + (1 - share) * byPlan;
+    const elapsed = (performance.now() - this.#phaseBegan) / 1000;
+    if (this.#done >= this.#runs) return Math.max(0, this.#restSeconds - elapsed);
+    const share = this.#done / this.#runs;
+    const bySpeed = share === 0 ? this.#runSeconds : (elapsed / share) * (1 - share);
+    const byPlan = Math.max(0, this.#runSeconds - elapsed);
+    return share * bySpeed + (1 - share) * byPlan + this.#restSeconds;
   }
 }
 

@@ -2,7 +2,7 @@
  * The table of one workload: a row a path, with its place beside the two paths that every reader knows, the workload's
  * own columns, and what it cost.
  */
-import type { EnvironmentResult, Run, Series, WorkloadResult } from './result.js';
+import type { EnvironmentResult, Run, ScalePoint, Series, WorkloadResult } from './result.js';
 import { median, pairedDifference, pairedRatio, spread } from './statistics.js';
 import { table } from './table.js';
 
@@ -82,6 +82,22 @@ export function memoryTable({ paths, workloads, profile, mtu }: EnvironmentResul
   if (rows.length === 0) return undefined;
   const header = ['path', 'RSS before, MB', 'most after work, MB', 'idle CPU, % of one'];
   return `\nProcesses of the tunnel, on the larger or busier host\n${profile} underlay, MTU ${mtu}\n\n${table(header, rows)}`;
+}
+
+/** A row for each number of hosts; undefined where none was measured. */
+export function scaleTable(points: readonly ScalePoint[]): string | undefined {
+  if (points.length === 0) return undefined;
+  const header = ['hosts', 'pings answered', 'ping, ms', 'TCP, Gbit/s', 'spread', 'fand, MB', 'up, s a host'];
+  const rows = points.map(({ hosts, pings, answered, pingMs, gigabits, rssBytes, upSeconds }) => [
+    `${hosts}`,
+    `${answered} of ${pings}`,
+    number(pingMs, 3),
+    number(median(gigabits), 2),
+    `${(spread(gigabits) * 100).toFixed(0)} %`,
+    (rssBytes / MEGABYTE).toFixed(1),
+    number(upSeconds, 2),
+  ]);
+  return `\nHosts of one lab that have a fan; sampled pairs of containers, one TCP stream\nnic-like underlay, MTU 1500\n\n${table(header, rows)}`;
 }
 
 /** Bytes, of the larger host after any run. */

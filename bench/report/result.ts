@@ -53,6 +53,22 @@ export interface EnvironmentResult {
   workloads: WorkloadResult[];
 }
 
+/** A lab with so many fans up. */
+export interface ScalePoint {
+  hosts: number;
+  /** Between sampled pairs of containers. */
+  pings: number;
+  answered: number;
+  /** Median of the answered ones. */
+  pingMs: number;
+  /** A TCP stream each between sampled pairs. */
+  gigabits: number[];
+  /** Of the first host's fand. */
+  rssBytes: number;
+  /** To bring up one more host, several at once. */
+  upSeconds: number;
+}
+
 /** A path that couldn't be set up, or a workload that failed on it. */
 export interface Failure {
   profile: Profile;
@@ -71,5 +87,7 @@ export interface Result {
   /** False where the run was interrupted: then it holds what was measured until then. */
   complete: boolean;
   environments: EnvironmentResult[];
+  /** Empty where it wasn't asked for. */
+  scale: ScalePoint[];
   failures: Failure[];
 }

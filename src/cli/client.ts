@@ -31,6 +31,9 @@ import type {
 const READ_TIMEOUT_MS = 10_000;
 const CHANGE_TIMEOUT_MS = 120_000;
 
+/** How long a trace is read on after its end was asked for. */
+const LAST_LINES_MS = 200;
+
 /** What connect() says where no daemon listens: no socket, a stale one, no directory. */
 const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
 const DENIED = new Set(['EACCES', 'EPERM']);
@@ -120,7 +123,8 @@ export class FandClient {
       return;
     }
     response.socket.setTimeout(0);
-    const close = () => response.destroy();
+    // What is under way at an interrupt was seen before it.
+    const close = () => setTimeout(() => response.destroy(), LAST_LINES_MS);
     signal.addEventListener('abort', close);
     if (signal.aborted) close();
     try {
@@ -129,7 +133,7 @@ export class FandClient {
       if (!signal.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     } finally {
       signal.removeEventListener('abort', close);
-      close();
+      response.destroy();
     }
     if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
   }

@@ -11,6 +11,8 @@ export interface CommandOption {
   readonly summary: string;
   /** What stands for its value in the help, "FILE"; an option without it is a flag. */
   readonly value?: string;
+  /** May be given several times: its values are joined by newlines. */
+  readonly repeats?: boolean;
 }
 
 export interface Invocation {
@@ -52,8 +54,11 @@ export function splitOptions(
     const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
     if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
     else if (option.value === undefined) given.set(option.names[0]!, '');
-    else
-      given.set(option.names[0]!, rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]));
+    else {
+      const value = rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]);
+      const before = option.repeats ? given.get(option.names[0]!) : undefined;
+      given.set(option.names[0]!, before === undefined ? value : `${before}\n${value}`);
+    }
   }
   return { words: left, given };
 }

@@ -7,6 +7,8 @@ import { createRequire } from 'node:module';
 import { FanError } from '../base/error.js';
 import { runPaths } from '../daemon/protocol.js';
 import { splitOptions } from './command.js';
+import { capture } from './commands/capture.js';
+import { dissect } from './commands/dissect.js';
 import { doctor } from './commands/doctor.js';
 import { down } from './commands/down.js';
 import { explain } from './commands/explain.js';
@@ -19,7 +21,7 @@ import { trace } from './commands/trace.js';
 import { up } from './commands/up.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace, doctor, top];
+const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const HELP = helpCommand(WORKERS);
 const COMMANDS = [...WORKERS, HELP];
 

@@ -2,7 +2,9 @@
  * Everything that fanctl and fanatic print, and the frame that both run in: results on stdout, notes and errors
  * on stderr, exit 1 after an error. A reader that closes its end early (`fanctl show | head -1`) is no error.
  */
-import { errorText } from '../base/error.js';
+import { once } from 'node:events';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { errorText, FanError } from '../base/error.js';
 import type { Counters, FanView, Stats } from '../daemon/protocol.js';
 
 export function print(text: string): void {
@@ -12,6 +14,44 @@ export function print(text: string): void {
 /** What the operator should know although the command succeeded. */
 export function printNote(text: string): void {
   process.stderr.write(`fanctl: note: ${text}\n`);
+}
+
+/** Where bytes go; each write is out when it resolves: false where nobody reads any more. */
+export interface BinaryOutput {
+  write(bytes: Uint8Array): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** A file, replaced where there is one, or "-" for standard output. Throws FanError usage. */
+export function openBinary(file: string): BinaryOutput {
+  if (file === '-') return standardOutput();
+  try {
+    const fd = openSync(file, 'w', 0o600);
+    return {
+      write: async (bytes) => {
+        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+        return true;
+      },
+      close: async () => closeSync(fd),
+    };
+  } catch (cause) {
+    throw new FanError('usage', `cannot write ${file}: ${errorText(cause)}`, { cause });
+  }
+}
+
+function standardOutput(): BinaryOutput {
+  if (process.stdout.isTTY) {
+    throw new FanError('usage', 'standard output is a terminal: give it a pipe, or name a file');
+  }
+  return {
+    write: async (bytes) => {
+      if (process.stdout.destroyed) return false;
+      // What goes wrong is runProgram's to tell.
+      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain').catch(() => undefined);
+      return !process.stdout.destroyed;
+    },
+    close: async () => undefined,
+  };
 }
 
 /** Runs a program's main; anything it throws becomes one line on stderr and exit status 1. */

@@ -3,7 +3,7 @@
  */
 
 /** How packets get on and off the underlay; auto is raw in this release (underlay-ports.ts says why). */
-export const IO_MODES = ['auto', 'raw', 'packet'] as const;
+export const IO_MODES = ['auto', 'raw', 'packet', 'bpf'] as const;
 export type IoMode = (typeof IO_MODES)[number];
 
 export interface FanOptions {

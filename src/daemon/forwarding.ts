@@ -7,6 +7,7 @@ import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
+import { type IoProbe, probeIo } from '../dataplane/io-probe-client.js';
 import type { OnProbe } from '../dataplane/probe-tap.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
@@ -23,6 +24,8 @@ export class Forwarding {
   readonly #log: Logger;
   readonly #events: WorkerEvents;
   #worker: WorkerClient | undefined;
+  /** Asked for with the first fan whose io is auto. */
+  #probe: Promise<IoProbe> | undefined;
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -46,7 +49,8 @@ export class Forwarding {
     const before = new Map(this.#blocks);
     try {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
-      const { tunOffloads, io } = await this.#worker.configure(fans.map((fan) => this.#specOf(fan)));
+      const specs = await Promise.all(fans.map((fan) => this.#specOf(fan)));
+      const { tunOffloads, io } = await this.#worker.configure(specs);
       for (const { id, view } of fans) this.#noteIo(view, io[id]!);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
@@ -73,9 +77,22 @@ export class Forwarding {
       if (block === undefined) continue;
       this.#counters.setDrop(block, DROP['tun-overflow'], transmitDrops.get(plan.tun) ?? 0);
       const { bridge, overlay, underlay, io } = view;
-      views.push({ bridge, overlay, underlay, io, counters: this.#counters.read(block) });
+      views.push({ bridge, overlay, underlay, io, counters: this.#read(id, block) });
     }
     return { host: { counters: this.#counters.read(HOST_BLOCK) }, fans: views };
+  }
+
+  /** Ours and those of encap in the kernel, which sends all that it takes. */
+  #read(id: string, block: number): Record<string, number> {
+    const counters = this.#counters.read(block);
+    const kernel = this.#worker?.kernelEncap(id);
+    if (kernel) {
+      for (const side of ['rx', 'tx']) {
+        counters[`encap-${side}-packets`]! += kernel.packets;
+        counters[`encap-${side}-bytes`]! += kernel.bytes;
+      }
+    }
+    return counters;
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError not-configured where no fan is up. */
@@ -120,19 +137,30 @@ export class Forwarding {
     view.ioNotes = [...notes];
   }
 
-  #specOf({ id, plan, request }: FanRecord): FanSpec {
+  async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
     const { ttl, dscp, fragment, io } = request.options;
     return {
       id,
       mapping: plan.mapping,
       tun: plan.tun,
       underlayDevice: plan.underlayDevice,
-      io,
+      ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [] }),
       underlayMtu: plan.mtu + OUTER_LEN,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
       fragment,
+    };
+  }
+
+  /** The fastest first, without those that don't work on this kernel. */
+  async #autoModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes'>> {
+    this.#probe ??= probeIo();
+    const reasons = await this.#probe;
+    const faster = ['bpf', 'packet'] as const;
+    return {
+      io: [...faster.filter((mode) => reasons[mode] === null), 'raw'],
+      ioNotes: faster.flatMap((mode) => (reasons[mode] === null ? [] : [`${mode}: ${reasons[mode]}`])),
     };
   }
 

@@ -72,7 +72,7 @@ export interface FanView {
   device: string;
   /** Of bridge and TUN: underlay MTU − 20. */
   mtu: number;
-  /** The I/O mode in use: "raw" or "packet". */
+  /** The I/O mode in use: "raw", "packet" or "bpf". */
   io: string;
   /** Faster ways that were passed over, with the reason: "packet: wg0 is no Ethernet device". */
   ioNotes: string[];

@@ -96,14 +96,17 @@ export class ControlServer {
     server.on('connection', (socket) => this.#await(socket));
     // A client may wait for a slow `up`; it is on this host and gone when it gives up.
     server.requestTimeout = 0;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    }).catch((cause) => {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(path, resolve);
+      });
+      await chmod(path, 0o600);
+      this.#inode = statSync(path).ino;
+    } catch (cause) {
+      server.close();
       throw new FanError('daemon', `cannot listen on ${path}: ${errorText(cause)}`, { cause });
-    });
-    await chmod(path, 0o600);
-    this.#inode = statSync(path).ino;
+    }
     this.#server = server;
   }
 

@@ -13,6 +13,7 @@ import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
 import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
+import { KernelEncap } from './kernel-encap.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
 import { PeerTable } from './peer-table.js';
@@ -39,6 +40,7 @@ export class Forwarder {
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
   readonly #pathMtu = new PathMtuTable();
+  readonly #kernelEncap = new KernelEncap();
   readonly #peers = new PeerTable();
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
@@ -79,10 +81,12 @@ export class Forwarder {
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
+    this.#kernelEncap.configure(table, this.ports.fans);
   }
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined): void {
+    this.#kernelEncap.allow(tracer === undefined);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
@@ -92,13 +96,15 @@ export class Forwarder {
     return { peers: this.#peers.read(), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
-  /** Serves a device that poll found readable: one batch. */
-  serve(token: number, nowMs: number): void {
+  /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
+  serve(token: number, nowMs: number): number {
     if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
       const receiver = this.ports.underlay.readable(token);
-      if (receiver) this.#pullUnderlay(receiver);
-    } else if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
+      return receiver ? this.#pullUnderlay(receiver) : 0;
+    }
+    if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
+    return 0;
   }
 
   close(): void {
@@ -130,10 +136,11 @@ export class Forwarder {
       tracer?.encapSent(fan, rx, from, taken, tx);
     }
     this.#pushReplies(fan, port);
+    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
     tracer?.flush();
   }
 
-  #pullUnderlay(receiver: RxDevice): void {
+  #pullUnderlay(receiver: RxDevice): number {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
     const tracer = this.#tracer;
@@ -147,6 +154,7 @@ export class Forwarder {
     }
     tracer?.decapWritten(rx, this.#table.fans, this.#outputs);
     tracer?.flush();
+    return rx.count;
   }
 
   #pullIcmp(nowMs: number): void {
@@ -159,6 +167,7 @@ export class Forwarder {
       tracer?.pathError(rx, i, this.#table.fans, fan !== undefined);
       if (fan) this.#pushReplies(fan, this.ports.fans[fan.index]!);
     }
+    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
     tracer?.flush();
   }
 

@@ -2,12 +2,14 @@
  * The devices of a worker: a TUN for each fan, the ways on and off the underlay, and a receiver of ICMP errors.
  * Opened and closed as the set of fans changes; nothing here looks at a packet.
  */
+import { errorText } from '../base/error.js';
+import { EncapProgram } from '../io/encap-program.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { IcmpReceiver } from '../io/raw-socket.js';
 import { Tun } from '../io/tun.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
-import type { FanSpec } from './worker-protocol.js';
+import type { FanIo, FanSpec, IoMode } from './worker-protocol.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
 export const BATCH = 64;
@@ -19,6 +21,9 @@ export interface FanPort {
   readonly id: string;
   readonly tun: Tun;
   readonly underlay: UnderlayPort;
+  readonly io: FanIo;
+  /** Encap in the kernel, before the TUN. */
+  readonly program: EncapProgram | undefined;
   /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
@@ -62,7 +67,7 @@ export class Ports {
       });
       this.#adopt(next);
     } catch (error) {
-      for (const { tun } of opened) tun.close();
+      for (const port of opened) closePort(port);
       this.#retainUnderlay();
       throw error;
     }
@@ -84,10 +89,38 @@ export class Ports {
   #open(spec: FanSpec): FanPort {
     const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20 });
     try {
-      const underlay = this.underlay.open(spec);
-      return { id: spec.id, tun, underlay, toTun: new PacketBatch(BATCH, this.fromUnderlay.slab) };
+      const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
+      return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
     } catch (error) {
       tun.close();
+      throw error;
+    }
+  }
+
+  /** By the first way that works; throws what the last one said. */
+  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'program'> {
+    const passedOver = [...spec.ioNotes];
+    for (const mode of spec.io.slice(0, -1)) {
+      try {
+        return this.#openBy(spec, mode, passedOver);
+      } catch (error) {
+        passedOver.push(`${mode}: ${errorText(error)}`);
+      }
+    }
+    return this.#openBy(spec, spec.io.at(-1)!, passedOver);
+  }
+
+  #openBy(
+    spec: FanSpec,
+    mode: IoMode,
+    passedOver: readonly string[],
+  ): Pick<FanPort, 'underlay' | 'io' | 'program'> {
+    const program = mode === 'bpf' ? EncapProgram.attach(spec.tun) : undefined;
+    try {
+      const underlay = this.underlay.open(spec, mode);
+      return { underlay, program, io: { mode, notes: [...passedOver, ...underlay.notes] } };
+    } catch (error) {
+      program?.detach();
       throw error;
     }
   }
@@ -97,7 +130,7 @@ export class Ports {
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
       this.#ignored.delete(port.tun.fd);
-      port.tun.close();
+      closePort(port);
     }
     next.forEach(({ tun }, index) => {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
@@ -109,4 +142,10 @@ export class Ports {
   #retainUnderlay(): void {
     this.underlay.retain(this.#fans.map(({ underlay }) => underlay));
   }
+}
+
+/** The underlay's part is shared: UnderlayPorts closes it. */
+function closePort({ tun, program }: FanPort): void {
+  program?.detach();
+  tun.close();
 }

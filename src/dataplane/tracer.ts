@@ -262,7 +262,8 @@ export class Tracer {
     const next = outputs.map(() => 0);
     for (let i = 0; i < rx.count; i++) {
       const fan = rx.verdictFan(i);
-      const kept = rx.verdict(i) === KEEP;
+      // Kept for no fan: a peer's probe, which goes to the main thread.
+      const kept = rx.verdict(i) === KEEP && fan >= 0;
       const at = kept ? next[fan]! : NO_TX;
       if (kept) next[fan] = at + 1;
       this.#firstTx[i] = at;

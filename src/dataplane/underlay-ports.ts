@@ -1,14 +1,13 @@
 /**
  * The ways on and off the underlay, opened for the fans that need them: one raw receiver for all addresses, raw
- * senders, and for packet mode a receiver and a sender of frames for each device and address. Decides what `--io
- * auto` comes to.
+ * senders, and for packet mode a receiver and a sender of frames for each device and address.
  */
 import type { RxDevice, TxDevice } from '../io/device.js';
 import { NextHops } from '../io/next-hops.js';
 import { PacketReceiver, PacketSender } from '../io/packet-socket.js';
 import type { Poller } from '../io/poller.js';
 import { RawReceiver, RawSender } from '../io/raw-socket.js';
-import type { FanIo, FanSpec } from './worker-protocol.js';
+import type { FanSpec, IoMode } from './worker-protocol.js';
 
 /** Poll tokens: the raw receiver's, and from `packet` on two for each packet port, its receiver's and its events'. */
 export interface UnderlayTokens {
@@ -31,13 +30,13 @@ interface PacketPort {
   readonly receiver: PacketReceiver;
 }
 
-/** Why `auto` is raw: the outer ID of a packet that fits shall be 0, which the kernel's segmentation doesn't keep. */
-const PACKET_ON_REQUEST = 'only on request, as the kernel numbers the outer headers of the segments it cuts';
-
 /** What a fan sends by. */
 export interface UnderlayPort {
   readonly sender: TxDevice;
-  readonly io: FanIo;
+  /** Of the underlay's device; undefined in raw mode, which leaves routing to the kernel. */
+  readonly deviceIndex: number | undefined;
+  /** What this way does without. */
+  readonly notes: readonly string[];
 }
 
 export class UnderlayPorts {
@@ -58,13 +57,9 @@ export class UnderlayPorts {
     return [this.#receiver.fd, ...this.#packet.map(({ receiver }) => receiver.fd)];
   }
 
-  /**
-   * The way for a fan, shared with those at the same address. Throws where the mode that it insists on doesn't work
-   * here.
-   */
-  open(spec: FanSpec): UnderlayPort {
-    if (spec.io === 'packet') return this.#openPacket(spec);
-    return this.#openRaw(spec, spec.io === 'auto' ? [`packet: ${PACKET_ON_REQUEST}`] : []);
+  /** The way for a fan, shared with those at the same address. Throws where the mode doesn't work here. */
+  open(spec: FanSpec, mode: IoMode): UnderlayPort {
+    return mode === 'raw' ? this.#openRaw(spec) : this.#openPacket(spec);
   }
 
   /** Closes what none of these fans' ports sends by. */
@@ -93,13 +88,13 @@ export class UnderlayPorts {
     this.#receiver.close();
   }
 
-  #openRaw({ mapping: { address } }: FanSpec, notes: string[]): UnderlayPort {
+  #openRaw({ mapping: { address } }: FanSpec): UnderlayPort {
     let port = this.#raw.find((each) => each.address === address);
     if (!port) {
       port = { address, sender: RawSender.open({ bindAddress: address }) };
       this.#raw.push(port);
     }
-    return { sender: port.sender, io: { mode: 'raw', notes } };
+    return { sender: port.sender, deviceIndex: undefined, notes: [] };
   }
 
   #openPacket({ mapping: { address }, underlayDevice }: FanSpec): UnderlayPort {
@@ -110,7 +105,7 @@ export class UnderlayPorts {
     }
     const { withoutShim } = port.sender;
     const notes = withoutShim === undefined ? [] : [`packet: segmentation in software: ${withoutShim}`];
-    return { sender: port.sender, io: { mode: 'packet', notes } };
+    return { sender: port.sender, deviceIndex: port.hops.deviceIndex, notes };
   }
 
   /** The raw receiver looks away first: no packet may come in twice. */

@@ -30,6 +30,9 @@ export class WorkerClient {
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
   #receiverFds: readonly number[] = [];
+  #encapCounters: Readonly<Record<string, number>> = {};
+  /** As last read: while the worker is being configured the descriptors can't be asked. */
+  readonly #kernelEncap = new Map<string, { packets: number; bytes: number }>();
   /** Drops of receivers that are closed by now: the sum never falls. */
   #earlierDrops = 0;
 
@@ -55,15 +58,19 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[]): Promise<Done> {
-    const before = this.#receiverFds;
+    const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
+    for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
     // The worker may close any of them meanwhile, and the number be another file's.
-    this.#watchReceivers([]);
+    this.#watch([], {});
     try {
       const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
-      this.#watchReceivers(answer.receiverFds);
+      this.#watch(answer.receiverFds, answer.encapCounters);
+      for (const fan of this.#kernelEncap.keys()) {
+        if (!(fan in answer.encapCounters)) this.#kernelEncap.delete(fan);
+      }
       return answer;
     } catch (error) {
-      this.#watchReceivers(before);
+      this.#watch(before.receivers, before.encap);
       throw error;
     }
   }
@@ -83,17 +90,25 @@ export class WorkerClient {
     return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
   }
 
+  /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
+  kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
+    const fd = this.#encapCounters[fan];
+    if (fd !== undefined) this.#kernelEncap.set(fan, native.encapCount(fd));
+    return this.#kernelEncap.get(fan);
+  }
+
   async stop(): Promise<void> {
-    this.#watchReceivers([]);
+    this.#watch([], {});
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
     await this.#ask({ type: 'stop', id: ++this.#lastId });
     await gone;
     native.close(this.#wakeFd);
   }
 
-  #watchReceivers(fds: readonly number[]): void {
+  #watch(receiverFds: readonly number[], encapCounters: Readonly<Record<string, number>>): void {
     const total = this.socketDrops;
-    this.#receiverFds = fds;
+    this.#encapCounters = encapCounters;
+    this.#receiverFds = receiverFds;
     this.#earlierDrops = 0;
     this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }

@@ -7,6 +7,9 @@ import type { PathMtuEntry } from './path-mtu.js';
 import type { PeerCounts } from './peer-table.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 
+/** raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and encap in the kernel. */
+export type IoMode = 'raw' | 'packet' | 'bpf';
+
 /** A fan as the worker forwards for it. */
 export interface FanSpec {
   /** Stable while the fan is up. */
@@ -15,8 +18,10 @@ export interface FanSpec {
   /** The TUN device, which exists already. */
   tun: string;
   underlayDevice: string;
-  /** How to get on and off the underlay; auto is raw for now. */
-  io: 'auto' | 'raw' | 'packet';
+  /** The ways on and off the underlay to try, in this order; the first that works here is taken. */
+  io: readonly IoMode[];
+  /** Why faster ways are not among them. */
+  ioNotes: readonly string[];
   /** MTU of the underlay device: the outer packet's limit. */
   underlayMtu: number;
   /** Block of its counters. */
@@ -31,7 +36,7 @@ export interface FanSpec {
 
 /** What a fan's io came to. */
 export interface FanIo {
-  mode: 'raw' | 'packet';
+  mode: IoMode;
   /** Faster ways that were passed over, each with the reason. */
   notes: readonly string[];
 }
@@ -63,6 +68,8 @@ export type FromWorker =
       /** By the fan's id, as is `io`. */
       tunOffloads: Record<string, number>;
       io: Record<string, FanIo>;
+      /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
+      encapCounters: Record<string, number>;
       receiverFds: number[];
     }
   | ({ type: 'inspected'; id: number } & WorkerState)

@@ -9,6 +9,7 @@ import { errorText } from '../base/error.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
+import { Pace } from './pace.js';
 import { BATCH } from './ports.js';
 import { TraceSession } from './trace-session.js';
 import { Tracer } from './tracer.js';
@@ -29,13 +30,17 @@ function run(port: MessagePort, data: WorkerData): void {
     (fan, sender, packet) => tell({ type: 'probe', fan, sender, packet }),
   );
   const ready = new Int32Array(READY);
+  const pace = new Pace();
   for (let running = true; running; ) {
     const count = poller.wait(ready, LONGEST_WAIT_MS);
     const nowMs = performance.now();
+    let packets = 0;
     for (let i = 0; i < count; i++) {
       if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder) && running;
-      else forwarder.serve(ready[i]!, nowMs);
+      else packets += forwarder.serve(ready[i]!, nowMs);
     }
+    const pauseUs = pace.pauseUs(packets, nowMs);
+    if (pauseUs > 0) poller.pause(pauseUs);
   }
   forwarder.close();
   poller.close();
@@ -91,7 +96,10 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     type: 'done',
     id,
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
-    io: Object.fromEntries(ports.fans.map(({ id: fan, underlay }) => [fan, underlay.io])),
+    io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
+    encapCounters: Object.fromEntries(
+      ports.fans.flatMap(({ id: fan, program }) => (program ? [[fan, program.countersFd]] : [])),
+    ),
     receiverFds: ports.underlay.receiverFds,
   };
 }

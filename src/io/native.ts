@@ -28,6 +28,13 @@ export interface RawSocketOptions {
   icmpTypes?: number;
 }
 
+export interface EncapHandles {
+  link: number;
+  config: number;
+  counters: number;
+  program: number;
+}
+
 export interface Native {
   /** Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR) and sets the most offloads it takes of `offloads`. */
   tunOpen(name: string, offloads: number): TunInfo;
@@ -77,6 +84,18 @@ export interface Native {
   /** Loads the shim from the bytes of its object file and attaches it to a device's egress; closing the result detaches. */
   gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
 
+  /**
+   * Loads the encap program from the bytes of its object file and attaches it to a TUN's egress. The descriptors are
+   * the caller's to close; closing `link` detaches.
+   */
+  encapAttach(object: Uint8Array, deviceIndex: number): EncapHandles;
+  /** What the program knows of its fan, the words of struct encap_config (native/encap_program.h). */
+  encapConfigure(config: number, words: Uint32Array): void;
+  /** What the program has sent, since it was attached. */
+  encapCount(counters: number): { packets: number; bytes: number };
+  /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
+  encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
+
   /** An rtnetlink socket that hears the multicast groups of a bit mask (bit n − 1 = RTNLGRP n), or 0 for requests. */
   netlinkOpen(groups: number): number;
   /** Sends a request to the kernel, whose answer then waits; 0 or −errno. */
@@ -107,6 +126,8 @@ export interface Native {
   pollerRemove(poller: number, fd: number): void;
   /** Waits at most timeoutMs (−1 = for ever); fills `ready` with tokens; returns the count or −errno (EINTR is 0). */
   pollerWait(poller: number, ready: Int32Array, timeoutMs: number): number;
+  /** Sleeps for 0 to 999,999 µs. */
+  pollerPause(us: number): void;
 
   eventOpen(): number;
   eventSignal(fd: number): void;

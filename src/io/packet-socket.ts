@@ -109,10 +109,12 @@ export class PacketSender implements TxDevice {
   #frame(batch: PacketBatch, i: number, nowMs: number): boolean {
     const hop = this.#hops.lookup(batch.address(i));
     const { header } = hop;
-    if (header === undefined || (!hop.confirmed && this.#hops.nudge(hop, nowMs))) return false;
-    if (batch.gsoType(i) !== GSO_NONE && !this.#staysWhole(batch, i)) return false;
+    if (header === undefined) return false;
     const bytes = batch.slab;
-    const start = batch.offset(i) - ETHERNET_LEN;
+    const offset = batch.offset(i);
+    if (!hop.confirmed && !isOuterFragment(bytes, offset) && this.#hops.nudge(hop, nowMs)) return false;
+    if (batch.gsoType(i) !== GSO_NONE && !this.#staysWhole(batch, i)) return false;
+    const start = offset - ETHERNET_LEN;
     for (let k = 0; k < ETHERNET_LEN; k++) bytes[start + k] = header[k]!;
     return true;
   }
@@ -149,4 +151,9 @@ export class PacketSender implements TxDevice {
     this.#rest.count = 0;
     return this.#rest;
   }
+}
+
+/** Fragments stay together: connection tracking puts those of the raw socket together and would wait for the others. */
+function isOuterFragment(bytes: Uint8Array, offset: number): boolean {
+  return (bytes[offset + 6]! & 0x3f) !== 0 || bytes[offset + 7] !== 0;
 }

@@ -55,6 +55,11 @@ export class Poller {
     return count;
   }
 
+  /** Sleeps for `us` microseconds, so that more than one packet waits when the thread comes back. */
+  pause(us: number): void {
+    native.pollerPause(us);
+  }
+
   /** Makes the wait of the poller's thread return, now or the next time. */
   wake(): void {
     native.eventSignal(this.wakeFd);

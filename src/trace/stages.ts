@@ -25,6 +25,8 @@ export interface Stage {
   detail: string;
 }
 
+const NS_PER_S = 1_000_000_000n;
+
 export type Verdict = 'sent' | 'delivered' | 'relayed' | 'noted' | 'answered' | 'dropped';
 
 const ENCAP = ['check', 'map', 'fit', 'header'] as const;
@@ -71,7 +73,13 @@ const STAGE_OF: Partial<Record<DropReasonName, string>> = {
 export function verdictOf(line: PacketLine): Verdict {
   if (line.reason !== undefined) return 'dropped';
   if (line.path === 'path-error') return line.relayed ? 'relayed' : 'noted';
+  if (isProbe(line)) return 'noted';
   return KEPT[line.path];
+}
+
+/** A probe of a peer's `fanctl probe`, which fand takes instead of the TUN: kept, and for no fan. */
+export function isProbe({ path, bridge, reason }: PacketLine): boolean {
+  return path === 'decap' && bridge === '' && reason === undefined;
 }
 
 /** The reason in words, without the walk's name in front. */
@@ -93,7 +101,8 @@ export function stagesOf(line: PacketLine, fan: FanLine | undefined): Stage[] {
   }
   const error = line.errno === 0 ? '' : ` (${errnoName(line.errno)})`;
   const detail = end === undefined ? lastDetail(line, fan) : `${drop}${error}`;
-  return [...stages, { stage: LAST[path], us: line.doneNs / 1000, ok: end === undefined, detail }];
+  const last = isProbe(line) ? 'taken' : LAST[path];
+  return [...stages, { stage: last, us: line.doneNs / 1000, ok: end === undefined, detail }];
 }
 
 /** What the kernel finds too big as it is sent (errno set) ends at the sending. */
@@ -152,6 +161,7 @@ function headerDetail(outer: Uint8Array): string {
 function lastDetail(line: PacketLine, fan: FanLine | undefined): string {
   if (line.path === 'path-error') return line.relayed ? 'the sender is told' : 'nobody is told';
   if (line.errno !== 0) return errnoName(line.errno);
+  if (isProbe(line)) return 'a probe of a peer, answered by fand';
   if (line.path !== 'encap') return fan?.tun ?? '';
   return fan === undefined ? '' : `${fan.device}, io ${fan.io}`;
 }
@@ -171,4 +181,12 @@ function quoteDetail({ data }: PacketLine): string {
     default:
       return 'says nothing that a container could use';
   }
+}
+
+/** Local time of day with microseconds, as tcpdump's. */
+export function clockTime(timeNs: bigint): string {
+  const date = new Date(Number(timeNs / 1_000_000n));
+  const two = (n: number) => `${n}`.padStart(2, '0');
+  const micros = `${(timeNs % NS_PER_S) / 1000n}`.padStart(6, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${micros}`;
 }

@@ -1,11 +1,10 @@
 /** A trace as `fanctl trace` prints it: lines for people, and an object for programs (docs/tracing.md). */
 import { prettyPacket } from '../wire/pretty.js';
-import { errnoName, type Stage, stagesOf, verdictOf, whyOf } from './stages.js';
+import { clockTime, errnoName, type Stage, stagesOf, verdictOf, whyOf } from './stages.js';
 import { bytesOf, type FanLine, type KernelLine, type PacketLine } from './trace-lines.js';
 
 /** The longest packet, as received. */
 const MOST_BYTES = 65_536 + 64;
-const NS_PER_S = 1_000_000_000n;
 
 export class TraceText {
   readonly #fans = new Map<string, FanLine>();
@@ -21,7 +20,7 @@ export class TraceText {
     const verdict = verdictOf(line);
     const total = formatUs(line.doneNs / 1000);
     const end = line.reason === undefined ? verdict : `DROPPED ${line.reason}`;
-    const head = `${clockTime(line.timeNs)} ${line.bridge || 'host'} ${line.path}: ${end}, ${total} us`;
+    const head = `${clockTime(BigInt(line.timeNs))} ${line.bridge || 'host'} ${line.path}: ${end}, ${total} us`;
     const layers = this.#layers(line).map((layer) => `    ${layer}`);
     const stages = stagesOf(line, this.#fans.get(line.bridge));
     return [head, ...layers, `    ${formatStages(stages)}`].join('\n');
@@ -82,13 +81,4 @@ function formatStages(stages: readonly Stage[]): string {
 
 function formatUs(us: number): string {
   return us.toFixed(1);
-}
-
-/** Local time of day with microseconds, as tcpdump's. */
-function clockTime(timeNs: string): string {
-  const ns = BigInt(timeNs);
-  const date = new Date(Number(ns / 1_000_000n));
-  const two = (n: number) => `${n}`.padStart(2, '0');
-  const micros = `${(ns % NS_PER_S) / 1000n}`.padStart(6, '0');
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${micros}`;
 }

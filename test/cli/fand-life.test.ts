@@ -57,6 +57,12 @@ async function request(dir: string, line: string, begin: Promise<unknown> = Prom
   return heard;
 }
 
+/** The socket is there before the start is over. */
+async function answers(dir: string): Promise<void> {
+  await appears(join(dir, 'fand.sock'));
+  expect(await request(dir, 'GET /v1/status')).toMatch(/^HTTP\/1.1 200 /);
+}
+
 const DEAD_FAN = {
   id: '1',
   view: { bridge: 'fan-250-0-28', overlay: '250.0.0.0/8', underlay: '172.30.0.28/16', state: 'up' },
@@ -102,7 +108,7 @@ describe('fand', () => {
   it('has a status of its own where another one runs, which is left alone', async () => {
     const dir = freshDir('second');
     startFand(dir);
-    await appears(join(dir, 'fand.sock'));
+    await answers(dir);
     const files = readdirSync(dir).sort();
     expect((await runBuilt('daemon/fand.js', [], dir)).status).toBe(3);
     expect(readdirSync(dir).sort()).toEqual(files);
@@ -137,13 +143,13 @@ describe('fand', () => {
   it('answers who had connected before it leaves', async () => {
     const dir = freshDir('connected');
     const fand = startFand(dir);
-    await appears(join(dir, 'fand.sock'));
+    await answers(dir);
     // The last fan goes while somebody is connected who has not asked yet.
-    const answers = request(dir, 'GET /v1/fans', sleep(400));
+    const late = request(dir, 'GET /v1/fans', sleep(400));
     expect(await request(dir, 'DELETE /v1/fans')).toMatch(/^HTTP\/1.1 /);
     await sleep(200);
     expect(fand.isAlive()).toBe(true);
-    expect(await answers).toMatch(/^HTTP\/1.1 200 [\s\S]*\n\[\]\n/);
+    expect(await late).toMatch(/^HTTP\/1.1 200 [\s\S]*\n\[\]\n/);
     expect(await fand.ended).toBe(0);
     expect(readdirSync(dir)).toEqual([]);
   });
@@ -151,7 +157,7 @@ describe('fand', () => {
   it('leaves when its run directory is removed and there is no fan', async () => {
     const dir = freshDir('removed');
     const fand = startFand(dir);
-    await appears(join(dir, 'fand.sock'));
+    await answers(dir);
     rmSync(dir, { recursive: true });
     expect(await fand.ended).toBe(0);
     expect(existsSync(dir)).toBe(false);

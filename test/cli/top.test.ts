@@ -105,7 +105,7 @@ describe('without a terminal', () => {
 
   it('is an error where fand leaves in between', async () => {
     const running = top('-n', '1000', '-d', '0.1');
-    await expect.poll(() => asked).toBeGreaterThan(2);
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(2);
     server.close();
     const { status, stderr } = await running;
     expect(stderr).toBe('fanctl: fand is not running\n');

@@ -11,10 +11,10 @@ const fanatic = (...args: string[]) => runBuilt('cli/fanatic.js', args, runDir);
 
 describe('fanctl', () => {
   it.each([
-    ['', 'say what to do: up, down, show, stats, explain, probe, trace, doctor, top, help'],
+    ['', 'say what to do: up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top, help'],
     [
       'frobnicate',
-      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, doctor, top, help',
+      'unknown command "frobnicate": say one of up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top, help',
     ],
     ['help frobnicate', 'unknown command "frobnicate"'],
     ['help up down', 'one command at a time'],
@@ -54,6 +54,15 @@ describe('fanctl', () => {
     ['trace -c', '-c needs a value, N'],
     ['trace --frob', 'unknown option --frob'],
     ['trace icmp', 'fand is not running'],
+    ['capture icmp', 'say where to: -w FILE'],
+    ['capture -w', '-w needs a value, FILE'],
+    ['capture -w /nowhere/x.pcapng', 'cannot write /nowhere/x.pcapng: ENOENT'],
+    ['capture -w - --json', 'unknown option --json'],
+    ['dissect', 'dissect what? a capture file'],
+    ['dissect a b', 'dissect takes no "b"'],
+    ['dissect a', 'no fan is up here: say which, --fan'],
+    ['dissect a --fan=250', 'an underlay such as eth0/16'],
+    ['dissect a --frob', 'dissect takes no "--frob"'],
     ['top', 'fand is not running'],
     ['top 250', 'top takes no "250"'],
     ['top --frob', 'top takes no "--frob"'],
@@ -76,7 +85,20 @@ describe('fanctl', () => {
   it.each(['help', '--help', '-h'])('%s gives the overview', async (word) => {
     const { status, stdout, stderr } = await fanctl(word);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    for (const name of ['up', 'down', 'show', 'stats', 'explain', 'probe', 'trace', 'doctor', 'top', 'help'])
+    for (const name of [
+      'up',
+      'down',
+      'show',
+      'stats',
+      'explain',
+      'probe',
+      'trace',
+      'capture',
+      'dissect',
+      'doctor',
+      'top',
+      'help',
+    ])
       expect(stdout).toContain(`  fanctl ${name}`);
   });
 
@@ -99,7 +121,7 @@ describe('fanctl', () => {
     });
   });
 
-  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace']])(
+  it.each([['up', '250', 'eth0'], ['down', '-e'], ['up'], ['trace'], ['capture']])(
     '%s needs root before anything else',
     async (...words) => {
       // A user namespace without a map: files are still ours, the effective id is nobody's.

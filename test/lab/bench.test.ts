@@ -8,7 +8,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { listLabs } from '../../bench/lab/cleanup.js';
 import { RunningCommand, run } from '../../bench/lab/command.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
-import type { Result } from '../../bench/report/result.js';
+import { Progress } from '../../bench/report/progress.js';
+import type { Result, ScalePoint } from '../../bench/report/result.js';
+import { measureScale } from '../../bench/scale.js';
 
 const BENCH = join(REPOSITORY, 'dist/bench/bench.js');
 const SHORT = ['--seconds', '1', '--only', 'untunnelled', '--only', 'ufan-raw'];
@@ -79,6 +81,20 @@ describe('npm run bench', () => {
     expect(result.complete).toBe(false);
     expect(result.environments[0]!.workloads[0]!.series.map(({ runs }) => runs.length)).toEqual([1, 1]);
     expect([...listLabs().values()]).not.toContain(command.pid);
+  });
+
+  it('brings up a lab host by host, and each reaches the others', async () => {
+    const points: ScalePoint[] = [];
+    await measureScale(1, new Progress(0, 0, 0), points, [2, 4]);
+    expect(points.map(({ hosts, pings, answered }) => [hosts, pings, answered])).toEqual([
+      [2, 2, 2],
+      [4, 12, 12],
+    ]);
+    for (const { gigabits, rssBytes } of points) {
+      expect(Math.min(...gigabits)).toBeGreaterThan(0.01);
+      expect(rssBytes).toBeGreaterThan(10e6);
+    }
+    expect([...listLabs().values()]).not.toContain(process.pid);
   });
 
   it('says which path it does not know, and what there is', async () => {

@@ -97,6 +97,9 @@ KINDS = {
     "fragments-reversed": lambda: list(
         reversed(fragment(outer(flags=0, id=9) / bytes_of(inner() / payload(3000)), fragsize=1480))
     ),
+    "icmp-too-big": lambda: IP(src="172.30.0.77", dst=victim)
+    / ICMP(type=3, code=4, nexthopmtu=1000)
+    / bytes_of(IP(src=victim, dst=peer, proto=4) / inner(src=HERE, dst=THERE) / payload()),
     "icmp-forged": lambda: IP(src="172.30.0.77", dst=victim)
     / ICMP(type=3, code=4, nexthopmtu=576)
     / bytes_of(IP(src=victim, dst=peer, proto=4) / inner(src="8.8.8.8", dst=THERE) / payload()),

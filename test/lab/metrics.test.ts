@@ -2,18 +2,16 @@
  * What a monitor reads: Prometheus' text on the control socket and on the loopback port, equal to `fanctl stats`; and
  * the packets that the kernel drops before fand sees them, counted to the last one, in each I/O mode.
  */
-import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CommandError } from '../../bench/lab/command.js';
 import type { Host } from '../../bench/lab/host.js';
 import { ping } from '../../bench/lab/ping.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
 import type { Stats } from '../../src/daemon/protocol.js';
-import { countersOf, type Metric, parsePrometheus } from '../unit/daemon/prometheus-text.js';
+import { countersOf, parsePrometheus } from '../unit/daemon/prometheus-text.js';
 import { FAN, FanLab, growth, PYTHON, readCounters, readStats, until } from './fan-lab.js';
+import { scrapeSocket, whileStopped } from './kernel-drops.js';
 
 const FLOOD = join(REPOSITORY, 'test/lab/flood.py');
 /** More than a receive buffer of 16 MB takes: each small packet weighs a kernel buffer of some 800 bytes. */
@@ -21,15 +19,6 @@ const IPIP_FLOOD = 60_000;
 /** More than the TUN's queue of 1000. */
 const UDP_FLOOD = 5000;
 const PORT = '127.0.0.1:9477';
-
-function scrapeSocket(host: Host): Promise<Map<string, Metric>> {
-  const options = { socketPath: join(host.dir, 'fand.sock'), path: '/metrics' };
-  return new Promise((resolve, reject) => {
-    request(options, (response) => text(response).then((body) => resolve(parsePrometheus(body)), reject))
-      .on('error', reject)
-      .end();
-  });
-}
 
 /** Status and body of a request that is made inside the host's namespace. */
 async function fetchIn(host: Host, path: string, method = 'GET'): Promise<{ status: number; body: string }> {
@@ -53,17 +42,6 @@ async function bothWays(host: Host): Promise<{ metrics: unknown; stats: unknown 
 
 function setOf({ fans, host }: Stats, fan: string): unknown {
   return (fans.find(({ bridge }) => bridge === fan) ?? host).counters;
-}
-
-/** Does something while the host's fand stands still, so that the kernel has to drop. */
-async function whileStopped(host: Host, act: () => Promise<unknown>): Promise<void> {
-  const pid = Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
-  process.kill(pid, 'SIGSTOP');
-  try {
-    await act();
-  } finally {
-    process.kill(pid, 'SIGCONT');
-  }
 }
 
 describe.each(['raw', 'packet'])('io %s', (io) => {

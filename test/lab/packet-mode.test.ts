@@ -1,5 +1,5 @@
 /**
- * What is particular to `--io packet`: when it is taken and when not, the way to a peer followed as the kernel's tables
+ * What is particular to `--io packet` and `bpf`: when it is taken and when not, the way to a peer followed as the kernel's tables
  * change, no packet twice, and nothing left at the device.
  */
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, fields } from '../../bench/lab/capture.js';
 import type { CommandError } from '../../bench/lab/command.js';
-import { showFans } from '../../bench/lab/fan.js';
+import { raiseFan, showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
@@ -39,12 +39,48 @@ describe('the mode', () => {
   });
   afterAll(() => lab?.remove());
 
-  it('is packet where it is asked for; auto is raw, and says why', async () => {
+  it('is the one that is asked for; auto is bpf', async () => {
     await host.fanctl(['up', ...FAN]);
-    await host.fanctl(['up', '99', 'eth0/16', '--io', 'packet']);
+    for (const [overlay, io] of [
+      ['99', 'packet'],
+      ['98', 'raw'],
+      ['97', 'bpf'],
+    ] as const) {
+      await host.fanctl(['up', overlay, 'eth0/16', '--io', io]);
+    }
     expect(await ios(host)).toEqual([
-      ['raw', [expect.stringMatching(/^packet: only on request/)]],
+      ['bpf', []],
       ['packet', []],
+      ['raw', []],
+      ['bpf', []],
+    ]);
+    await host.fanctl(['down', '-e']);
+  });
+
+  it('is what works where BPF is not allowed, and says why', async () => {
+    await raiseFan(host, FAN, ['setpriv', '--bounding-set', '-bpf,-sys_admin,-perfmon']);
+    expect(await ios(host)).toEqual([
+      [
+        'packet',
+        [
+          expect.stringMatching(/^bpf: .*not permitted/i),
+          expect.stringMatching(/^packet: segmentation in software/),
+        ],
+      ],
+    ]);
+    await host.fanctl(['down', '-e']);
+  });
+
+  it('is raw on a device that is not Ethernet, and says why', async () => {
+    await host.fanctl(['up', '99', 'plain0/16']);
+    expect(await ios(host)).toEqual([
+      [
+        'raw',
+        [
+          expect.stringMatching(/^bpf: plain0 is no Ethernet device/),
+          expect.stringMatching(/^packet: plain0 is no Ethernet device/),
+        ],
+      ],
     ]);
     await host.fanctl(['down', '-e']);
   });
@@ -61,7 +97,7 @@ describe('the mode', () => {
     const qdiscs = async () => (await host.exec(['tc', 'qdisc', 'show', 'dev', 'eth0'])).stdout;
     const before = await qdiscs();
     await host.fanctl(['up', ...PACKET]);
-    await host.fanctl(['up', '99', 'eth0/16', '--io', 'packet']);
+    await host.fanctl(['up', '99', 'eth0/16', '--io', 'bpf']);
     expect(await egressPrograms(host)).toBe(1);
     await host.fanctl(['down', '99', 'eth0/16']);
     expect(await egressPrograms(host)).toBe(1);
@@ -82,11 +118,11 @@ describe('the mode', () => {
   });
 });
 
-describe('the way to a peer', () => {
+describe.each(['packet', 'bpf'])('the way to a peer, io %s', (io) => {
   let net: FanLab;
   const reach = async (count = 1) => (await ping(net.container(1), net.address(2), { count })).received;
   beforeAll(async () => {
-    net = await FanLab.open({ hosts: 3 }, PACKET);
+    net = await FanLab.open({ hosts: 3 }, [...FAN, '--io', io]);
   });
   afterAll(() => net?.remove());
 

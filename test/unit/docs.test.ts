@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { capture } from '../../src/cli/commands/capture.js';
+import { dissect } from '../../src/cli/commands/dissect.js';
 import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
 import { explain } from '../../src/cli/commands/explain.js';
@@ -17,7 +19,7 @@ import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { CHECKS } from '../../src/daemon/doctor/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace, doctor, top];
+const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
 
 function pathOf(path: string): string {

@@ -67,6 +67,20 @@ describe('parsePlan', () => {
     expect(shape('--work', 'rtt')[0]!.paths).toEqual(shape()[0]!.paths);
   });
 
+  it('measures many hosts by itself, or with everything, or when asked', () => {
+    expect(parsePlan(['--scale'])).toMatchObject({ scale: true, environments: [] });
+    expect(parsePlan(['--scale', '--work', 'rtt'])).toMatchObject({
+      scale: true,
+      environments: [{ mtu: 1500 }],
+    });
+    expect([[], ['--all'], ['--quick'], ['--work', 'rtt']].map((args) => parsePlan(args).scale)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
   it('knows help and rendering from measuring', () => {
     expect(parseRequest(['--help'])).toEqual({ do: 'help' });
     expect(parseRequest(['--render', 'a.json'])).toEqual({ do: 'render', file: 'a.json' });

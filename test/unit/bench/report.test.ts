@@ -5,7 +5,13 @@ import { goalOutcomes } from '../../../bench/report/goals.js';
 import { htmlReport, workloadChart } from '../../../bench/report/html.js';
 import { formatDuration } from '../../../bench/report/progress.js';
 import type { Result, Run, WorkloadResult } from '../../../bench/report/result.js';
-import { costsOf, memoryTable, mostMemory, resultTable } from '../../../bench/report/result-table.js';
+import {
+  costsOf,
+  memoryTable,
+  mostMemory,
+  resultTable,
+  scaleTable,
+} from '../../../bench/report/result-table.js';
 import { escapeMarkup, formatFigure } from '../../../bench/report/text.js';
 
 function run(value: number, details: Record<string, number> = {}): Run {
@@ -81,6 +87,15 @@ const RESULT: Result = {
       workloads: [TCP, RTT],
     },
   ],
+  scale: [2, 64].map((hosts) => ({
+    hosts,
+    pings: 4,
+    answered: 3,
+    pingMs: 0.25,
+    gigabits: [2, 3, 4],
+    rssBytes: 80e6,
+    upSeconds: 0.5,
+  })),
   failures: [{ profile: 'nic-like', mtu: 1500, path: 'nebula', reason: 'it is <not> here', peer: true }],
 };
 const [ENVIRONMENT] = RESULT.environments;
@@ -116,6 +131,15 @@ it('the memory table has the tunnels with processes, on the larger host', () => 
       .split(/ {2,}/),
   ).toEqual(['ufan, --io raw', '70.0', '90.0', '0.25']);
   expect(memoryTable({ ...ENVIRONMENT!, paths: [] })).toBeUndefined();
+});
+
+it('the table of many hosts has a row for each number', () => {
+  const rows = scaleTable(RESULT.scale)!.split('\n').slice(-2);
+  expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
+    ['2', '3 of 4', '0.250', '3.00', '67 %', '80.0', '0.50'],
+    ['64', '3 of 4', '0.250', '3.00', '67 %', '80.0', '0.50'],
+  ]);
+  expect(scaleTable([])).toBeUndefined();
 });
 
 describe('goals', () => {
@@ -192,6 +216,7 @@ describe('the HTML report', () => {
     for (const text of ['A CPU', 'not reached', 'it is &lt;not&gt; here', 'Cipher none', '</svg>', '110.0']) {
       expect(html).toContain(text);
     }
+    expect(html).toContain('One TCP stream with more hosts');
     expect(html).not.toContain('interrupted');
     expect(htmlReport({ ...RESULT, complete: false })).toContain('interrupted');
   });

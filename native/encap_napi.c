@@ -1,0 +1,85 @@
+/* encapAttach, encapConfigure, encapCount, encapTest: arguments only (see encap_loader.h). */
+#include "arguments.h"
+#include "encap_loader.h"
+#include "exports.h"
+
+enum { CONFIG_WORDS = sizeof(struct encap_config) / sizeof(__u32) };
+
+static bool set_number(napi_env env, napi_value object, const char *name, double value) {
+  return napi_set_named_property(env, object, name, number(env, value)) == napi_ok;
+}
+
+static napi_value js_attach(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  napi_value result;
+  struct slab file;
+  int64_t ifindex;
+  struct encap_handles handles;
+  const char *syscall;
+  if (!arguments(env, info, 2, argv) || !argument_bytes(env, argv[0], "object", &file)) return NULL;
+  if (!argument_integer(env, argv[1], "ifindex", 1, INT32_MAX, &ifindex)) return NULL;
+  int error = encap_attach(&file, (int)ifindex, &handles, &syscall);
+  if (error < 0) return throw_errno(env, error, syscall);
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  bool complete = set_number(env, result, "link", handles.link) &&
+                  set_number(env, result, "config", handles.config) &&
+                  set_number(env, result, "counters", handles.counters) &&
+                  set_number(env, result, "program", handles.program);
+  return complete ? result : NULL;
+}
+
+static napi_value js_configure(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int fd;
+  uint32_t *words;
+  size_t count;
+  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_words(env, argv[1], "words", &words, &count)) return NULL;
+  if (count != CONFIG_WORDS) {
+    napi_throw_range_error(env, NULL, "words: one for each field of encap_config");
+    return NULL;
+  }
+  struct encap_config config;
+  memcpy(&config, words, sizeof config);
+  return nothing_or_throw(env, encap_configure(fd, &config), "BPF_MAP_UPDATE_ELEM");
+}
+
+static napi_value js_count(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  napi_value result;
+  int fd;
+  struct encap_counters sum;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  int error = encap_count(fd, &sum);
+  if (error < 0) return throw_errno(env, error, "BPF_MAP_LOOKUP_ELEM");
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  bool complete = set_number(env, result, "packets", (double)sum.packets) &&
+                  set_number(env, result, "bytes", (double)sum.bytes);
+  return complete ? result : NULL;
+}
+
+static napi_value js_test(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  napi_value result;
+  int fd;
+  struct slab frame;
+  struct slab out;
+  if (!arguments(env, info, 3, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_bytes(env, argv[1], "frame", &frame)) return NULL;
+  if (!argument_bytes(env, argv[2], "out", &out)) return NULL;
+  int verdict = encap_test(fd, &frame, &out);
+  /* A verdict of -1 is "go on"; an error of bpf(2) is never EPERM for who could load the program.
+   */
+  if (verdict < -1) return throw_errno(env, verdict, "BPF_PROG_TEST_RUN");
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  bool complete = set_number(env, result, "verdict", verdict) &&
+                  set_number(env, result, "length", (double)out.size);
+  return complete ? result : NULL;
+}
+
+bool export_encap(napi_env env, napi_value exports) {
+  return export_function(env, exports, "encapAttach", js_attach) &&
+         export_function(env, exports, "encapConfigure", js_configure) &&
+         export_function(env, exports, "encapCount", js_count) &&
+         export_function(env, exports, "encapTest", js_test);
+}

@@ -1,0 +1,44 @@
+/*
+ * The kernel's part of `--io bpf`: a program at the egress of a fan's TUN that encapsulates what is
+ * plain and passes on to the daemon, through the TUN, what is not. This header is shared with the
+ * program itself (encap.bpf.c).
+ */
+#ifndef UFAN_ENCAP_PROGRAM_H
+#define UFAN_ENCAP_PROGRAM_H
+
+#include <linux/types.h>
+
+enum { ENCAP_OWN_ADDRESSES = 8 };
+
+/*
+ * What the program needs to know of its fan: 32-bit words, addresses and masks in host order, in
+ * the order of src/io/encap-program.ts. All zero: nothing is taken.
+ */
+struct encap_config {
+  __u32 enabled;
+  __u32 overlay_base;
+  __u32 overlay_mask;
+  __u32 slice_base;
+  __u32 slice_mask;
+  __u32 underlay_base;
+  __u32 underlay_mask;
+  /* From the overlay's bits to the underlay's: a shift to the right. */
+  __u32 shift;
+  __u32 address;
+  __u32 device; /* index of the underlay's */
+  __u32 limit;  /* the longest outer packet that fits every path */
+  __u32 ttl;    /* of the outer header; above 255: the inner one's */
+  __u32 dscp;   /* of the outer header; above 63: the inner one's */
+  /* Bytes before the IP header: none at a TUN, 14 in a test run of the kernel's. */
+  __u32 link_header;
+  /* Underlay addresses of this host's fans, 0 where there are fewer. */
+  __u32 own[ENCAP_OWN_ADDRESSES];
+};
+
+/* For each CPU. */
+struct encap_counters {
+  __u64 packets; /* on the wire: a super-packet counts its segments */
+  __u64 bytes;   /* of inner packets, each segment's headers included */
+};
+
+#endif

@@ -1,0 +1,48 @@
+/* libbpf loads, and bpf(2) attaches, as libbpf before 1.3 knows no TCX (see tcx.h). */
+#include "tcx.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Since 6.6; older headers lack it. */
+enum { TCX_EGRESS = 47 };
+
+/* A parameter here is called syscall as well. */
+static long bpf_call(int command, union bpf_attr *attr) {
+  return syscall(SYS_bpf, command, attr, sizeof *attr);
+}
+
+int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall) {
+  *syscall = "bpf_object__open_mem";
+  libbpf_set_print(NULL); /* what fails is said by errno, not on stderr */
+  *object = bpf_object__open_mem(file->bytes, file->size, NULL);
+  if (*object == NULL) return -errno;
+  *syscall = "BPF_PROG_LOAD";
+  int error = bpf_object__load(*object);
+  if (error == 0) return 0;
+  bpf_object__close(*object);
+  return error;
+}
+
+int tcx_program(struct bpf_object *object) {
+  return bpf_program__fd(bpf_object__next_program(object, NULL));
+}
+
+int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **syscall) {
+  union bpf_attr attr;
+  *syscall = "BPF_LINK_CREATE";
+  int program = tcx_program(object);
+  if (program < 0) return program;
+  memset(&attr, 0, sizeof attr);
+  attr.link_create.prog_fd = (uint32_t)program;
+  attr.link_create.target_ifindex = (uint32_t)ifindex;
+  attr.link_create.attach_type = TCX_EGRESS;
+  long link = bpf_call(BPF_LINK_CREATE, &attr);
+  if (link < 0) return -errno;
+  fcntl((int)link, F_SETFD, FD_CLOEXEC);
+  return (int)link;
+}

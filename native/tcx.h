@@ -1,0 +1,22 @@
+/* Loads a BPF object of one program and puts it at the egress of a device (TCX, kernel 6.6). */
+#ifndef UFAN_TCX_H
+#define UFAN_TCX_H
+
+#include "packet.h"
+
+struct bpf_object;
+
+/* From the bytes of an object file. 0, or -errno and in *syscall what failed. */
+int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall);
+
+/* The descriptor of the object's program; it ends with the object. */
+int tcx_program(struct bpf_object *object);
+
+/*
+ * A TCX link: program and attachment end when its last descriptor is closed, also by the death of
+ * the process. Or -errno, then *syscall names what failed; EINVAL where the kernel is older than
+ * 6.6.
+ */
+int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **syscall);
+
+#endif

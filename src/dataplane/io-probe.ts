@@ -1,0 +1,184 @@
+/**
+ * Which I/O modes this kernel can do, found out by packets: a program of its own, run in a network namespace that ends
+ * with it (io-probe-client.ts). Between the ends of a veth pair it sends a super-packet as packet mode does, and a
+ * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP.
+ *
+ * Prints {"packet": …, "bpf": …}: null, or why the mode doesn't work.
+ */
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
+import { parseAddress } from '../addr/ipv4-address.js';
+import { parsePrefix } from '../addr/prefix.js';
+import { errorText } from '../base/error.js';
+import { createMapping } from '../fan/mapping.js';
+import type { TxDevice } from '../io/device.js';
+import { deviceIndex } from '../io/device-index.js';
+import { EncapProgram } from '../io/encap-program.js';
+import { NextHops } from '../io/next-hops.js';
+import { GSO_TCPV4, HEADROOM, MAX_PACKET, NEEDS_CSUM, PacketBatch } from '../io/packet-batch.js';
+import { PacketReceiver, PacketSender } from '../io/packet-socket.js';
+import { Tun } from '../io/tun.js';
+import { foldSum, pseudoHeaderSum } from '../wire/checksum.js';
+import { OUTER_LEN, writeOuter } from '../wire/ipip.js';
+import { emitIpv4, PLAIN_HEADER, PROTOCOL_TCP } from '../wire/ipv4.js';
+import { ForwardingTable } from './forwarding-table.js';
+import type { IoProbe } from './io-probe-client.js';
+import { encapConfigOf } from './kernel-encap.js';
+
+/** Addresses for documentation (RFC 5737); the namespace has no way out anyway. */
+const US = '192.0.2.1';
+const PEER = '192.0.2.2';
+const UNDERLAY_LEN = 24;
+const OVERLAY = '250.0.0.0/8';
+const OUR_CONTAINER = '250.1.0.1';
+const PEER_CONTAINER = '250.2.0.9';
+const DISCARD_PORT = 9;
+const WAIT_MS = 1000;
+
+const IP_LEN = 20;
+const TCP_LEN = 20;
+const TCP_CHECKSUM_AT = 16;
+const SEGMENT = 1000;
+const SEGMENTS = 3;
+
+const SET_UP = `
+link set lo up
+link add probe0 address 02:00:00:00:00:01 type veth peer name probe1 address 02:00:00:00:00:02
+address add ${US}/${UNDERLAY_LEN} dev probe0
+link set probe0 up
+link set probe1 up
+neighbour add ${PEER} lladdr 02:00:00:00:00:02 nud permanent dev probe0
+`;
+const SET_UP_TUN = `
+address add ${OUR_CONTAINER}/32 dev probetun
+link set probetun mtu 1480 up
+route add ${OVERLAY} dev probetun src ${OUR_CONTAINER}
+`;
+const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
+
+/** Nothing may go by the raw socket, where it would get through as well. */
+const NO_WAY: TxDevice = {
+  send(batch) {
+    for (let i = 0; i < batch.count; i++) batch.setError(i, 1);
+    return batch.count;
+  },
+};
+
+const received = PacketBatch.create(16, 16 * (HEADROOM + MAX_PACKET + 4096));
+
+function ip(lines: string): void {
+  execFileSync('ip', ['-batch', '-'], { input: lines, stdio: ['pipe', 'ignore', 'pipe'] });
+}
+
+/** Bytes of the IP-in-IP packets that come in within the time, each without `headers`; ends when there are enough. */
+async function arrived(receiver: PacketReceiver, headers: number, enough: number): Promise<number> {
+  const deadline = Date.now() + WAIT_MS;
+  let bytes = 0;
+  while (bytes < enough && Date.now() < deadline) {
+    receiver.receive(received);
+    for (let i = 0; i < received.count; i++) bytes += received.length(i) - headers;
+    if (bytes < enough) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return bytes;
+}
+
+/** A TCP super-packet in its outer header, its checksum left to whoever cuts it. */
+function superPacket(): PacketBatch {
+  const innerLen = IP_LEN + TCP_LEN + SEGMENTS * SEGMENT;
+  const batch = PacketBatch.create(1, HEADROOM + OUTER_LEN + innerLen);
+  const { slab } = batch;
+  const inner = HEADROOM + OUTER_LEN;
+  const tcp = inner + IP_LEN;
+  emitIpv4(slab, inner, {
+    ...PLAIN_HEADER,
+    totalLength: innerLen,
+    ttl: 64,
+    protocol: PROTOCOL_TCP,
+    source: parseAddress(OUR_CONTAINER),
+    destination: parseAddress(PEER_CONTAINER),
+  });
+  slab[tcp + 12] = (TCP_LEN / 4) << 4;
+  const [from, to] = [parseAddress(OUR_CONTAINER), parseAddress(PEER_CONTAINER)];
+  const sum = foldSum(pseudoHeaderSum(from, to, PROTOCOL_TCP, innerLen - IP_LEN));
+  new DataView(slab.buffer).setUint16(tcp + TCP_CHECKSUM_AT, sum);
+  writeOuter(
+    slab,
+    HEADROOM,
+    OUTER_LEN + innerLen,
+    parseAddress(US) | 0,
+    parseAddress(PEER) | 0,
+    0,
+    64,
+    0,
+    true,
+  );
+  batch.setRange(0, HEADROOM, OUTER_LEN + innerLen);
+  batch.setVnet(0, NEEDS_CSUM, GSO_TCPV4, SEGMENT, OUTER_LEN + IP_LEN + TCP_LEN);
+  batch.setCsum(0, OUTER_LEN + IP_LEN, TCP_CHECKSUM_AT);
+  batch.setAddress(0, parseAddress(PEER));
+  batch.count = 1;
+  return batch;
+}
+
+async function probePacket(receiver: PacketReceiver): Promise<void> {
+  const hops = NextHops.open('probe0', parseAddress(US));
+  const sender = new PacketSender(hops, NO_WAY);
+  // Without the shim packet mode cuts super-packets itself, as raw mode does.
+  if (sender.withoutShim !== undefined) return;
+  if (sender.send(superPacket()) > 0) throw new Error('a super-packet is refused');
+  const expected = SEGMENTS * SEGMENT;
+  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + TCP_LEN, expected);
+  if (bytes !== expected) throw new Error(`of ${expected} bytes in a super-packet ${bytes} arrived`);
+}
+
+async function probeBpf(receiver: PacketReceiver, device: number): Promise<void> {
+  const tun = Tun.open('probetun', { mtu: 1480 });
+  ip(SET_UP_TUN);
+  const program = EncapProgram.attach(tun.name);
+  const mapping = createMapping(parsePrefix(OVERLAY), parseAddress(US), UNDERLAY_LEN);
+  const table = new ForwardingTable([
+    {
+      id: '',
+      mapping,
+      tun: tun.name,
+      underlayDevice: 'probe0',
+      io: ['bpf'],
+      ioNotes: [],
+      underlayMtu: 1500,
+      counterBlock: 0,
+      ttl: -1,
+      dscp: -1,
+      fragment: true,
+    },
+  ]);
+  program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address], true));
+  const socket = createSocket('udp4');
+  const text = 'probe';
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.send(text, DISCARD_PORT, PEER_CONTAINER, (error) => (error ? reject(error) : resolve()));
+  });
+  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + 8, text.length);
+  if (bytes !== text.length) throw new Error('a datagram into the TUN did not come out as IP-in-IP');
+}
+
+/** null where it works. */
+async function verdict(probe: () => Promise<void>): Promise<string | null> {
+  try {
+    await probe();
+    return null;
+  } catch (error) {
+    return errorText(error);
+  }
+}
+
+ip(SET_UP);
+writeFileSync(FORWARDING, '1');
+const receiver = new PacketReceiver(deviceIndex('probe1'), parseAddress(PEER));
+const result: IoProbe = {
+  packet: await verdict(() => probePacket(receiver)),
+  bpf: await verdict(() => probeBpf(receiver, deviceIndex('probe0'))),
+};
+process.stdout.write(JSON.stringify(result));
+process.exit();

@@ -1,0 +1,96 @@
+/**
+ * Encap in the kernel: the program at the egress of a fan's TUN (native/encap.bpf.c), which sends plain packets on by
+ * itself. What it doesn't take is read from the TUN as in the other modes.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { deviceIndex } from './device-index.js';
+import { type EncapHandles, native } from './native.js';
+
+/** Underlay addresses of this host that the program can know (ENCAP_OWN_ADDRESSES). */
+export const MOST_OWN_ADDRESSES = 8;
+
+/** Addresses and masks as int32 or u32. */
+export interface EncapConfig {
+  enabled: boolean;
+  overlayBase: number;
+  overlayMask: number;
+  sliceBase: number;
+  sliceMask: number;
+  underlayBase: number;
+  underlayMask: number;
+  /** Underlay prefix length − overlay prefix length. */
+  shift: number;
+  /** Our underlay address. */
+  address: number;
+  /** Index of the underlay device. */
+  device: number;
+  /** The longest outer packet that fits every path, bytes. */
+  limit: number;
+  /** Of the outer header, or −1 for the inner one's. */
+  ttl: number;
+  /** Of the outer header, or −1 for the inner one's. */
+  dscp: number;
+  /** Bytes before the IP header: 0 at a TUN. */
+  linkHeader: number;
+  /** Underlay addresses of this host's fans, at most MOST_OWN_ADDRESSES. */
+  own: readonly number[];
+}
+
+/** The words of struct encap_config, native/encap_program.h. */
+export function encapConfigWords(config: EncapConfig): Uint32Array {
+  const own = Array.from({ length: MOST_OWN_ADDRESSES }, (_, i) => config.own[i] ?? 0);
+  return Uint32Array.of(
+    config.enabled ? 1 : 0,
+    config.overlayBase,
+    config.overlayMask,
+    config.sliceBase,
+    config.sliceMask,
+    config.underlayBase,
+    config.underlayMask,
+    config.shift,
+    config.address,
+    config.device,
+    config.limit,
+    config.ttl,
+    config.dscp,
+    config.linkHeader,
+    ...own,
+  );
+}
+
+export class EncapProgram {
+  readonly #handles: EncapHandles;
+
+  private constructor(handles: EncapHandles) {
+    this.#handles = handles;
+  }
+
+  /**
+   * Attaches the program to a TUN, where it takes nothing until it is configured. Throws an Error with {code, errno,
+   * syscall}: EPERM, EINVAL before kernel 6.6, ENOENT where it was not built.
+   */
+  static attach(tunName: string): EncapProgram {
+    const path = createRequire(import.meta.url).resolve('#encap-program');
+    return new EncapProgram(native.encapAttach(readFileSync(path), deviceIndex(tunName)));
+  }
+
+  /** For native.encapCount, good until `detach`. */
+  get countersFd(): number {
+    return this.#handles.counters;
+  }
+
+  /** From the next packet on. */
+  configure(config: EncapConfig): void {
+    native.encapConfigure(this.#handles.config, encapConfigWords(config));
+  }
+
+  /** Runs the program over an Ethernet frame, see native.encapTest. */
+  test(frame: Uint8Array, out: Uint8Array): { verdict: number; length: number } {
+    return native.encapTest(this.#handles.program, frame, out);
+  }
+
+  detach(): void {
+    for (const fd of Object.values(this.#handles)) native.close(fd);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What is particular to `--io bpf`: what the kernel sends is counted as if it had gone by the daemon, and what it must
+ * not send comes to the daemon.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { iperf } from '../../bench/lab/iperf.js';
+import { ping } from '../../bench/lab/ping.js';
+import type { Counters } from '../../src/daemon/protocol.js';
+import { echoUdp, FAN, FanLab, growth, readCounters } from './fan-lab.js';
+
+let net: FanLab;
+beforeAll(async () => {
+  net = await FanLab.open({}, [...FAN, '--io', 'bpf']);
+});
+afterAll(() => net?.remove());
+
+/** What `work` adds to the counters of both hosts. */
+async function added(work: () => Promise<unknown>): Promise<[Counters, Counters]> {
+  const before = [await readCounters(net.host(1)), await readCounters(net.host(2))] as const;
+  await work();
+  return [
+    growth(before[0], await readCounters(net.host(1))),
+    growth(before[1], await readCounters(net.host(2))),
+  ];
+}
+
+const flow = (counters: Counters, side: string) => [counters[`${side}-packets`], counters[`${side}-bytes`]];
+
+describe('counters', () => {
+  it.each([
+    ['pings', () => ping(net.container(1), net.address(2), { count: 5, intervalMs: 10 })],
+    [
+      'datagrams, in fragments too',
+      () => echoUdp(net.container(1), net.container(2), net.address(2), [1, 9000]),
+    ],
+    ['super-packets', () => iperf(net.container(1), net.container(2), net.address(2), { seconds: 1 })],
+  ])('of %s are the same at both ends, packet for packet', async (_, work) => {
+    const [one, two] = await added(work);
+    expect(one['encap-tx-packets']).toBeGreaterThan(0);
+    expect(flow(one, 'encap-rx')).toEqual(flow(one, 'encap-tx'));
+    expect(flow(one, 'encap-tx')).toEqual(flow(two, 'decap-rx'));
+    expect(flow(two, 'encap-tx')).toEqual(flow(one, 'decap-rx'));
+    expect(Object.keys({ ...one, ...two }).filter((name) => name.startsWith('drop-'))).toEqual([]);
+  });
+});
+
+describe('what the kernel must not send', () => {
+  it.each([
+    ['the network address of the underlay', '250.0.0.9', 'underlay-network'],
+    ['the broadcast address of the underlay', '250.255.255.9', 'underlay-broadcast'],
+  ])('counts as a drop: a destination that is %s', async (_, address, reason) => {
+    const [one] = await added(() => ping(net.container(1), address, { count: 1 }));
+    expect(one[`drop-${reason}-packets`]).toBe(1);
+    expect(one['encap-tx-packets']).toBeUndefined();
+  });
+});
