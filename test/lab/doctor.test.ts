@@ -20,10 +20,14 @@ const AT_THE_DEVICE = `nft 'add table netdev d
   add chain netdev d in { type filter hook ingress device eth0 priority 0; }
   add rule netdev d in ip protocol 4 drop'`;
 
+/** A strict filter, and a route to the other host that leads away from it. */
+const OTHER_WAY_BACK = `ip link add away type veth peer name far; ip link set far up; ip link set away up
+  ip route add 172.30.0.27/32 dev away; sysctl -qw net.ipv4.conf.eth0.rp_filter=1`;
+
 let net: FanLab;
 
 beforeAll(async () => {
-  net = await FanLab.open();
+  net = await FanLab.open({}, [...FAN, 'io', 'raw']);
 });
 
 afterAll(() => net?.remove());
@@ -273,8 +277,7 @@ describe.each(Object.entries(SET_UPS))('%s', (name, setUps) => {
 
 describe('rp-filter', () => {
   it('a strict one, where the way back is another', async () => {
-    await sh(`ip link add away type veth peer name far; ip link set far up; ip link set away up; ip route add 172.30.0.27/32 dev away
-      sysctl -qw net.ipv4.conf.eth0.rp_filter=1`);
+    await sh(OTHER_WAY_BACK);
     try {
       expect(await ping(net.container(2), net.address(1))).toMatchObject({ received: 0 });
       const found = await trouble();
@@ -288,10 +291,10 @@ describe('rp-filter', () => {
   });
 });
 
-describe('io packet', () => {
+describe.each(['packet', 'bpf'])('io %s', (io) => {
   it('is beside INPUT, and behind what its device drops', async () => {
     await broken().fanctl(['down', '-e']);
-    await raiseFan(broken(), [...FAN, 'io', 'packet']);
+    await raiseFan(broken(), [...FAN, 'io', io]);
     const talk = () => ping(net.container(1), net.address(2));
     try {
       await sh('iptables -A INPUT -p 4 -j DROP');
@@ -300,10 +303,14 @@ describe('io packet', () => {
       await sh(AT_THE_DEVICE);
       expect(await talk()).toMatchObject({ received: 0 });
       expect(await failures(broken())).toEqual(['protocol-4-blocked']);
+      await sh('nft delete table netdev d');
+      await sh(OTHER_WAY_BACK);
+      await ping(net.container(2), net.address(1));
+      expect(await trouble()).toMatchObject({ check: 'rp-filter', severity: 'major' });
     } finally {
-      await sh('nft delete table ip filter; nft delete table netdev d || true');
+      await sh(`nft delete table ip filter; ip link del away; sysctl -qw net.ipv4.conf.eth0.rp_filter=0`);
       await broken().fanctl(['down', '-e']);
-      await raiseFan(broken(), FAN);
+      await raiseFan(broken(), [...FAN, 'io', 'raw']);
     }
   });
 });
