@@ -56,7 +56,7 @@ describe('a healthy host', () => {
     expect((await hosts[0]!.fanctl(['doctor'])).stdout).toMatch(/^\d+ checks, 0 failed, 0 warned\n$/m);
   });
 
-  it.each(['raw', 'packet'])('with io %s, and traffic', async (io) => {
+  it.each(['raw', 'packet', 'bpf'])('with io %s, and traffic', async (io) => {
     const { hosts } = await openLab();
     for (const host of hosts) await raiseFan(host, [...FAN, 'io', io]);
     await expectTraffic(lab!);
