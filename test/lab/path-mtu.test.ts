@@ -1,8 +1,6 @@
 /**
  * A path that carries less than its ends do, and peers that can't be reached (RFC 2003 §5, RFC 4459): containers hear
- * what they need to, and nothing hangs.
- *
- *   host 1 ── 1500 ── host 3 ── 1400 ── host 4 ── 1500 ── host 2      hosts 3 and 4 are the routers between
+ * what they need to, and nothing hangs. narrow-path.ts has the picture.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +11,7 @@ import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import type { Counters } from '../../src/daemon/protocol.js';
 import { echoUdp, FAN, growth, readCounters } from './fan-lab.js';
+import { buildNarrowPath } from './narrow-path.js';
 
 /** ICMP payloads: the most that an inner packet takes of 1480 bytes, and of 1380. */
 const FULL = 1480 - 28;
@@ -21,32 +20,6 @@ const HERE = '250.0.28.2';
 const THERE = '250.0.27.2';
 
 let lab: Lab;
-
-/** The network of the picture above; the routers know the hosts, and no more. */
-async function buildPath(): Promise<void> {
-  const [one, two, near, far] = [lab.host(1), lab.host(2), lab.host(3), lab.host(4)];
-  await lab.wire.ip(
-    'link add beyond type bridge forward_delay 0',
-    'link set beyond up',
-    'link set h2 master beyond',
-    'link set h4 master beyond',
-  );
-  await near.ip(
-    `link add eth1 mtu 1400 type veth peer name eth1 mtu 1400 netns ${far.name}`,
-    'address add 10.0.0.1/30 dev eth1',
-    'link set eth1 up',
-  );
-  await far.ip('address add 10.0.0.2/30 dev eth1', 'link set eth1 up');
-  await near.ip(`route add ${two.address} via 10.0.0.2`, 'route add unreachable 172.30.0.77');
-  await far.ip(`route add ${one.address} via 10.0.0.1`);
-  for (const router of [near, far]) {
-    await router.sysctl('net/ipv4/ip_forward', 1);
-    await router.sysctl('net/ipv4/conf/all/rp_filter', 0);
-    await router.sysctl('net/ipv4/conf/eth0/rp_filter', 0);
-  }
-  await one.ip(`route add ${two.address} via ${near.address}`, `route add 172.30.0.77 via ${near.address}`);
-  await two.ip(`route add ${one.address} via ${far.address}`);
-}
 
 /** What `action` adds to the counters of a host's fan. */
 async function added(host: number, action: () => Promise<unknown>): Promise<Counters> {
@@ -68,7 +41,7 @@ async function pingText(...args: string[]): Promise<string> {
 
 beforeAll(async () => {
   lab = await createLab({ hosts: 4, containers: 2 });
-  await buildPath();
+  await buildNarrowPath(lab);
   await Promise.all([raiseFan(lab.host(1), FAN), raiseFan(lab.host(2), FAN)]);
 });
 afterAll(() => lab?.remove());

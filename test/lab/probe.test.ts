@@ -1,6 +1,6 @@
 /**
  * `fanctl probe` between real hosts, whole and broken in each way that it has a name for: the true cause fails, nothing
- * else does, and a healthy pair has no fail. In both I/O modes.
+ * else does, and a healthy pair has no fail. In every I/O mode.
  *
  *   hosts 1 and 2 have fans, host 3 has none; the switch between them is lab.wire, its ports h1, h2, h3
  */
@@ -66,7 +66,7 @@ async function filter(where: Namespace, family: string, chain: string, rule: str
 const INGRESS = 'type filter hook ingress device "eth0" priority 0;';
 const FORWARD = 'type filter hook forward priority 0;';
 
-describe.each(['raw', 'packet'])('io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
   let lab: Lab;
   let one: Host;
   let two: Host;

@@ -1,5 +1,5 @@
 /**
- * `fanctl trace` between two hosts: what it shows of packets that really passed, in both I/O modes; that it ends with
+ * `fanctl trace` between two hosts: what it shows of packets that really passed, in every I/O mode; that it ends with
  * its client; and what it says where it can't begin.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ function objectsOf(stdout: string): Traced[] {
     .map((line) => JSON.parse(line) as Traced);
 }
 
-describe.each(['raw', 'packet'])('trace with io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
   let net: FanLab;
   beforeAll(async () => {
     net = await FanLab.open({ hosts: 2 }, [...FAN, '--io', io]);

@@ -17,6 +17,7 @@ import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { CHECKS } from '../../src/daemon/doctor/checks.js';
+import { PROBE_CHECKS } from '../../src/daemon/probe/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
 const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
@@ -57,12 +58,20 @@ describe('docs/counters.md', () => {
 });
 
 describe('docs/troubleshooting.md', () => {
+  const [onHost = '', betweenHosts = ''] = read('docs/troubleshooting.md').split(/^## Between two hosts$/m);
+  const checksIn = (text: string): string[] => {
+    const cells = [...text.matchAll(/^\|[^|]*\|([^|]*)\|/gm)].map((row) => row[1]!);
+    return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
+  };
+
   it('explains exactly the checks of doctor', () => {
-    const cells = [...read('docs/troubleshooting.md').matchAll(/^\|[^|]*\|([^|]*)\|/gm)].map(
-      (row) => row[1]!,
-    );
-    const names = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!));
-    expect(names.sort()).toEqual(CHECKS.map(({ name }) => name).sort());
+    expect(checksIn(onHost).sort()).toEqual(CHECKS.map(({ name }) => name).sort());
+  });
+
+  it('explains exactly the checks of probe, as does the manual', () => {
+    expect(checksIn(betweenHosts).sort()).toEqual([...PROBE_CHECKS].sort());
+    const ofManual = itemsOf('man/fanctl.8', 'PROBE').map((item) => item.split(' ')[1]);
+    expect(ofManual).toEqual([...PROBE_CHECKS]);
   });
 });
 

@@ -12,13 +12,28 @@ import type { Answer, Facts } from './message.js';
 
 const PORT_UNREACHABLE = 3;
 
+/** Every check, in the order in which a probe makes them; the last is a warning only. */
+export const PROBE_CHECKS = [
+  'underlay-unreachable',
+  'duplicate-slice',
+  'peer-down',
+  'width-mismatch',
+  'protocol-4-blocked',
+  'mtu-black-hole',
+  'responder-silent',
+] as const;
+
+type ProbeCheck = (typeof PROBE_CHECKS)[number];
+/** As fanctl prints it, under one of the names above. */
+export type ProbeResult = CheckResult & { check: ProbeCheck };
+
 export type FactsAnswer = Extract<Answer, { answer: 'facts' }>;
 
-function ok(check: string, evidence: string): CheckResult {
+function ok(check: ProbeCheck, evidence: string): ProbeResult {
   return { check, status: 'ok', severity: 'info', evidence, fix: '' };
 }
 
-export function underlayCheck(host: string, isReachable: boolean, evidence: string): CheckResult {
+export function underlayCheck(host: string, isReachable: boolean, evidence: string): ProbeResult {
   if (isReachable) return ok('underlay-unreachable', evidence);
   return {
     check: 'underlay-unreachable',
@@ -36,7 +51,7 @@ export interface Claim {
   readonly macs: readonly string[];
 }
 
-export function duplicateCheck(claims: readonly Claim[]): CheckResult {
+export function duplicateCheck(claims: readonly Claim[]): ProbeResult {
   const bad = claims.find(({ isOurs, macs }) => macs.length > (isOurs ? 0 : 1));
   if (!bad) return ok('duplicate-slice', 'each underlay address is claimed by one host');
   const { address, isOurs, macs } = bad;
@@ -52,16 +67,16 @@ export function duplicateCheck(claims: readonly Claim[]): CheckResult {
   };
 }
 
-export function peerDownCheck(evidence: string, fix: string): CheckResult {
+export function peerDownCheck(evidence: string, fix: string): ProbeResult {
   return { check: 'peer-down', status: 'fail', severity: 'critical', evidence, fix };
 }
 
-export function peerUpCheck(evidence: string): CheckResult {
+export function peerUpCheck(evidence: string): ProbeResult {
   return ok('peer-down', evidence);
 }
 
 /** A fan whose responder does not answer: works, but its facts are not known. */
-export function silentCheck(host: string, evidence: string): CheckResult {
+export function silentCheck(host: string, evidence: string): ProbeResult {
   return {
     check: 'responder-silent',
     status: 'warn',
@@ -72,7 +87,7 @@ export function silentCheck(host: string, evidence: string): CheckResult {
 }
 
 /** `theirs` is a fan whose overlay is ours or overlaps it. */
-export function widthCheck(ours: Pick<Facts, 'overlay' | 'underlay'>, theirs: Facts): CheckResult {
+export function widthCheck(ours: Pick<Facts, 'overlay' | 'underlay'>, theirs: Facts): ProbeResult {
   const said = `${theirs.overlay} on ${theirs.underlay}`;
   const isSame = theirs.overlay === ours.overlay && widthOf(theirs.underlay) === widthOf(ours.underlay);
   if (isSame) return ok('width-mismatch', `the peer has ${said}, slice ${theirs.slice}`);
@@ -99,7 +114,7 @@ export interface ProtocolResult {
 }
 
 /** Protocol 4 both ways. Azure and others drop it; security groups must name 4, not 94. */
-export function protocolCheck({ sent, returned, arrived, unasked }: ProtocolResult): CheckResult {
+export function protocolCheck({ sent, returned, arrived, unasked }: ProtocolResult): ProbeResult {
   const check = 'protocol-4-blocked';
   if (returned === sent) return ok(check, `${returned} of ${sent} probes went there and back`);
   if (returned > 0) {
@@ -129,7 +144,7 @@ export interface MtuResult {
   readonly direction: 'out' | 'in' | 'unknown';
 }
 
-export function mtuCheck({ full, passes, told, direction }: MtuResult, device: string): CheckResult {
+export function mtuCheck({ full, passes, told, direction }: MtuResult, device: string): ProbeResult {
   const check = 'mtu-black-hole';
   const outer = passes + OUTER_LEN;
   if (passes === full) return ok(check, `packets of ${outer} bytes pass, as the fan sends them`);

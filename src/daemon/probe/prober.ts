@@ -17,7 +17,7 @@ import { sliceOf } from '../../fan/mapping.js';
 import { arping } from '../../host/arping.js';
 import { lookUpRoute, type Route } from '../../host/route-lookup.js';
 import { LEAST_PROBE_LEN } from '../../wire/probe.js';
-import type { CheckResult, ProbeReply, ProbeStep } from '../protocol.js';
+import type { ProbeReply, ProbeStep } from '../protocol.js';
 import type { FanRecord } from '../state-store.js';
 import {
   type Claim,
@@ -26,6 +26,7 @@ import {
   isPortClosed,
   isProtocolClosed,
   mtuCheck,
+  type ProbeResult,
   peerDownCheck,
   peerUpCheck,
   protocolCheck,
@@ -55,7 +56,7 @@ export class Prober {
   readonly #count: number;
   readonly #icmp = new IcmpSocket();
   readonly #steps: ProbeStep[] = [];
-  readonly #checks: CheckResult[] = [];
+  readonly #checks: ProbeResult[] = [];
   readonly #exchange: Exchange;
   #socket: ProbeSocket | undefined;
   #incomplete = false;
