@@ -15,7 +15,9 @@ import type { Measurement, Workload } from './workloads/workload.js';
 
 /** A tunnel's first packets may wait for a handshake. */
 const ANSWER_TRIES = 20;
-const IDLE_MS = 2000;
+/** Until what starting a path set off is over, and for how long it is then watched. */
+const SETTLE_MS = 2000;
+const IDLE_MS = 3000;
 
 interface Prepared {
   path: BenchPath;
@@ -158,6 +160,7 @@ async function answers({ client, serverAddress }: PathEnds): Promise<void> {
 
 /** Of all paths at once, as they stand and wait. */
 async function idleUsage(prepared: readonly Prepared[]): Promise<IdleUsage[]> {
+  await sleep(SETTLE_MS);
   const before = prepared.map(({ pids }) => pids.map(usageOf));
   const began = performance.now();
   await sleep(IDLE_MS);

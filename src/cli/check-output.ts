@@ -29,6 +29,6 @@ function formatCheck(
 function sumUp(results: readonly CheckResult[]): string {
   const count = (status: CheckResult['status']) =>
     results.filter((result) => result.status === status).length;
-  const parts = [`${results.length} checks`, `${count('fail')} failed`, `${count('warn')} warnings`];
+  const parts = [`${results.length} checks`, `${count('fail')} failed`, `${count('warn')} warned`];
   return parts.join(', ');
 }

@@ -68,12 +68,13 @@ export function legacyBases(text: string): BaseChain[] {
     if (what === '-P') policies.push([name, rest[0] ?? '']);
     if (what === '-P' || what === '-N')
       table.set(name, { label: `iptables-legacy chain ${name}`, rules: [] });
-    if (what === '-A') table.get(name)?.rules.push(ruleOf(rest, table.get(name)?.rules.length ?? 0));
+    if (what === '-A') table.get(name)?.rules.push(ruleOf(name, rest, table.get(name)?.rules.length ?? 0));
   }
   return policies.map(([name, policy]) => ({
     ...table.get(name)!,
     hook: name.toLowerCase(),
     policy: policy === 'DROP' ? 'drop' : 'accept',
+    policyRemedy: `iptables-legacy -P ${name} ACCEPT`,
     devices: [],
     table,
   }));
@@ -83,7 +84,7 @@ function wordsOf(line: string): string[] {
   return [...line.matchAll(WORD)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
-function ruleOf(words: readonly string[], at: number): FirewallRule {
+function ruleOf(chain: string, words: readonly string[], at: number): FirewallRule {
   const tests: ((packet: PacketKind) => Match)[] = [];
   let action: Action | undefined;
   let isNegated = false;
@@ -105,7 +106,8 @@ function ruleOf(words: readonly string[], at: number): FirewallRule {
     isNegated = false;
   }
   const matches = (packet: PacketKind) => tests.map((test) => test(packet)).reduce(both, 'yes');
-  return { matches, label: `rule ${at + 1}`, ...(action ? { action } : {}) };
+  const remedy = `iptables-legacy -D ${chain} ${at + 1}`;
+  return { matches, label: `rule ${at + 1}`, remedy, ...(action ? { action } : {}) };
 }
 
 function parseNetwork(text: string): Prefix {

@@ -88,6 +88,7 @@ export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
         ...table.get(chain.name)!,
         hook: chain.hook!,
         policy: chain.policy === 'drop' ? 'drop' : 'accept',
+        policyRemedy: `nft chain ${key} ${chain.name} '{ policy accept; }'`,
         devices: text.devices.get(`${key} ${chain.name}`) ?? [],
         table,
       };
@@ -108,12 +109,16 @@ function chainOf(chain: NftChain, ruleset: Ruleset, text: NftText): FirewallChai
 /** One rule, or, of one that ends in a verdict map, one for each of its elements. */
 function rulesOf(rule: NftRule, states: readonly string[] | undefined): FirewallRule[] {
   const label = `rule handle ${rule.handle}${rule.comment === undefined ? '' : ` "${rule.comment}"`}`;
+  const remedy = `nft delete rule ${rule.family} ${rule.table} ${rule.chain} handle ${rule.handle}`;
   const matches = (packet: PacketKind): Match =>
     rule.expr.map((statement) => matchOf(statement, packet, states)).reduce(both, 'yes');
   const map = rule.expr.find((statement) => 'vmap' in statement)?.vmap as Json | undefined;
-  if (map) return elementsOf(map).map(([value, verdict]) => element(map.key, value, verdict, matches, label));
+  if (map)
+    return elementsOf(map).map(([value, verdict]) =>
+      element(map.key, value, verdict, { matches, label, remedy }),
+    );
   const action = rule.expr.map(actionOf).find((found) => found !== undefined);
-  return [{ matches, label, ...(action ? { action } : {}) }];
+  return [{ matches, label, remedy, ...(action ? { action } : {}) }];
 }
 
 function elementsOf(map: Json): [unknown, Json][] {
@@ -121,17 +126,11 @@ function elementsOf(map: Json): [unknown, Json][] {
   return Array.isArray(set) ? (set as [unknown, Json][]) : [];
 }
 
-function element(
-  key: unknown,
-  value: unknown,
-  verdict: Json,
-  matches: FirewallRule['matches'],
-  label: string,
-): FirewallRule {
+function element(key: unknown, value: unknown, verdict: Json, whole: FirewallRule): FirewallRule {
   const action = actionOf(verdict);
   return {
-    matches: (packet) => both(matches(packet), compare(key as Json, value, packet)),
-    label,
+    ...whole,
+    matches: (packet) => both(whole.matches(packet), compare(key as Json, value, packet)),
     ...(action ? { action } : {}),
   };
 }

@@ -33,6 +33,8 @@ export interface FirewallRule {
   readonly action?: Action;
   /** By which the operator finds it. */
   readonly label: string;
+  /** The command that takes it away. */
+  readonly remedy: string;
 }
 
 export interface FirewallChain {
@@ -46,6 +48,8 @@ export interface BaseChain extends FirewallChain {
   /** As nft names hooks: "forward", "input", "ingress". */
   readonly hook: string;
   readonly policy: 'accept' | 'drop';
+  /** The command that makes it accept. */
+  readonly policyRemedy: string;
   /** Hook ingress: its devices. */
   readonly devices: readonly string[];
   readonly table: ReadonlyMap<string, FirewallChain>;
@@ -54,11 +58,15 @@ export interface BaseChain extends FirewallChain {
 export interface Drop {
   /** "chain ip filter FORWARD (policy drop)" */
   readonly by: string;
+  /** The command that ends it. */
+  readonly remedy: string;
   /** False where a rule before it may have let the packet pass. */
   readonly isSure: boolean;
 }
 
-type Outcome = { readonly kind: 'accept' | 'end' } | { readonly kind: 'drop'; readonly by: string };
+type Outcome =
+  | { readonly kind: 'accept' | 'end' }
+  | { readonly kind: 'drop'; readonly by: string; readonly remedy: string };
 
 const ACCEPTED: Outcome = { kind: 'accept' };
 const AT_END: Outcome = { kind: 'end' };
@@ -82,9 +90,10 @@ function isOnDevice({ hook, devices }: BaseChain, { input, output }: PacketKind)
 function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
   const doubt = { isThere: false };
   const outcome = walk(base.table, base, packet, doubt, 0);
-  if (outcome.kind === 'drop') return { by: outcome.by, isSure: !doubt.isThere };
+  const isSure = !doubt.isThere;
+  if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
   if (outcome.kind === 'accept' || base.policy === 'accept') return undefined;
-  return { by: `${base.label} (policy drop)`, isSure: !doubt.isThere };
+  return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
 }
 
 /** A rule was met that may have let the packet pass. */
@@ -103,7 +112,8 @@ function walk(
     const match = rule.action ? rule.matches(packet) : 'no';
     if (match === 'no' || !rule.action) continue;
     const aside: Doubt = match === 'maybe' ? { isThere: false } : doubt;
-    const outcome = follow(rule.action, `${chain.label} (${rule.label})`, (target) => {
+    const drop: Outcome = { kind: 'drop', by: `${chain.label} (${rule.label})`, remedy: rule.remedy };
+    const outcome = follow(rule.action, drop, (target) => {
       const next = depth < MOST_JUMPS ? table.get(target) : undefined;
       return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
     });
@@ -114,9 +124,9 @@ function walk(
   return AT_END;
 }
 
-function follow(action: Action, by: string, into: (target: string) => Outcome): Outcome {
+function follow(action: Action, drop: Outcome, into: (target: string) => Outcome): Outcome {
   if ('target' in action) return into(action.target);
-  if (action.kind === 'drop') return { kind: 'drop', by };
+  if (action.kind === 'drop') return drop;
   return action.kind === 'accept' ? ACCEPTED : AT_END;
 }
 

@@ -60,7 +60,9 @@ async function request(dir: string, line: string, begin: Promise<unknown> = Prom
 /** The socket is there before the start is over. */
 async function answers(dir: string): Promise<void> {
   await appears(join(dir, 'fand.sock'));
-  expect(await request(dir, 'GET /v1/status')).toMatch(/^HTTP\/1.1 200 /);
+  // The socket has its name a moment before it listens.
+  const ask = () => request(dir, 'GET /v1/status').catch((error: Error) => error.message);
+  await expect.poll(ask, { interval: 2, timeout: 10_000 }).toMatch(/^HTTP\/1.1 200 /);
 }
 
 const DEAD_FAN = {

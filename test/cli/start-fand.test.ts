@@ -58,6 +58,16 @@ describe('fanctl up', () => {
   });
 });
 
+describe('fand', () => {
+  it('refuses a UFAN_RESPONDER that is neither on nor off', async () => {
+    const args = ['--net', 'env', 'UFAN_RESPONDER=maybe', process.execPath, built('daemon/fand.js')];
+    const { status, stdout } = await runCommand('unshare', args, join(scratch, 'switch'));
+    expect(stdout).toContain('UFAN_RESPONDER: \\"maybe\\" is neither on nor off');
+    expect(status).toBe(1);
+    expect(existsSync(join(scratch, 'switch'))).toBe(false);
+  });
+});
+
 describe('a fand of another network namespace', () => {
   const dir = join(scratch, 'foreign');
   let fand: ChildProcess;

@@ -79,7 +79,10 @@ describe('npm run bench', () => {
     expect(code).toBe(130);
     const result = resultNamedIn(stderr);
     expect(result.complete).toBe(false);
-    expect(result.environments[0]!.workloads[0]!.series.map(({ runs }) => runs.length)).toEqual([1, 1]);
+    for (const { runs } of result.environments[0]!.workloads[0]!.series) {
+      expect(runs.length).toBeGreaterThanOrEqual(1);
+      expect(runs.length).toBeLessThan(50);
+    }
     expect([...listLabs().values()]).not.toContain(command.pid);
   });
 

@@ -1,6 +1,6 @@
 /**
  * `fanctl capture` of real traffic, read by tshark, which finds nothing malformed and no wrong checksum, and by
- * `fanctl dissect`, which judges as the dataplane did. Both I/O modes, at the size of the offloads and of the wire.
+ * `fanctl dissect`, which judges as the dataplane did. Every I/O mode, at the size of the offloads and of the wire.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ import { echoUdp, FAN, FanLab, faults, until } from './fan-lab.js';
 const FILE_BYTES = 300_000;
 const DESCRIBED = '250.0.0.0/8 172.30.0.1/16';
 
-describe.each(['raw', 'packet'])('capture with io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
   let net: FanLab;
   beforeAll(async () => {
     net = await FanLab.open({ hosts: 2 }, [...FAN, '--io', io]);

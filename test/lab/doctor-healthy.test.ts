@@ -8,6 +8,7 @@ import { attachContainers, raiseFan, showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
+import { FANCTL } from '../../bench/lab/repository.js';
 import { diagnose, failures, named, troubles } from './doctor-lab.js';
 import { FAN } from './fan-lab.js';
 
@@ -22,7 +23,14 @@ afterEach(async () => {
 
 async function openLab(hosts = 2): Promise<Lab> {
   lab = await createLab({ hosts });
+  // What br_netfilter does to a bridge under a firewall has a test of its own.
+  for (const host of lab.hosts) await setBridgeNetfilter(host, 0);
   return lab;
+}
+
+function setBridgeNetfilter(host: Host, value: 0 | 1): Promise<unknown> {
+  const file = '/proc/sys/net/bridge/bridge-nf-call-iptables';
+  return host.exec(['sh', '-c', `[ ! -e ${file} ] || echo ${value} > ${file}`]);
 }
 
 async function expectHealthy(hosts: readonly Host[]): Promise<void> {
@@ -45,10 +53,10 @@ describe('a healthy host', () => {
   it('without a fan', async () => {
     const { hosts } = await openLab(1);
     await expectHealthy(hosts);
-    expect((await hosts[0]!.fanctl(['doctor'])).stdout).toMatch(/^\d+ checks, 0 failed, 0 warnings\n$/m);
+    expect((await hosts[0]!.fanctl(['doctor'])).stdout).toMatch(/^\d+ checks, 0 failed, 0 warned\n$/m);
   });
 
-  it.each(['raw', 'packet'])('with io %s, and traffic', async (io) => {
+  it.each(['raw', 'packet', 'bpf'])('with io %s, and traffic', async (io) => {
     const { hosts } = await openLab();
     for (const host of hosts) await raiseFan(host, [...FAN, 'io', io]);
     await expectTraffic(lab!);
@@ -74,6 +82,17 @@ describe('a healthy host', () => {
       await host.ip('link set c1 mtu 1500');
     }
     await expectHealthy(hosts);
+  });
+
+  it('seen by a user who may not ask: exit 2', async () => {
+    const { hosts } = await openLab(1);
+    await raiseFan(hosts[0]!, FAN);
+    const argv = ['setpriv', '--reuid=65534', '--clear-groups', process.execPath, FANCTL, 'doctor', '--json'];
+    const { code, stdout } = await hosts[0]!.exec(argv, { anyExit: true });
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { check: 'unreadable', status: 'warn', evidence: expect.stringMatching(/^not checked: .*root/) },
+    ]);
   });
 
   it('with strict reverse-path filters on every device', async () => {
@@ -142,6 +161,26 @@ describe('a host with Docker', () => {
     expect(notes).toBe('fanctl: note: open the firewall for fan-250-0-28\n');
     await expectTraffic(lab!);
     await expectHealthy(hosts);
+  });
+});
+
+describe('bridge-netfilter', () => {
+  it('warns where containers of one host can not reach each other', async () => {
+    lab = await createLab({ hosts: 1, containers: 2 });
+    const host = lab.host(1);
+    await setBridgeNetfilter(host, 1);
+    await raiseFan(host, FAN);
+    const talk = () => ping(host.container(1), '250.0.28.3');
+    expect(await talk()).toMatchObject({ received: 3 });
+    await host.exec(['iptables', '-P', 'FORWARD', 'DROP']);
+    await host.fanctl(['doctor', '--fix']);
+    expect(await talk()).toMatchObject({ received: 0 });
+    const [trouble, ...more] = await troubles(host);
+    expect(more).toEqual([]);
+    expect(trouble).toMatchObject({ check: 'bridge-netfilter', status: 'warn' });
+    await host.exec(['sh', '-c', trouble!.fix]);
+    expect(await talk()).toMatchObject({ received: 3 });
+    await expectHealthy([host]);
   });
 });
 

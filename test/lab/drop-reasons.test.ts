@@ -1,6 +1,6 @@
 /**
  * Every drop reason by a real packet, and the same name for it everywhere: `fanctl stats`, Prometheus, `fanctl trace`,
- * and the comment in a capture. In both I/O modes; raw sockets never see what the kernel's IP layer refuses.
+ * and the comment in a capture. In every I/O mode; raw sockets never see what the kernel's IP layer refuses.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -126,10 +126,10 @@ it('every reason has a maker', () => {
   expect(made).toEqual(DROP_REASONS.map(([name]) => name).sort());
 });
 
-describe.each(['raw', 'packet'])('with io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
   beforeAll(() => setUp(io));
   afterAll(() => lab?.remove());
-  const makers = MAKERS.filter(([reason]) => io === 'packet' || reason !== 'outer-malformed');
+  const makers = MAKERS.filter(([reason]) => io !== 'raw' || reason !== 'outer-malformed');
 
   it.each(makers)('%s: stats, Prometheus and trace say the same', async (reason, where, make) => {
     const before = await counted(reason, where);

@@ -10,6 +10,7 @@ import { raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
+import { FANCTL } from '../../bench/lab/repository.js';
 import { portOf } from '../../bench/lab/underlay.js';
 import type { CheckResult } from '../../src/daemon/protocol.js';
 import { FAN, growth, readCounters } from './fan-lab.js';
@@ -178,6 +179,41 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     expect((await failure(two, '172.30.0.28')).evidence).toContain(
       'another host claims our underlay address 172.30.0.27',
     );
+  });
+
+  it('a host with two devices on the link, which answers ARP by both, is one host', async () => {
+    await lab.wire.ip(
+      `link add name second type veth peer name eth1 netns ${two.name}`,
+      'link set second up master underlay',
+    );
+    await two.ip('link set eth1 up');
+    undo.push(() => two.ip('link del eth1'));
+    const arping = ['arping', '-b', '-c', '2', '-w', '1', '-I', 'eth0', PEER];
+    const { stdout } = await one.exec(arping, { anyExit: true });
+    expect(new Set(stdout.match(/\[[0-9A-F:]+\]/g)).size).toBe(2);
+    await expectHealthy(one, PEER);
+    await expectHealthy(two, '172.30.0.28');
+  });
+
+  it('a check that can’t be made has a status of its own', async () => {
+    await one.fanctl(['down', '-e']);
+    // For the fand that starts there, arping is no program.
+    const script = 'mount --bind /dev/null /usr/bin/arping && exec "$@"';
+    const up = [process.execPath, FANCTL, 'up', ...FAN, 'io', io];
+    await one.exec(['unshare', '-m', 'sh', '-c', script, 'sh', ...up]);
+    undo.push(async () => {
+      await one.fanctl(['down', '-e']);
+      await raiseFan(one, [...FAN, 'io', io]);
+    });
+    const { code, checks } = await probe(one, PEER);
+    expect(code).toBe(2);
+    expect(checks.filter(({ status }) => status !== 'ok')).toMatchObject([
+      {
+        check: 'duplicate-slice',
+        status: 'warn',
+        evidence: expect.stringMatching(/^not checked: /),
+      },
+    ]);
   });
 
   it('a responder that a firewall hides is a warning, as the fan works', async () => {

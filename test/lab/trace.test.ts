@@ -1,13 +1,18 @@
 /**
- * `fanctl trace` between two hosts: what it shows of packets that really passed, in both I/O modes; that it ends with
+ * `fanctl trace` between two hosts: what it shows of packets that really passed, in every I/O mode; that it ends with
  * its client; and what it says where it can't begin.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCommand } from '../../bench/lab/command.js';
 import type { Host } from '../../bench/lab/host.js';
 import { ping } from '../../bench/lab/ping.js';
-import { FANCTL } from '../../bench/lab/repository.js';
-import { FAN, FanLab, until } from './fan-lab.js';
+import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
+import { FAN, FanLab, growth, PYTHON, readCounters, until } from './fan-lab.js';
+
+const FLOOD = join(REPOSITORY, 'test/lab/flood.py');
+/** Well over what a trace shows in a second. */
+const FLOOD_PACKETS = 20_000;
 
 interface Traced {
   time: number;
@@ -34,7 +39,7 @@ function objectsOf(stdout: string): Traced[] {
     .map((line) => JSON.parse(line) as Traced);
 }
 
-describe.each(['raw', 'packet'])('trace with io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
   let net: FanLab;
   beforeAll(async () => {
     net = await FanLab.open({ hosts: 2 }, [...FAN, '--io', io]);
@@ -144,6 +149,24 @@ describe.each(['raw', 'packet'])('trace with io %s', (io) => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/fanctl: fand broke off/);
     await net.host(2).fanctl(['up', ...FAN, '--io', io]);
+  });
+
+  it('says how many came too fast to be shown', async () => {
+    const before = await readCounters(net.host(1));
+    const trace = await startTrace(net.host(1), '--json', 'udp port 9');
+    await net.container(1).exec([PYTHON, FLOOD, 'udp', net.address(2), `${FLOOD_PACKETS}`]);
+    const account = async () => {
+      const read = growth(before, await readCounters(net.host(1)))['encap-rx-packets'] ?? 0;
+      const lines = trace.stdout.split('\n').filter((line) => line.endsWith('}'));
+      const objects = lines.map((line) => JSON.parse(line) as { lost?: number; path?: string });
+      const lost = objects.reduce((sum, one) => sum + (one.lost ?? 0), 0);
+      return { read, lost, shown: objects.filter(({ path }) => path === 'encap').length };
+    };
+    // Each that was read from the TUN is either shown or lost; what the TUN's queue had no room for was not read.
+    const { lost } = await until(account, ({ read, lost, shown }) => lost > 0 && lost + shown === read);
+    const { stderr } = await trace.stop('SIGINT');
+    expect(lost).toBeGreaterThan(0);
+    expect(stderr).toMatch(/note: \d+ packets came too fast and are missing: narrow the filter/);
   });
 
   it('refuses a fan that is not there', async () => {

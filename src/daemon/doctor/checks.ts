@@ -5,7 +5,7 @@ import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
 import { dhcpDead } from './dhcp.js';
 import { countersWrong, forgedSource, overflow } from './drops.js';
 import type { Check } from './finding.js';
-import { dhcpBlocked, forwardDrop, natRulesMissing, protocol4Blocked } from './firewall.js';
+import { bridgeNetfilter, dhcpBlocked, forwardDrop, natRulesMissing, protocol4Blocked } from './firewall.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
 import { offloadsOff } from './offloads.js';
@@ -34,6 +34,7 @@ export const CHECKS: readonly Check[] = [
   ipForwardOff,
   rpFilter,
   forwardDrop,
+  bridgeNetfilter,
   protocol4Blocked,
   dhcpBlocked,
   natRulesMissing,

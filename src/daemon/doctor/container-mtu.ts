@@ -2,7 +2,7 @@
  * container-mtu: a port of the bridge, or the container's end of it, whose packets are larger than the TUN takes. A
  * container that got its MTU by DHCP keeps to it whatever its port would take.
  */
-import { type FarEnd, readFarEnds } from '../../host/far-ends.js';
+import type { FarEnd } from '../../host/far-ends.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
@@ -14,8 +14,8 @@ export const containerMtu: Check = {
 };
 
 async function examineFan(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {
-  const ports = (await patient.links()).filter(({ master }) => master === plan.bridge);
-  const ends = await readFarEnds(ports);
+  const ports = await patient.ports(plan.bridge);
+  const ends = await patient.farEnds(plan.bridge);
   const { mtu } = plan;
   const above = ports.flatMap((port): Finding[] => {
     const end = ends.find((one) => one.port === port.name);

@@ -3,13 +3,14 @@ import { readlinkSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { OWN_ALIAS } from '../../host/links.js';
 import type { UpRequest } from '../protocol.js';
-import { type Check, fail, ok } from './finding.js';
+import { type Check, FIX, fail, ok } from './finding.js';
 
 export const fandDead: Check = {
   name: 'fand-dead',
   severity: 'critical',
-  async examine({ status, fans, paths }) {
+  async examine({ status, silence, fans, paths }) {
     const [fan] = fans;
+    if (silence !== '') return [fail(silence, `kill -9 $(cat ${paths.pid}); ${FIX}`)];
     if (!status) {
       if (!fan) return [ok('no fand runs, and no fan needs one')];
       const evidence = `no fand answers on ${paths.socket}, and ${fans.length} fans stand on the host`;

@@ -1,7 +1,6 @@
 /** Checks of the devices that `up` made, and of the Ethernet addresses on the bridge. */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { macOf } from '../../host/bridge-step.js';
-import { readFarEnds } from '../../host/far-ends.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
 
@@ -55,7 +54,7 @@ function linkFaults(link: { flags: readonly string[]; mtu: number }, mtu: number
 
 async function examineMacs(patient: Patient, bridge: string): Promise<Finding[]> {
   const links = await patient.links();
-  const ends = await readFarEnds(links.filter(({ master }) => master === bridge));
+  const ends = await patient.farEnds(bridge);
   const own = links.filter(({ name }) => name === bridge);
   const all = [
     ...own.map(({ name, hardwareAddress }) => ({ label: name, hardwareAddress, fix: '' })),

@@ -23,15 +23,17 @@ export interface Diagnosis {
 }
 
 interface Examination {
-  readonly patient: Patient;
+  readonly fand: Fand;
   readonly diagnosis: Diagnosis;
   readonly mends: readonly Mend[];
 }
 
+/** Stands for all checks where none can be made. */
+const UNREADABLE: Pick<Check, 'name' | 'severity'> = { name: 'unreadable', severity: 'info' };
 /** A dead fand is revived first, the rest is mended then. */
 const ROUNDS = 2;
 
-/** Throws FanError where the state file can't be read. */
+/** Where nothing of what fand recorded can be read, most often for want of root, that is the one result. */
 export async function diagnose(paths: RunPaths, fand: Fand, fix: boolean): Promise<Diagnosis> {
   const done: string[] = [];
   let examination = await examine(paths, fand);
@@ -43,10 +45,18 @@ export async function diagnose(paths: RunPaths, fand: Fand, fix: boolean): Promi
 }
 
 async function examine(paths: RunPaths, fand: Fand): Promise<Examination> {
-  const patient = await Patient.meet(paths, fand);
-  const made = await Promise.all(CHECKS.map((check) => make(check, patient)));
+  let patient: Patient;
+  try {
+    patient = await Patient.meet(paths, fand);
+  } catch (error) {
+    return sumUp(fand, [notMade(UNREADABLE, errorText(error))]);
+  }
+  return sumUp(fand, await Promise.all(CHECKS.map((check) => make(check, patient))));
+}
+
+function sumUp(fand: Fand, made: readonly Made[]): Examination {
   return {
-    patient,
+    fand,
     mends: made.flatMap(({ findings }) => findings.flatMap(({ mend }) => mend ?? [])),
     diagnosis: {
       results: made.flatMap(({ check, findings }) => findings.map((finding) => toResult(check, finding))),
@@ -57,7 +67,7 @@ async function examine(paths: RunPaths, fand: Fand): Promise<Examination> {
 }
 
 interface Made {
-  readonly check: Check;
+  readonly check: Pick<Check, 'name' | 'severity'>;
   readonly findings: readonly Finding[];
   readonly wasMade: boolean;
 }
@@ -76,12 +86,12 @@ async function make(check: Check, patient: Patient): Promise<Made> {
   }
 }
 
-function notMade(check: Check, why: string): Made {
+function notMade(check: Made['check'], why: string): Made {
   const evidence = `not checked: ${why}`;
   return { check, findings: [{ status: 'warn', severity: 'info', evidence, fix: '' }], wasMade: false };
 }
 
-function toResult(check: Check, finding: Finding): CheckResult {
+function toResult(check: Made['check'], finding: Finding): CheckResult {
   const { status, evidence, fix, direction } = finding;
   const usual = status === 'ok' ? 'info' : status === 'warn' ? 'minor' : check.severity;
   const severity = finding.severity ?? usual;
@@ -89,8 +99,7 @@ function toResult(check: Check, finding: Finding): CheckResult {
 }
 
 /** Whatever fails on the way stays a finding of the next examination; what it said is told. */
-async function mendAll({ patient, mends }: Examination): Promise<string[]> {
-  const { fand } = patient;
+async function mendAll({ fand, mends }: Examination): Promise<string[]> {
   for (const mend of mends) {
     if ('revive' in mend) {
       const { overlay, underlay } = mend.revive;

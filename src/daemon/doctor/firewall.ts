@@ -6,6 +6,7 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { formatPrefix } from '../../addr/prefix.js';
 import { ownTable, type Ruleset } from '../../host/nft.js';
 import { type Drop, findDrop, type PacketKind } from '../../host/packet-verdict.js';
+import { readSysctl } from '../../host/sysctl.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
 import type { Patient } from './patient.js';
@@ -20,9 +21,13 @@ const UDP = 17;
 const DHCP_SERVER = 67;
 const NOWHERE = { base: 0, length: 32 };
 const EVERYWHERE = { base: 0xffffffff, length: 32 };
-/** Hooks that an outer packet passes; a packet socket is before and behind all of them. */
-const HOOKS_IN = ['ingress', 'prerouting', 'input'];
+/** Hooks that an outer packet passes before `input`, and on its way out. */
+const HOOKS_IN = ['ingress', 'prerouting'];
 const HOOKS_OUT = ['output', 'postrouting', 'egress'];
+/** Those that a packet socket receives beside. What leaves has them all in any io: it goes by the raw socket at first. */
+const RAW_HOOKS = ['prerouting', 'input'];
+/** Where set, what passes a bridge also passes the FORWARD chains; absent where br_netfilter is not loaded. */
+const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
 /** What natStep puts into the chains of the fan's table. */
 const OWN_RULES: Readonly<Record<string, number>> = { receive: 1, send: 2, postrouting: 1 };
 
@@ -36,6 +41,29 @@ export const protocol4Blocked: Check = {
   name: 'protocol-4-blocked',
   severity: 'critical',
   examine: async (patient) => (await patient.eachFan((fan) => examineOuter(patient, fan))).flat(),
+};
+
+export const bridgeNetfilter: Check = {
+  name: 'bridge-netfilter',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const { bridge, mapping } = plan;
+      if ((await readSysctl(BRIDGE_NETFILTER)) !== '1')
+        return ok(`the firewall does not see what stays on ${bridge}`);
+      const packet: PacketKind = {
+        input: bridge,
+        output: bridge,
+        source: mapping.slice,
+        destination: mapping.slice,
+        protocol: PROTOCOLS[0]![1],
+        state: 'new',
+      };
+      const drop = findDrop(await patient.firewall(), 'forward', packet);
+      if (!drop) return ok(`nothing drops what stays on ${bridge}`);
+      const evidence = `net.${BRIDGE_NETFILTER.replace('/', '.')} is 1, and ${drop.by} drops packets between containers on ${bridge}`;
+      return warn(evidence, `iptables -I FORWARD -i ${bridge} -o ${bridge} -j ACCEPT`);
+    }),
 };
 
 export const dhcpBlocked: Check = {
@@ -91,7 +119,6 @@ async function examineForward(patient: Patient, { plan }: FanRecord): Promise<Fi
 
 async function examineOuter(patient: Patient, { plan, view }: FanRecord): Promise<Finding[]> {
   const { mapping, underlayDevice } = plan;
-  if (view.io === 'packet') return [ok('io packet passes beside the firewall')];
   const bases = await patient.firewall();
   const host = { base: mapping.address, length: 32 };
   const common = { protocol: IPIP, state: 'untracked' } as const;
@@ -109,11 +136,17 @@ async function examineOuter(patient: Patient, { plan, view }: FanRecord): Promis
     source: host,
     destination: mapping.underlay,
   };
-  const dropIn = firstDrop(HOOKS_IN.map((hook) => findDrop(bases, hook, inward)));
-  const dropOut = firstDrop(HOOKS_OUT.map((hook) => findDrop(bases, hook, outward)));
+  const dropAt = (hook: string, packet: PacketKind) =>
+    view.io === 'raw' || !RAW_HOOKS.includes(hook) ? findDrop(bases, hook, packet) : undefined;
+  const inputDrop = dropAt('input', inward);
+  const dropIn = firstDrop([...HOOKS_IN.map((hook) => dropAt(hook, inward)), inputDrop]);
+  const dropOut = firstDrop(HOOKS_OUT.map((hook) => dropAt(hook, outward)));
   const wrong: Finding[] = [
-    { ...judged(dropIn, `protocol 4 from ${network} to ${ours}`), direction: 'in' } as const,
-    { ...judged(dropOut, `protocol 4 from ${ours} to ${network}`), direction: 'out' } as const,
+    {
+      ...judged(dropIn, `protocol 4 from ${network} to ${ours}`, dropIn === inputDrop),
+      direction: 'in',
+    } as const,
+    { ...judged(dropOut, `protocol 4 from ${ours} to ${network}`, false), direction: 'out' } as const,
   ].filter(({ status }) => status !== 'ok');
   return wrong.length > 0 ? wrong : [ok(`no chain drops protocol 4 between ${ours} and ${network}`)];
 }
@@ -122,10 +155,12 @@ function firstDrop(drops: readonly (Drop | undefined)[]): Drop | undefined {
   return drops.find((drop) => drop?.isSure) ?? drops.find((drop) => drop !== undefined);
 }
 
-function judged(drop: Drop | undefined, what: string): Finding {
+/** An accept of ours helps at forward and input, where `up` puts some; elsewhere the drop itself must go. */
+function judged(drop: Drop | undefined, what: string, canMend = true): Finding {
   if (!drop) return ok(`nothing drops ${what}`);
-  if (!drop.isSure) return warn(`${what} may be dropped by ${drop.by}`, FIX);
-  return fail(`${what} are dropped by ${drop.by}`, FIX, { repairs: ['firewall'] });
+  const fix = canMend ? FIX : drop.remedy;
+  if (!drop.isSure) return warn(`perhaps dropped by ${drop.by}: ${what}`, fix);
+  return fail(`dropped by ${drop.by}: ${what}`, fix, canMend ? { repairs: ['firewall'] } : undefined);
 }
 
 function missingRules({ tables, rules }: Ruleset, table: string): string[] {

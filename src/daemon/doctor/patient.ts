@@ -4,7 +4,9 @@
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FanError } from '../../base/error.js';
 import type { HostRoute } from '../../fan/fan-conflicts.js';
+import { type FarEnd, readFarEnds } from '../../host/far-ends.js';
 import { readLegacyBases } from '../../host/legacy-verdict.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
 import { type Ruleset, readRuleset } from '../../host/nft.js';
@@ -49,6 +51,8 @@ export class Patient {
   readonly fand: Fand;
   /** Undefined where no fand runs. */
   readonly status: DaemonStatus | undefined;
+  /** What fand did instead of answering; empty where none runs, or it answers. */
+  readonly silence: string;
   /** As recorded, with the view that fand has of them where it runs. */
   readonly fans: readonly FanRecord[];
   readonly #read = new Map<string, Promise<unknown>>();
@@ -57,17 +61,24 @@ export class Patient {
     paths: RunPaths,
     fand: Fand,
     status: DaemonStatus | undefined,
+    silence: string,
     fans: readonly FanRecord[],
   ) {
     this.paths = paths;
     this.fand = fand;
     this.status = status;
+    this.silence = silence;
     this.fans = fans;
   }
 
   /** Throws FanError where the state file is none, or may not be read. */
   static async meet(paths: RunPaths, fand: Fand): Promise<Patient> {
-    const status = await fand.status();
+    let silence = '';
+    const status = await fand.status().catch((error: unknown) => {
+      if (!(error instanceof FanError && error.code === 'daemon')) throw error;
+      silence = error.message;
+      return undefined;
+    });
     const { fans } = await new StateStore(paths.state).load();
     const views = status ? await fand.fans() : [];
     const recorded = fans.filter(({ complete }) => complete);
@@ -75,7 +86,7 @@ export class Patient {
       const view = views.find(({ bridge }) => bridge === fan.view.bridge);
       fan.view = view ?? { ...fan.view, state: 'dead' };
     }
-    return new Patient(paths, fand, status, recorded);
+    return new Patient(paths, fand, status, silence, recorded);
   }
 
   /** One finding for each fan. */
@@ -89,6 +100,15 @@ export class Patient {
 
   async link(name: string): Promise<Link | undefined> {
     return (await this.links()).find((link) => link.name === name);
+  }
+
+  async ports(bridge: string): Promise<Link[]> {
+    return (await this.links()).filter(({ master }) => master === bridge);
+  }
+
+  /** The containers' ends of the ports of `bridge`, as far as they are found. */
+  farEnds(bridge: string): Promise<FarEnd[]> {
+    return this.#once(`far ends of ${bridge}`, async () => readFarEnds(await this.ports(bridge)));
   }
 
   addresses(): Promise<DeviceAddress[]> {

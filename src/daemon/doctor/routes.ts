@@ -12,6 +12,9 @@ import type { Patient } from './patient.js';
 /** More than these overlapping routes tell nothing more. */
 const MOST_CANDIDATES = 64;
 
+/** What stands for the device of a route that has none. */
+const TYPES = ['blackhole', 'unreachable', 'prohibit', 'throw'];
+
 export interface Candidate {
   /** u32 */
   readonly address: number;
@@ -76,7 +79,9 @@ async function examineAddress(
   candidate: Candidate,
 ): Promise<Finding | undefined> {
   const { plan } = fan;
-  const ours = new Set(patient.fans.flatMap((one) => [one.plan.bridge, one.plan.tun, 'lo']));
+  // Our own addresses lead to the host itself.
+  if ((await patient.addresses()).some(({ address }) => address === candidate.address)) return undefined;
+  const ours = new Set(patient.fans.flatMap((one) => [one.plan.bridge, one.plan.tun]));
   const forwarded = await forwardedDevice(fan, candidate.address);
   const local = await routeDevice(candidate.address);
   const device = forwarded ?? local;
@@ -115,7 +120,7 @@ export async function candidatesIn(patient: Patient, network: Prefix): Promise<C
     .map(({ destination, device }) => ({
       address: hostIn(destination, network),
       because: `route ${formatPrefix(destination)} (${device})`,
-      remedy: `ip route delete ${formatPrefix(destination)}`,
+      remedy: removalOf(device, destination) + (samePrefix(destination, network) ? `; ${FIX}` : ''),
     }));
   const rules = (await patient.destinationRules())
     .filter(({ destination }) => overlaps(destination, network))
@@ -125,6 +130,10 @@ export async function candidatesIn(patient: Patient, network: Prefix): Promise<C
       remedy: `ip rule delete priority ${priority}`,
     }));
   return [...rules, ...routes].slice(0, MOST_CANDIDATES);
+}
+
+function removalOf(device: string, destination: Prefix): string {
+  return `ip route delete ${TYPES.includes(device) ? `${device} ` : ''}${formatPrefix(destination)}`;
 }
 
 /** A host address that is in both; of two prefixes that overlap, one contains the other. */

@@ -2,8 +2,9 @@
  * rp-filter: a strict reverse-path filter that drops the fan's packets, because the route back to their source leads
  * through another device than the one they come in by (RFC 3704 §2.2).
  *
- * That is so of outer packets where they come in by a raw socket; packet sockets see them before the filter. At the
- * TUN the kernel asks for the way that a container's answer would take, so there route-overridden is the cause.
+ * Of outer packets it drops those that come in by a raw socket; packet sockets have them before the filter, but the ICMP
+ * errors about our packets, and probes, come by the IP layer in any io. At the TUN the kernel asks for the way that a
+ * container's answer would take, so there route-overridden is the cause.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { routeDevice } from '../../host/routes.js';
@@ -23,7 +24,6 @@ export const rpFilter: Check = {
 async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Finding[]> {
   const { mapping, underlayDevice } = fan.plan;
   const value = await strictnessOf(underlayDevice);
-  if (fan.view.io === 'packet') return [ok(`io packet passes beside rp_filter of ${underlayDevice}`)];
   if (value !== 1 || !(await patient.hasUnderlay(fan)))
     return [ok(`rp_filter of ${underlayDevice} is ${value}`)];
   const { after: drops } = await patient.reversePathDrops();
@@ -32,21 +32,21 @@ async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Findin
     { address: neighbour, because: '', remedy: '' },
     ...(await candidatesIn(patient, mapping.underlay)),
   ];
+  const { io } = fan.view;
   const wrong: Finding[] = [];
   for (const { address, because } of candidates) {
     const back = await routeDevice(address, mapping.address);
     if (back === undefined || back === underlayDevice || back === 'lo') continue;
     const evidence =
       `rp_filter of ${underlayDevice} is strict, and the way back to ${formatAddress(address)} is ${back}` +
-      `${because === '' ? '' : ` (${because})`}: ${drops} packets were dropped so on this host`;
+      `${because === '' ? '' : ` (${because})`}: ${drops} packets were dropped so on this host` +
+      (io === 'raw' ? '' : `; io ${io} receives beside it, ICMP errors and probes don't`);
     // A part of the underlay may really be behind the other device: then nothing of it comes in by ours.
-    wrong.push(
-      because === '' || drops > 0 ? strict(underlayDevice, evidence) : warn(evidence, loosen(underlayDevice)),
-    );
+    if (because !== '' && drops === 0) wrong.push(warn(evidence, loosen(underlayDevice)));
+    else wrong.push({ ...strict(underlayDevice, evidence), severity: io === 'raw' ? 'critical' : 'major' });
   }
-  return wrong.length > 0
-    ? wrong
-    : [ok(`rp_filter of ${underlayDevice} is strict, the way back is the same`)];
+  if (wrong.length > 0) return wrong;
+  return [ok(`rp_filter of ${underlayDevice} is strict, the way back is the same`)];
 }
 
 /** The kernel uses the greater of `all` and the device's own value: 1 is strict, 2 loose, 0 off. */

@@ -49,10 +49,14 @@ export interface Claim {
   readonly isOurs: boolean;
   /** Hardware addresses that answer for it; of our own address, those of others. */
   readonly macs: readonly string[];
+  /** Those of them that the peer's fand says are its own: a host with several devices on a link may answer by each. */
+  readonly known: readonly string[];
 }
 
 export function duplicateCheck(claims: readonly Claim[]): ProbeResult {
-  const bad = claims.find(({ isOurs, macs }) => macs.length > (isOurs ? 0 : 1));
+  const bad = claims.find(({ isOurs, macs, known }) => {
+    return macs.length > (isOurs ? 0 : 1) && macs.some((mac) => !known.includes(mac));
+  });
   if (!bad) return ok('duplicate-slice', 'each underlay address is claimed by one host');
   const { address, isOurs, macs } = bad;
   const who = isOurs

@@ -2,7 +2,8 @@
  * What a prober and a peer's responder say to each other: one JSON object a datagram (UDP, PROBE_PORT). A request is
  * padded with spaces, and its answer is never longer than it: whoever forges a sender gains nothing.
  *
- *   facts   version, the fan that has the overlay asked for (or one that overlaps it), how many fans are there
+ *   facts   version, the fan that has the overlay asked for (or one that overlaps it), how many fans are there, and which
+ *           of the hardware addresses asked about are the peer's
  *   seen    the probes with this nonce that came in through the fan
  *   send    please send one probe with this nonce through the fan to me
  */
@@ -12,6 +13,7 @@ export const REQUEST_LEN = 1024;
 const PROTOCOL = 1;
 /** Probes that a "seen" lists: with the frame around them they fit REQUEST_LEN. */
 export const MOST_SEEN = 60;
+export const MOST_MACS = 8;
 
 export interface Facts {
   /** "250.0.0.0/8" */
@@ -31,10 +33,12 @@ export interface Request {
   ask: 'facts' | 'seen' | 'send';
   overlay: string;
   nonce: string;
+  /** Of hosts that claim the peer's address, at most MOST_MACS. */
+  macs: string[];
 }
 
 export type Answer =
-  | { id: string; answer: 'facts'; version: string; fans: number; fan: Facts | null }
+  | { id: string; answer: 'facts'; version: string; fans: number; fan: Facts | null; macs: string[] }
   /** Pairs of sequence and length. */
   | { id: string; answer: 'seen'; probes: [number, number][] }
   | { id: string; answer: 'sent' };
@@ -49,10 +53,10 @@ export function encodeAnswer(answer: Answer): Buffer {
 
 /** Undefined for what is no request of this protocol. */
 export function decodeRequest(bytes: Uint8Array): Request | undefined {
-  const { id, ask, overlay, nonce } = parse(bytes) ?? {};
+  const { id, ask, overlay, nonce, macs } = parse(bytes) ?? {};
   if (typeof id !== 'string' || typeof overlay !== 'string' || typeof nonce !== 'string') return undefined;
   if (ask !== 'facts' && ask !== 'seen' && ask !== 'send') return undefined;
-  return { id, ask, overlay, nonce };
+  return { id, ask, overlay, nonce, macs: textsOf(macs) };
 }
 
 /** Undefined for what is no answer of this protocol; whether it answers anything of ours is the caller's to know. */
@@ -65,10 +69,10 @@ export function decodeAnswer(bytes: Uint8Array): Answer | undefined {
     const probes = Array.isArray(message.probes) ? message.probes.filter(isPair) : [];
     return { id, answer, probes };
   }
-  const { version, fans, fan } = message;
+  const { version, fans, fan, macs } = message;
   if (answer !== 'facts' || typeof version !== 'string' || typeof fans !== 'number') return undefined;
   if (fan !== null && !isFacts(fan)) return undefined;
-  return { id, answer, version, fans, fan };
+  return { id, answer, version, fans, fan, macs: textsOf(macs) };
 }
 
 function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
@@ -78,6 +82,10 @@ function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string').slice(0, MOST_MACS) : [];
 }
 
 function isPair(value: unknown): value is [number, number] {

@@ -15,6 +15,7 @@ import { errorText, FanError } from '../../base/error.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { sliceOf } from '../../fan/mapping.js';
 import { arping } from '../../host/arping.js';
+import { readLinks } from '../../host/links.js';
 import { lookUpRoute, type Route } from '../../host/route-lookup.js';
 import { LEAST_PROBE_LEN } from '../../wire/probe.js';
 import type { ProbeReply, ProbeStep } from '../protocol.js';
@@ -37,7 +38,7 @@ import {
 import { Exchange } from './exchange.js';
 import { IcmpSocket } from './icmp-socket.js';
 import { measureMtu } from './measure-mtu.js';
-import type { Answer, Request } from './message.js';
+import { type Answer, MOST_MACS, type Request } from './message.js';
 import { ProbeSocket } from './probe-socket.js';
 import type { Responder } from './responder.js';
 
@@ -105,7 +106,8 @@ export class Prober {
       route ? this.#claims(route) : [],
     ]);
     this.#step('underlay', `${echoes.length} of ${this.#count} ICMP echoes answered`, echoes);
-    const facts = await this.#askFacts();
+    const peer = claims.find(({ isOurs }) => !isOurs);
+    const facts = await this.#askFacts(peer?.macs);
     const isClosed = (): boolean => isPortClosed(this.#icmp.notices, this.#host);
     if (facts) return this.#probeFan(facts, echoes, claims);
     const returned = await this.#exchange.round(this.#count, PROBE_LEN);
@@ -122,7 +124,8 @@ export class Prober {
     const evidence =
       echoes.length > 0 ? 'the host answers ICMP echo' : 'its fand answers, ICMP echo does not';
     this.#checks.push(underlayCheck(this.#hostText, true, evidence));
-    if (this.#reportClaims(claims)) return;
+    const known = facts.macs;
+    if (this.#reportClaims(claims.map((claim) => (claim.isOurs ? claim : { ...claim, known })))) return;
     const { fan } = facts;
     const { view } = this.#fan;
     if (!fan) {
@@ -232,8 +235,12 @@ export class Prober {
     const asked = [{ address: ours, isOurs: true }];
     if (route.onLink) asked.push({ address: this.#hostText, isOurs: false });
     try {
+      const own = (await readLinks()).map(({ hardwareAddress }) => hardwareAddress);
       return await Promise.all(
-        asked.map(async (each) => ({ ...each, macs: await arping(route.device, each.address, each.isOurs) })),
+        asked.map(async (each) => {
+          const macs = await arping(route.device, each.address, each.isOurs);
+          return { ...each, macs: macs.filter((mac) => !own.includes(mac)), known: [] };
+        }),
       );
     } catch (error) {
       this.#incomplete = true;
@@ -241,16 +248,16 @@ export class Prober {
         check: 'duplicate-slice',
         status: 'warn',
         severity: 'minor',
-        evidence: `could not be looked for: ${errorText(error)}`,
+        evidence: `not checked: ${errorText(error)}`,
         fix: '',
       });
       return [];
     }
   }
 
-  async #askFacts(): Promise<FactsAnswer | undefined> {
+  async #askFacts(macs: readonly string[] = []): Promise<FactsAnswer | undefined> {
     const startMs = performance.now();
-    const answer = await this.#ask('facts');
+    const answer = await this.#ask('facts', macs);
     if (answer?.answer !== 'facts') return undefined;
     if (!this.#steps.some(({ name }) => name === 'fand')) {
       this.#step('fand', `version ${answer.version} answers on UDP port ${PROBE_PORT}`, [
@@ -261,10 +268,10 @@ export class Prober {
   }
 
   /** Undefined where no answer comes, be it that the port is closed. */
-  async #ask(ask: Request['ask']): Promise<Answer | undefined> {
+  async #ask(ask: Request['ask'], macs: readonly string[] = []): Promise<Answer | undefined> {
     const { overlay } = this.#fan.view;
     for (let attempt = 0; attempt < ASK_ATTEMPTS; attempt++) {
-      const request = { ask, overlay, nonce: this.#exchange.nonce };
+      const request = { ask, overlay, nonce: this.#exchange.nonce, macs: macs.slice(0, MOST_MACS) };
       const answer = await this.#socket?.ask(this.#hostText, request, ASK_TIMEOUT_MS);
       if (answer) return answer;
       if (isPortClosed(this.#icmp.notices, this.#host)) return undefined;

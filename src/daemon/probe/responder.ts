@@ -9,6 +9,7 @@ import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { sliceOf } from '../../fan/mapping.js';
+import { readLinks } from '../../host/links.js';
 import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/probe.js';
 import type { FanRecord } from '../state-store.js';
 import { type Answer, type Facts, MOST_SEEN, type Request } from './message.js';
@@ -131,7 +132,8 @@ export class Responder {
     const fan = chooseFan(here, request.overlay);
     if (ask === 'facts') {
       const facts = fan ? await this.#factsOf(fan, sender) : null;
-      return { id, answer: 'facts', version: this.#options.version, fans: here.length, fan: facts };
+      const macs = await ownMacs(request.macs);
+      return { id, answer: 'facts', version: this.#options.version, fans: here.length, fan: facts, macs };
     }
     if (!NONCE.test(nonce)) return undefined;
     if (ask === 'seen') return { id, answer: 'seen', probes: this.#seen.of(sender, nonce).slice(-MOST_SEEN) };
@@ -153,6 +155,13 @@ export class Responder {
       this.#log.warn(`a probe of ${formatAddress(host)} was not answered: ${errorText(error)}`);
     }
   }
+}
+
+/** Those of `macs` that devices of this host have. */
+async function ownMacs(macs: readonly string[]): Promise<string[]> {
+  if (macs.length === 0) return [];
+  const own = new Set((await readLinks()).map(({ hardwareAddress }) => hardwareAddress));
+  return macs.filter((mac) => own.has(mac));
 }
 
 /** The fan with this overlay, else one that overlaps it, so that the asker can see how it differs. */

@@ -45,14 +45,16 @@ describe('path MTU', () => {
 
 describe('addresses claimed twice', () => {
   it.each([
-    [[], ['aa'], 'ok', 'one host'],
-    [[], [], 'ok', 'one host'],
-    [[], ['aa', 'bb'], 'fail', 'several hosts claim underlay address 172.30.0.27: aa, bb'],
-    [['cc'], ['aa'], 'fail', 'another host claims our underlay address 172.30.0.28: cc'],
-  ])('ours by %j, the peer’s by %j: %s', (ours, theirs, status, evidence) => {
+    [[], ['aa'], [], 'ok', 'one host'],
+    [[], [], [], 'ok', 'one host'],
+    [[], ['aa', 'bb'], ['aa', 'bb'], 'ok', 'one host'],
+    [[], ['aa', 'bb'], ['aa'], 'fail', 'several hosts claim underlay address 172.30.0.27: aa, bb'],
+    [[], ['aa', 'bb'], [], 'fail', 'several hosts claim underlay address 172.30.0.27: aa, bb'],
+    [['cc'], ['aa'], ['aa'], 'fail', 'another host claims our underlay address 172.30.0.28: cc'],
+  ])('ours by %j, the peer’s by %j, of which it has %j: %s', (ours, theirs, known, status, evidence) => {
     const check = duplicateCheck([
-      { address: '172.30.0.28', isOurs: true, macs: ours },
-      { address: '172.30.0.27', isOurs: false, macs: theirs },
+      { address: '172.30.0.28', isOurs: true, macs: ours, known: [] },
+      { address: '172.30.0.27', isOurs: false, macs: theirs, known },
     ]);
     expect(check).toMatchObject({ check: 'duplicate-slice', status });
     expect(check.evidence).toContain(evidence);

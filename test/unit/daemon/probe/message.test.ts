@@ -5,6 +5,7 @@ import {
   decodeRequest,
   encodeAnswer,
   encodeRequest,
+  MOST_MACS,
   MOST_SEEN,
   REQUEST_LEN,
 } from '../../../../src/daemon/probe/message.js';
@@ -19,15 +20,28 @@ const FACTS = {
   io: 'raw',
 };
 const ANSWERS: Answer[] = [
-  { id: 'a', answer: 'facts', version: '0.1.0', fans: 1, fan: { ...FACTS, path: null } },
-  { id: 'a', answer: 'facts', version: '0.1.0', fans: 2, fan: null },
+  {
+    id: 'a',
+    answer: 'facts',
+    version: '0.1.0',
+    fans: 1,
+    fan: { ...FACTS, path: null },
+    macs: ['02:00:00:00:00:01'],
+  },
+  { id: 'a', answer: 'facts', version: '0.1.0', fans: 2, fan: null, macs: [] },
   { id: 'a', answer: 'seen', probes: [[1, 44]] },
   { id: 'a', answer: 'sent' },
 ];
 
 describe('messages of probes', () => {
   it('come out as they went in, a request padded', () => {
-    const request = { id: 'a', ask: 'facts' as const, overlay: '250.0.0.0/8', nonce: '0123456789abcdef' };
+    const request = {
+      id: 'a',
+      ask: 'facts' as const,
+      overlay: '250.0.0.0/8',
+      nonce: '0123456789abcdef',
+      macs: ['a'],
+    };
     expect(encodeRequest(request).length).toBe(REQUEST_LEN);
     expect(decodeRequest(encodeRequest(request))).toEqual(request);
     for (const answer of ANSWERS) expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
@@ -35,13 +49,16 @@ describe('messages of probes', () => {
 
   it('an answer is no request, nor the other way round', () => {
     for (const answer of ANSWERS) expect(decodeRequest(encodeAnswer(answer))).toBeUndefined();
-    expect(decodeAnswer(encodeRequest({ id: 'a', ask: 'seen', overlay: '', nonce: '' }))).toBeUndefined();
+    expect(
+      decodeAnswer(encodeRequest({ id: 'a', ask: 'seen', overlay: '', nonce: '', macs: [] })),
+    ).toBeUndefined();
   });
 
   it('the longest answers fit a request', () => {
     const id = 'f'.repeat(16);
     const probes = Array.from({ length: MOST_SEEN }, (): [number, number] => [65_535, 65_535]);
     expect(encodeAnswer({ id, answer: 'seen', probes }).length).toBeLessThanOrEqual(REQUEST_LEN);
+    const macs = Array.from({ length: MOST_MACS }, () => '02:00:00:00:00:01');
     const fan = {
       ...FACTS,
       overlay: '255.255.255.255/32',
@@ -49,7 +66,7 @@ describe('messages of probes', () => {
       io: 'packet',
       path: 65_535,
     };
-    const facts = encodeAnswer({ id, answer: 'facts', version: '100.100.100', fans: 256, fan });
+    const facts = encodeAnswer({ id, answer: 'facts', version: '100.100.100', fans: 256, fan, macs });
     expect(facts.length).toBeLessThanOrEqual(REQUEST_LEN);
   });
 

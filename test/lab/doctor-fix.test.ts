@@ -1,0 +1,104 @@
+/**
+ * `fanctl doctor --fix` where more than a setting is amiss: a dead daemon, a dead fan, dnsmasq gone, an underlay of another
+ * MTU; and `down` after all that.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ping } from '../../bench/lab/ping.js';
+import { diagnose, failures, named } from './doctor-lab.js';
+import { FAN, FanLab } from './fan-lab.js';
+
+const BRIDGE = 'fan-250-0-28';
+const TUN = 'tun-250-0-28';
+
+let net: FanLab;
+
+beforeAll(async () => {
+  net = await FanLab.open();
+});
+
+afterAll(() => net?.remove());
+
+const broken = () => net.host(1);
+const sh = (script: string) => broken().exec(['sh', '-ec', script]);
+
+describe('doctor and its --fix', () => {
+  it('fand-dead: the daemon hangs', async () => {
+    const pid = Number(readFileSync(join(broken().dir, 'fand.pid'), 'utf8'));
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const { results } = await diagnose(broken());
+      const [found, ...more] = results.filter(({ status }) => status === 'fail');
+      expect(more).toEqual([]);
+      expect(found).toMatchObject({
+        check: 'fand-dead',
+        evidence: expect.stringContaining('does not answer'),
+      });
+      expect(found?.fix).toContain(`kill -9 $(cat ${broken().dir}/fand.pid)`);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  async function expectMended(name: string, ...others: string[]): Promise<void> {
+    const { code, results } = await diagnose(broken());
+    expect(code).toBe(1);
+    expect(named(results, 'fail')).toEqual([name, ...others]);
+    const mended = await diagnose(broken(), '--fix');
+    expect(mended.notes).toMatch(/^fanctl: note: brought 250\.0\.0\.0\/8 on eth0\/16 up again/);
+    expect(named(mended.results, 'fail')).toEqual([]);
+    expect(mended.code).toBe(0);
+    expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
+  }
+
+  it('fand-dead: the daemon was killed, and the firewall flushed meanwhile', async () => {
+    process.kill(Number(readFileSync(join(broken().dir, 'fand.pid'), 'utf8')), 'SIGKILL');
+    await sh('nft flush ruleset; sysctl -qw net.ipv4.ip_forward=0');
+    await expectMended('fand-dead', 'ip-forward-off', 'nat-rules-missing');
+  });
+
+  it('fan-dead: the TUN was removed', async () => {
+    await sh(`ip link del ${TUN}`);
+    await expect.poll(async () => (await broken().fanctl(['show'])).stdout).toMatch(/ dead$/m);
+    await expectMended('fan-dead');
+  });
+
+  it('dhcp-dead: dnsmasq was killed', async () => {
+    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['up', ...FAN, 'dhcp']);
+    const pid = Number(readFileSync(join(broken().dir, `dnsmasq-${BRIDGE}.pid`), 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => failures(broken())).toEqual(['dhcp-dead']);
+    expect(await failures(broken(), '--fix')).toEqual([]);
+  });
+
+  it('dhcp-blocked: INPUT drops what it does not know', async () => {
+    await sh('iptables -P INPUT DROP; iptables -A INPUT -s 172.30.0.0/16 -j ACCEPT');
+    expect(await failures(broken())).toEqual(['dhcp-blocked']);
+    expect(await failures(broken(), '--fix')).toEqual([]);
+    await sh('nft delete table ip filter');
+  });
+
+  it('underlay-mtu-changed: the fan follows, and its DHCP', async () => {
+    await net
+      .container(1)
+      .attach({ bridge: BRIDGE, address: '250.0.28.2/24', gateway: '250.0.28.1', mtu: 1380 });
+    await sh('ip link set eth0 mtu 1400');
+    const { code, notes } = await diagnose(broken(), '--fix');
+    expect(code).toBe(0);
+    expect(notes).toContain('MTU of fan-250-0-28 from 1480 to 1380');
+    expect(JSON.parse((await broken().fanctl(['show', '--json'])).stdout)).toMatchObject([
+      { mtu: 1380, state: 'up' },
+    ]);
+    const full = { size: 1380 - 28, df: true };
+    expect(await ping(net.container(1), net.address(2), full)).toMatchObject({ received: 3 });
+  });
+
+  it('down leaves nothing of what --fix did', async () => {
+    await broken().fanctl(['down', '-e']);
+    expect((await sh('nft list ruleset')).stdout).toBe('');
+    expect((await sh('ip -o link')).stdout).not.toMatch(/ (fan|tun)-/);
+    expect(await diagnose(broken())).toMatchObject({ code: 0 });
+  });
+});

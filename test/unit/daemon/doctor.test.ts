@@ -1,0 +1,71 @@
+/** Parts of doctor that no host of a lab has: kernels, tunnels of a kernel with ipip; and how it all is printed. */
+import { describe, expect, it, test } from 'vitest';
+import { formatChecks } from '../../../src/cli/check-output.js';
+import { CHECKS } from '../../../src/daemon/doctor/checks.js';
+import { examineKernel } from '../../../src/daemon/doctor/machine.js';
+import type { Patient } from '../../../src/daemon/doctor/patient.js';
+import { kernelTunnel } from '../../../src/daemon/doctor/underlay.js';
+import { parseLinks } from '../../../src/host/links.js';
+
+describe('kernel-regression', () => {
+  it.each([
+    ['6.6.44-1-lts', 'warn'],
+    ['6.6.44', 'warn'],
+    ['6.6.45-1-lts', 'ok'],
+    ['6.6.4', 'ok'],
+    ['7.0.0-rc3', 'warn'],
+    ['7.0.12', 'warn'],
+    ['7.1.0', 'ok'],
+    ['6.18.44-custom', 'ok'],
+  ])('%s: %s', (kernel, status) => {
+    expect(examineKernel(kernel).status).toBe(status);
+  });
+});
+
+test('kernel-tunnel: tunl0 that is up takes our packets too', async () => {
+  const tunl0 = (flags: string[]) => {
+    const linkinfo = { info_kind: 'ipip', info_data: { proto: 'any', remote: 'any', local: 'any' } };
+    const fan = { plan: { mapping: { address: 0xac1e001c } } };
+    const links = async () => parseLinks([{ ifname: 'tunl0', flags, linkinfo }]);
+    return {
+      links,
+      eachFan: (examine: (one: object) => unknown) => Promise.all([fan].map(examine)),
+    } as unknown as Patient;
+  };
+  expect(await kernelTunnel.examine(tunl0(['NOARP', 'UP']))).toMatchObject([
+    { status: 'fail', fix: 'ip link set dev tunl0 down', evidence: expect.stringContaining('172.30.0.28') },
+  ]);
+  expect(await kernelTunnel.examine(tunl0(['NOARP']))).toMatchObject([{ status: 'ok' }]);
+});
+
+test('every check has a name of its own', () => {
+  expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length);
+  for (const { name } of CHECKS) expect(name).toMatch(/^[a-z][a-z0-9-]+$/);
+});
+
+test('the text: a line each, and under troubles what was seen and what mends it', () => {
+  const text = formatChecks([
+    { check: 'fand-dead', status: 'ok', severity: 'info', evidence: 'fand answers', fix: '' },
+    {
+      check: 'rp-filter',
+      status: 'fail',
+      severity: 'critical',
+      evidence: 'it is 1',
+      fix: 'echo 2',
+      direction: 'in',
+    },
+    { check: 'slow-clock', status: 'warn', severity: 'minor', evidence: 'hpet', fix: '' },
+  ]);
+  expect(text).toBe(
+    [
+      'ok    fand-dead   fand answers',
+      'FAIL  rp-filter   critical, direction in',
+      '        it is 1',
+      '        fix: echo 2',
+      'warn  slow-clock  minor',
+      '        hpet',
+      '',
+      '3 checks, 1 failed, 1 warned',
+    ].join('\n'),
+  );
+});

@@ -1,0 +1,197 @@
+/** What a firewall would do to a packet: rules as `nft -j list ruleset` and `iptables-legacy -S` print them. */
+import { describe, expect, it, test } from 'vitest';
+import { parsePrefix } from '../../../src/addr/prefix.js';
+import { legacyBases } from '../../../src/host/legacy-verdict.js';
+import { parseRuleset } from '../../../src/host/nft.js';
+import { nftBases, parseNftText } from '../../../src/host/nft-verdict.js';
+import { findDrop, type PacketKind } from '../../../src/host/packet-verdict.js';
+
+/** TCP from a container to another host's. */
+const PACKET: PacketKind = {
+  input: 'fan-250-0-28',
+  output: 'tun-250-0-28',
+  source: parsePrefix('250.0.28.0/24'),
+  destination: parsePrefix('250.0.0.0/8'),
+  protocol: 6,
+  state: 'new',
+};
+const DROP = { drop: null };
+const ACCEPT = { accept: null };
+const COUNTER = { counter: { packets: 1, bytes: 40 } };
+
+const match = (left: object, right: unknown, op = '==') => ({ match: { op, left, right } });
+const meta = (key: string) => ({ meta: { key } });
+const field = (protocol: string, name: string) => ({ payload: { protocol, field: name } });
+const prefix = (text: string) => ({ prefix: { addr: text.split('/')[0], len: Number(text.split('/')[1]) } });
+
+function chain(name: string, more: object = {}) {
+  return { chain: { family: 'inet', table: 't', name, ...more } };
+}
+function base(policy = 'accept', hook = 'forward', name = 'f') {
+  return chain(name, { type: 'filter', hook, prio: 0, policy });
+}
+let handle = 1;
+function rule(name: string, ...expr: object[]) {
+  return { rule: { family: 'inet', table: 't', chain: name, handle: handle++, expr } };
+}
+
+function verdict(entries: readonly object[], packet = PACKET, text = ''): string {
+  const ruleset = parseRuleset(JSON.stringify({ nftables: [{ metainfo: {} }, ...entries] }));
+  const drop = findDrop(nftBases(ruleset, parseNftText(text)), 'forward', packet);
+  if (!drop) return 'passes';
+  return drop.isSure ? 'dropped' : 'unsure';
+}
+
+describe('one rule that drops', () => {
+  it.each<[string, object[]]>([
+    ['without a match', []],
+    ['by its device', [match(meta('iifname'), 'fan-250-0-28')]],
+    ['by the begin of its name', [match(meta('oifname'), 'tun-*')]],
+    ['by a set of devices', [match(meta('oifname'), { set: ['eth0', 'tun-250-0-28'] })]],
+    ['by not being another device', [match(meta('iifname'), 'docker0', '!=')]],
+    ['by its source', [match(field('ip', 'saddr'), prefix('250.0.0.0/8'))]],
+    ['by a range', [match(field('ip', 'saddr'), { range: ['250.0.28.0', '250.0.28.255'] })]],
+    ['by its destination', [match(field('ip', 'daddr'), prefix('250.0.0.0/8'))]],
+    ['by its protocol, as a number', [match(field('ip', 'protocol'), 6)]],
+    ['by its protocol, as a name', [match(meta('l4proto'), { set: ['tcp', 'udp'] })]],
+    ['by its family', [match(meta('nfproto'), 'ipv4')]],
+    ['by its state', [match({ ct: { key: 'state' } }, ['invalid', 'new'], 'in')]],
+    ['behind a counter', [COUNTER]],
+  ])('drops %s', (_, expr) => {
+    expect(verdict([base(), rule('f', ...expr, DROP)])).toBe('dropped');
+  });
+
+  it.each<[string, object[]]>([
+    ['for another device', [match(meta('iifname'), 'docker0')]],
+    ['for no device of its', [match(meta('oifname'), 'tun-250-0-28', '!=')]],
+    ['for another network', [match(field('ip', 'saddr'), prefix('10.0.0.0/8'))]],
+    ['for one address of many', [match(field('ip', 'saddr'), '250.0.28.7')]],
+    ['for another protocol', [match(meta('l4proto'), 'ipencap')]],
+    ['for a port of another protocol', [match(field('udp', 'dport'), 53)]],
+    ['for one port', [match(field('tcp', 'dport'), 80)]],
+    ['for a connection that stands', [match({ ct: { key: 'state' } }, ['established', 'related'], 'in')]],
+    ['for a named set', [match(field('ip', 'saddr'), '@blocked')]],
+    ['at a limit', [{ limit: { rate: 1, per: 'second' } }]],
+    ['for a mark', [match(meta('mark'), 7)]],
+    ['by a match of iptables', [{ xt: { type: 'match', name: 'recent' } }]],
+  ])('lets pass %s', (_, expr) => {
+    expect(verdict([base(), rule('f', ...expr, DROP)])).toBe('passes');
+  });
+});
+
+test('a policy of drop, and rules that save from it', () => {
+  expect(verdict([base('drop')])).toBe('dropped');
+  expect(verdict([base('drop'), rule('f', match(meta('iifname'), 'fan-250-0-28'), ACCEPT)])).toBe('passes');
+  expect(verdict([base('drop'), rule('f', match(field('ip', 'saddr'), '@friends'), ACCEPT)])).toBe('unsure');
+  expect(verdict([base('drop'), rule('f', match(meta('iifname'), 'docker0'), ACCEPT)])).toBe('dropped');
+});
+
+test('jump comes back, goto does not, return ends the chain', () => {
+  const into = (how: string) => [
+    base('drop'),
+    chain('c'),
+    rule('f', { [how]: { target: 'c' } }),
+    rule('f', ACCEPT),
+  ];
+  expect(verdict(into('jump'))).toBe('passes');
+  expect(verdict(into('goto'))).toBe('dropped');
+  expect(verdict([...into('jump'), rule('c', { return: null }), rule('c', DROP)])).toBe('passes');
+  expect(
+    verdict([
+      ...into('jump'),
+      rule('c', match(field('ip', 'saddr'), '@x'), { return: null }),
+      rule('c', DROP),
+    ]),
+  ).toBe('unsure');
+});
+
+test('a circle of jumps ends', () => {
+  expect(
+    verdict([base(), chain('c'), rule('f', { jump: { target: 'c' } }), rule('c', { jump: { target: 'c' } })]),
+  ).toBe('passes');
+});
+
+test('a verdict map takes the element that fits', () => {
+  const map = (...set: [unknown, object][]) => rule('f', { vmap: { key: meta('l4proto'), data: { set } } });
+  expect(verdict([base(), map(['udp', DROP], ['tcp', ACCEPT]), rule('f', DROP)])).toBe('passes');
+  expect(verdict([base(), map(['tcp', DROP])])).toBe('dropped');
+  expect(verdict([base(), rule('f', { vmap: { key: meta('iifname'), data: '@verdicts' } })])).toBe('passes');
+});
+
+test('a drop of any base chain is final, an accept is not', () => {
+  expect(verdict([base(), rule('f', ACCEPT), base('drop', 'forward', 'g')])).toBe('dropped');
+  expect(verdict([base(), base('drop', 'input', 'g')])).toBe('passes');
+});
+
+test('states that iptables asks for are read from the text', () => {
+  const entries = [base('drop'), rule('f', { xt: { type: 'match', name: 'conntrack' } }, ACCEPT)];
+  const text = (states: string) =>
+    `table inet t { # handle 1\n\tchain f { # handle 1\n\t\tct state ${states} counter packets 0 bytes 0 accept # handle ${handle - 1}\n\t}\n}`;
+  expect(verdict(entries)).toBe('unsure');
+  expect(verdict(entries, PACKET, text('related,established'))).toBe('dropped');
+  expect(verdict(entries, PACKET, text('new,established'))).toBe('passes');
+});
+
+test('the devices of a chain at ingress are read from the text', () => {
+  const text =
+    'table netdev d {\n\tchain one {\n\t\ttype filter hook ingress device "eth0" priority filter; policy accept;\n\t}\n' +
+    '\tchain two {\n\t\ttype filter hook ingress devices = { "a.b", eth1 } priority 5; policy accept;\n\t}\n}';
+  expect([...parseNftText(text).devices]).toEqual([
+    ['netdev d one', ['eth0']],
+    ['netdev d two', ['a.b', 'eth1']],
+  ]);
+});
+
+describe('the old iptables', () => {
+  const dropped = (...lines: string[]) => {
+    const drop = findDrop(legacyBases(lines.join('\n')), 'forward', PACKET);
+    return drop ? `${drop.isSure ? '' : 'perhaps '}${drop.by}` : 'passes';
+  };
+
+  it.each([
+    [['-P FORWARD DROP'], 'iptables-legacy chain FORWARD (policy drop)'],
+    [
+      ['-P FORWARD ACCEPT', '-A FORWARD -j LOG', '-A FORWARD -o tun+ -j DROP'],
+      'iptables-legacy chain FORWARD (rule 2)',
+    ],
+    [
+      [
+        '-P FORWARD DROP',
+        '-A FORWARD -i fan-250-0-28 -o tun-250-0-28 -m comment --comment "ufan x" -j ACCEPT',
+      ],
+      'passes',
+    ],
+    [
+      ['-P FORWARD ACCEPT', '-A FORWARD ! -i docker0 -j REJECT --reject-with icmp-port-unreachable'],
+      'iptables-legacy chain FORWARD (rule 1)',
+    ],
+    [['-P FORWARD ACCEPT', '-A FORWARD ! -s 250.0.0.0/8 -j DROP'], 'passes'],
+    [
+      ['-P FORWARD ACCEPT', '-A FORWARD -d 250.0.0.0/8 -p tcp -j DROP'],
+      'iptables-legacy chain FORWARD (rule 1)',
+    ],
+    [['-P FORWARD ACCEPT', '-A FORWARD -p udp -j DROP'], 'passes'],
+    [
+      ['-P FORWARD DROP', '-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT'],
+      'iptables-legacy chain FORWARD (policy drop)',
+    ],
+    [
+      ['-P FORWARD DROP', '-A FORWARD -m set --match-set friends src -j ACCEPT'],
+      'perhaps iptables-legacy chain FORWARD (policy drop)',
+    ],
+    [
+      ['-P FORWARD ACCEPT', '-N sub', '-A FORWARD -j sub', '-A sub -p tcp -j DROP'],
+      'iptables-legacy chain sub (rule 1)',
+    ],
+    [
+      ['-P FORWARD ACCEPT', '-N sub', '-A FORWARD -g sub', '-A FORWARD -j DROP', '-A sub -p udp -j DROP'],
+      'passes',
+    ],
+  ])('%j: %s', (lines, expected) => {
+    expect(dropped(...lines)).toBe(expected);
+  });
+
+  it('is not there', () => {
+    expect(legacyBases('')).toEqual([]);
+  });
+});
