@@ -19,7 +19,10 @@ enum { ETHERNET_LEN = 14 };
  */
 int packet_receiver_open(int ifindex, uint32_t address, int buffer, const char **syscall);
 
-/* A socket that only sends, with the mark that the shim looks for where `shim`. As above. */
+/*
+ * A socket that only sends: with the mark that the shim looks for where `shim`, else straight to
+ * the driver, past the device's queue. As above.
+ */
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall);
 
 /*
@@ -32,10 +35,10 @@ int packet_receive(int fd, const struct slab *slab, struct packet *packets, size
 
 /*
  * Sends packets, each with ETHERNET_LEN bytes of Ethernet header in front of it; those whose error
- * is set already are left out. Super-packets go whole, other partial checksums are completed. A
- * packet's failure is its own: error is set, the next ones go out. Waits a few milliseconds in all
- * for room. Returns how many have an error in the end.
+ * is set already are left out. Super-packets go whole, or in segments where `cut`; partial
+ * checksums of others are completed. A packet's failure is its own: error is set, the next ones go
+ * out. Waits a few milliseconds in all for room. Returns how many have an error in the end.
  */
-int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count);
+int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count, bool cut);
 
 #endif

@@ -48,12 +48,14 @@ static napi_value js_packet_receive(napi_env env, napi_callback_info info) {
 }
 
 static napi_value js_packet_send(napi_env env, napi_callback_info info) {
-  napi_value argv[4];
+  napi_value argv[5];
   int fd;
   struct batch batch;
-  if (!arguments(env, info, 4, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  bool cut;
+  if (!arguments(env, info, 5, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  return number(env, packet_send(fd, &batch.slab, batch.packets, batch.count));
+  if (!argument_boolean(env, argv[4], "cut", &cut)) return NULL;
+  return number(env, packet_send(fd, &batch.slab, batch.packets, batch.count, cut));
 }
 
 static napi_value js_shim_attach(napi_env env, napi_callback_info info) {

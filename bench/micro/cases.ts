@@ -5,7 +5,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 import { parseAddress } from '../../src/addr/ipv4-address.js';
 import { parsePrefix } from '../../src/addr/prefix.js';
-import { createMapping, underlayHostBits } from '../../src/fan/mapping.js';
+import { createMapping, mappingBits, underlayHostBits } from '../../src/fan/mapping.js';
 import { native } from '../../src/io/native.js';
 import { CSUM_UNKNOWN, GSO_NONE, GSO_TCPV4, NEEDS_CSUM, PacketBatch } from '../../src/io/packet-batch.js';
 import { MERGE_TCP } from '../../src/io/tun.js';
@@ -46,7 +46,7 @@ const PAYLOAD = new Uint8Array(GSO_SIZE * SEGMENTS).map((_, i) => i * 31 + (i >>
 const sink = new Int32Array(1);
 
 function map(): MicroCase {
-  const mapping = createMapping(parsePrefix('250.0.0.0/8'), FAN.address, FAN.underlayLength);
+  const mapping = mappingBits(createMapping(parsePrefix('250.0.0.0/8'), FAN.address, FAN.underlayLength));
   const addresses = hostsOf(BATCH).map((host) => (FAN.overlayBase + host * 256 + 2) | 0);
   return {
     name: 'map',

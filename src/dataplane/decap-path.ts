@@ -24,8 +24,14 @@ import {
   protocol,
   sourceBits,
   tos,
-  totalLength,
 } from '../wire/ipv4.js';
+import {
+  isPlainInner,
+  isPlainOuter,
+  plainDestination,
+  plainSource,
+  plainTotalLength,
+} from '../wire/plain-header.js';
 import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import { PeerTable } from './peer-table.js';
@@ -67,37 +73,68 @@ export class DecapPath {
    */
   process(rx: PacketBatch, out: readonly PacketBatch[]): void {
     const bytes = rx.slab;
-    const counters = this.#counters;
     const fans = this.#table.fans;
+    let block = HOST_BLOCK;
+    let packets = 0;
+    let allBytes = 0;
     for (let i = 0; i < rx.count; i++) {
       const off = rx.offset(i);
-      const len = rx.length(i);
-      const reason = this.#check(bytes, off, len);
+      const reason = this.#check(rx, off, rx.length(i));
       const fan = fans[this.#fan];
       if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, bytes, off)) {
         rx.setVerdict(i, KEEP, NONE, 1);
         continue;
       }
-      const block = fan === undefined ? HOST_BLOCK : fan.counterBlock;
       const headers =
         fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, bytes, this.#innerOff, this.#innerLen);
       const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
       const innerBytes = this.#innerLen + (segments - 1) * headers;
-      counters.add(block, COUNTER['decap-rx-packets'], segments);
-      counters.add(block, COUNTER['decap-rx-bytes'], innerBytes);
-      rx.setVerdict(i, reason, this.#fan, segments);
-      if (reason !== KEEP) {
-        counters.drop(block, reason, segments);
-        if (fan !== undefined) counters.blame(block, reason, sourceBits(bytes, off));
-        continue;
+      const own = fan === undefined ? HOST_BLOCK : fan.counterBlock;
+      if (own !== block) {
+        this.#countReceived(block, packets, allBytes);
+        block = own;
+        packets = 0;
+        allBytes = 0;
       }
-      this.#peers.received(block, sourceBits(bytes, off), segments, innerBytes);
-      const batch = out[this.#fan]!;
-      const at = batch.appendShifted(rx, i, off - this.#innerOff);
-      batch.setRange(at, this.#innerOff, this.#innerLen);
-      batch.setTag(at, segments);
-      batch.setAddress(at, headers);
+      packets += segments;
+      allBytes += innerBytes;
+      rx.setVerdict(i, reason, this.#fan, segments);
+      if (reason !== KEEP) this.#countDrop(fan, reason, segments, sourceBits(bytes, off));
+      else this.#emit(rx, i, out[this.#fan]!, segments, headers, innerBytes);
     }
+    this.#countReceived(block, packets, allBytes);
+  }
+
+  #countReceived(block: number, packets: number, innerBytes: number): void {
+    this.#counters.add(block, COUNTER['decap-rx-packets'], packets);
+    this.#counters.add(block, COUNTER['decap-rx-bytes'], innerBytes);
+  }
+
+  #countDrop(fan: FanEntry | undefined, reason: DropReason, packets: number, from: number): void {
+    this.#counters.drop(fan === undefined ? HOST_BLOCK : fan.counterBlock, reason, packets);
+    if (fan !== undefined) this.#counters.blame(fan.counterBlock, reason, from);
+  }
+
+  /** The inner packet of packet i to its fan's batch; `headers` as of mergedHeaderLen. */
+  #emit(
+    rx: PacketBatch,
+    i: number,
+    batch: PacketBatch,
+    segments: number,
+    headers: number,
+    innerBytes: number,
+  ): void {
+    const off = rx.offset(i);
+    this.#peers.received(
+      this.#table.fans[this.#fan]!.counterBlock,
+      plainSource(rx.words, off >> 2),
+      segments,
+      innerBytes,
+    );
+    const at = batch.appendShifted(rx, i, off - this.#innerOff);
+    batch.setRange(at, this.#innerOff, this.#innerLen);
+    batch.setTag(at, segments);
+    batch.setAddress(at, headers);
   }
 
   /** Counts a batch that was written to `fan`'s TUN: `failed` descriptors carry an errno. */
@@ -123,28 +160,34 @@ export class DecapPath {
     return this.#probes?.take(fan, bytes, inner, sourceBits(bytes, off), target) ?? false;
   }
 
-  #check(bytes: Uint8Array, off: number, len: number): DropReason {
+  #check(rx: PacketBatch, off: number, len: number): DropReason {
+    const { words, slab: bytes } = rx;
     this.#fan = NONE;
     this.#innerOff = off;
     this.#innerLen = len;
-    if (checkOuterIpv4(bytes, off, len) !== KEEP) return DROP['outer-malformed'];
+    if (!isPlainOuter(words, off >> 2, len) && checkOuterIpv4(bytes, off, len) !== KEEP) {
+      return DROP['outer-malformed'];
+    }
     const inner = off + headerLen(bytes, off);
-    const innerLen = totalLength(bytes, off) - headerLen(bytes, off);
+    const innerLen = plainTotalLength(words, off >> 2) - (inner - off);
     this.#innerOff = inner;
     this.#innerLen = innerLen;
-    const first = this.#table.fanAt(destinationBits(bytes, off));
+    const first = this.#table.fanAt(plainDestination(words, off >> 2));
     if (first === NONE) return DROP['outer-destination'];
     this.#fan = first;
-    const outerSource = sourceBits(bytes, off);
+    const outerSource = plainSource(words, off >> 2);
     if (this.#table.isOwnAddress(outerSource)) return DROP['outer-source'];
-    const malformed = checkInnerIpv4(bytes, inner, innerLen);
-    if (malformed !== KEEP) return this.#checkUnderlay(outerSource) || malformed;
-    this.#innerLen = totalLength(bytes, inner);
-    return this.#checkAddresses(bytes, off, inner, outerSource);
+    if (!isPlainInner(words, inner >> 2, innerLen)) {
+      const malformed = checkInnerIpv4(bytes, inner, innerLen);
+      if (malformed !== KEEP) return this.#checkUnderlay(outerSource) || malformed;
+    }
+    this.#innerLen = plainTotalLength(words, inner >> 2);
+    return this.#checkAddresses(rx, off, inner, outerSource);
   }
 
-  #checkAddresses(bytes: Uint8Array, off: number, inner: number, outerSource: number): DropReason {
-    const from = sourceBits(bytes, inner);
+  #checkAddresses(rx: PacketBatch, off: number, inner: number, outerSource: number): DropReason {
+    const { words, slab: bytes } = rx;
+    const from = plainSource(words, inner >> 2);
     this.#chooseFan(from);
     const foreign = this.#checkUnderlay(outerSource);
     if (foreign !== KEEP) return foreign;
@@ -152,9 +195,9 @@ export class DecapPath {
     if (isMartian(from)) return DROP['source-martian'];
     if ((from & fan.overlayMask) !== fan.overlayBase) return DROP['source-forged'];
     if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
-    if (underlayHostBits(fan.mapping, from) !== outerSource) return DROP['source-forged'];
+    if (underlayHostBits(fan, from) !== outerSource) return DROP['source-forged'];
     if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    if (!isHostOfSlice(fan, destinationBits(bytes, inner))) return OUTSIDE_SLICE;
+    if (!isHostOfSlice(fan, plainDestination(words, inner >> 2))) return OUTSIDE_SLICE;
     const newTos = decapEcn(tos(bytes, off), tos(bytes, inner));
     if (newTos === ECN_DROP) return DROP.ecn;
     applyTos(bytes, inner, newTos);

@@ -10,8 +10,9 @@
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
 import { underlayHostBits } from '../fan/mapping.js';
 import type { PacketBatch } from '../io/packet-batch.js';
-import { OUTER_LEN, writeOuter } from '../wire/ipip.js';
-import { checkInnerIpv4, destinationBits, sourceBits, tos, ttl } from '../wire/ipv4.js';
+import { OUTER_LEN } from '../wire/ipip.js';
+import { checkInnerIpv4, tos, ttl } from '../wire/ipv4.js';
+import { isPlainInner, plainDestination, plainSource, writePlainOuter } from '../wire/plain-header.js';
 import { COUNTER, type Counters } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import type { PathMtuTable } from './path-mtu.js';
@@ -52,7 +53,6 @@ export class EncapPath {
    * shares the slab. Returns the index of the first packet not taken: less than rx.count when `tx` is full.
    */
   process(fan: FanEntry, rx: PacketBatch, from: number, tx: PacketBatch, nowMs: number): number {
-    const bytes = rx.slab;
     const counters = this.#counters;
     const block = fan.counterBlock;
     let packets = 0;
@@ -64,7 +64,7 @@ export class EncapPath {
       const segments = segmentsOf(rx, i, len);
       packets += segments;
       innerBytes += len + (segments - 1) * rx.headerLen(i);
-      const reason = this.#check(fan, bytes, off, len);
+      const reason = this.#check(fan, rx, off, len);
       rx.setVerdict(i, reason, fan.index, segments);
       if (reason !== KEEP) {
         counters.drop(block, reason, segments);
@@ -75,7 +75,7 @@ export class EncapPath {
         const limit = this.#pathMtu.lookup(this.#exit, fan.underlayMtu, nowMs);
         if (wireLen > limit && !this.#tooBig.handle(fan, rx, i, this.#exit, limit, tx, nowMs)) continue;
       }
-      this.#emit(fan, rx, i, tx);
+      this.#emit(fan, rx, i, tx, segments);
     }
     counters.add(block, COUNTER['encap-rx-packets'], packets);
     counters.add(block, COUNTER['encap-rx-bytes'], innerBytes);
@@ -105,13 +105,17 @@ export class EncapPath {
   }
 
   /** Whether the packet may travel; leaves its underlay host in #exit. */
-  #check(fan: FanEntry, bytes: Uint8Array, off: number, len: number): DropReason {
-    const malformed = checkInnerIpv4(bytes, off, len);
-    if (malformed !== KEEP) return malformed;
-    if (!this.#isOurs(fan, sourceBits(bytes, off))) return DROP['source-not-ours'];
-    const target = destinationBits(bytes, off);
+  #check(fan: FanEntry, rx: PacketBatch, off: number, len: number): DropReason {
+    const { words } = rx;
+    const at = off >> 2;
+    if (!isPlainInner(words, at, len)) {
+      const malformed = checkInnerIpv4(rx.slab, off, len);
+      if (malformed !== KEEP) return malformed;
+    }
+    if (!this.#isOurs(fan, plainSource(words, at))) return DROP['source-not-ours'];
+    const target = plainDestination(words, at);
     if ((target & fan.overlayMask) !== fan.overlayBase) return DROP['outside-overlay'];
-    return this.#checkExit(fan, underlayHostBits(fan.mapping, target));
+    return this.#checkExit(fan, underlayHostBits(fan, target));
   }
 
   #checkExit(fan: FanEntry, exit: number): DropReason {
@@ -128,17 +132,16 @@ export class EncapPath {
     return isHostOfSlice(fan, from) || this.#table.isSiblingSource(fan, from);
   }
 
-  #emit(fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch): void {
-    const bytes = rx.slab;
+  #emit(fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch, segments: number): void {
     const off = rx.offset(i);
     const at = tx.appendShifted(rx, i, OUTER_LEN);
     tx.setAddress(at, this.#exit);
-    tx.setTag(at, segmentsOf(rx, i, rx.length(i)));
-    const outerTos = fan.outerTos[tos(bytes, off)]!;
-    const outerTtl = fan.ttl < 0 ? ttl(bytes, off) : fan.ttl;
+    tx.setTag(at, segments);
+    const outerTos = fan.outerTos[tos(rx.slab, off)]!;
+    const outerTtl = fan.ttl < 0 ? ttl(rx.slab, off) : fan.ttl;
     // The length of a super-packet may pass 65,535 with the outer header: segmentation writes each segment's own.
     const totalLen = (rx.length(i) + OUTER_LEN) & 0xffff;
-    writeOuter(bytes, off - OUTER_LEN, totalLen, fan.address, this.#exit, outerTos, outerTtl, 0, true);
+    writePlainOuter(rx.words, (off - OUTER_LEN) >> 2, totalLen, fan.address, this.#exit, outerTos, outerTtl);
   }
 }
 

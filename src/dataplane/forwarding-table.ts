@@ -3,6 +3,7 @@
  */
 import { broadcastOf, maskOf, overlaps } from '../addr/prefix.js';
 import { FanTable } from '../fan/fan-table.js';
+import { type MappingBits, mappingBits } from '../fan/mapping.js';
 import { encapTos } from '../wire/ecn.js';
 import type { FanSpec } from './worker-protocol.js';
 
@@ -10,7 +11,7 @@ import type { FanSpec } from './worker-protocol.js';
  * One fan with all that a packet needs precomputed. Addresses and masks are the int32 of their bits, as the packet
  * paths read them (wire/ipv4.ts says why).
  */
-export interface FanEntry extends FanSpec {
+export interface FanEntry extends FanSpec, MappingBits {
   readonly index: number;
   /** Outer TOS by inner TOS: 256 entries. */
   readonly outerTos: Uint8Array;
@@ -23,7 +24,6 @@ export interface FanEntry extends FanSpec {
   /** The last address of the slice; like the first, never a host's. */
   readonly sliceBroadcast: number;
   readonly underlayMask: number;
-  readonly underlayBase: number;
   readonly underlayBroadcast: number;
   /** Whether an overlay lies over this fan's underlay, so that an exit might be inside an overlay. */
   readonly exitMayBeOverlay: boolean;
@@ -92,7 +92,7 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     sliceBase: slice.base | 0,
     sliceBroadcast: broadcastOf(slice) | 0,
     underlayMask: maskOf(underlay.length) | 0,
-    underlayBase: underlay.base | 0,
+    ...mappingBits(spec.mapping),
     underlayBroadcast: broadcastOf(underlay) | 0,
     exitMayBeOverlay: all.some((other) => overlaps(other.mapping.overlay, underlay)),
   };

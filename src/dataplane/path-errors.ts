@@ -89,7 +89,7 @@ export class PathErrors {
       fan = found;
       const sender = sourceBits(bytes, innerOffset);
       if (!isHostOfSlice(fan, sender) && !this.#table.isSiblingSource(fan, sender)) return undefined;
-      if (underlayHostBits(fan.mapping, target) !== (peer | 0)) return undefined;
+      if (underlayHostBits(fan, target) !== (peer | 0)) return undefined;
     }
     return (peer & fan.underlayMask) === fan.underlayBase ? fan : undefined;
   }

@@ -2,6 +2,7 @@
  * The forwarding thread: waits in poll, serves what is readable, and takes a new configuration between two batches.
  * Runs as a worker_thread of fand; worker-client.ts is its other end.
  */
+import './inlining.js';
 import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';

@@ -67,12 +67,24 @@ export function createMapping(overlay: Prefix, address: number, underlayLength: 
  * Per packet: allocates nothing. The result may be the underlay's network or broadcast address, or our own.
  */
 export function underlayHostOf(mapping: FanMapping, overlayAddress: number): number {
-  return underlayHostBits(mapping, overlayAddress) >>> 0;
+  return underlayHostBits(mappingBits(mapping), overlayAddress) >>> 0;
+}
+
+/** What the arithmetic needs, as the int32 of the bits. */
+export interface MappingBits {
+  readonly underlayBase: number;
+  /** The bits of an overlay address behind the overlay's prefix. */
+  readonly overlayHostMask: number;
+  readonly shift: number;
+}
+
+export function mappingBits({ overlay, underlay, shift }: FanMapping): MappingBits {
+  return { underlayBase: underlay.base | 0, overlayHostMask: ~maskOf(overlay.length), shift };
 }
 
 /** As underlayHostOf, as the int32 of the same bits, from either form of the address: for the packet paths. */
-export function underlayHostBits(mapping: FanMapping, overlayAddress: number): number {
-  return mapping.underlay.base | ((overlayAddress & ~maskOf(mapping.overlay.length)) >>> mapping.shift);
+export function underlayHostBits(fan: MappingBits, overlayAddress: number): number {
+  return fan.underlayBase | ((overlayAddress & fan.overlayHostMask) >>> fan.shift);
 }
 
 /** The slice that the host with `underlayAddress` owns. */

@@ -72,15 +72,16 @@ export interface Native {
 
   /** An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. */
   packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number): number;
-  /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
+  /** An AF_PACKET socket that only sends: with the mark that the GSO shim looks for, or past the device's queue. */
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
   /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
   packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**
    * sendmmsg of packets with 14 bytes of Ethernet header in front of each; those with an error set already are left
-   * out. Super-packets stay whole, other partial checksums are completed. Returns the count of packets with an error.
+   * out. Super-packets stay whole, or are segmented where `cut`; partial checksums of others are completed. Returns the
+   * count of packets with an error.
    */
-  packetSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number): number;
+  packetSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, cut: boolean): number;
   /** Loads the shim from the bytes of its object file and attaches it to a device's egress; closing the result detaches. */
   gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
 

@@ -35,8 +35,8 @@ export const GSO_ECN = 0x80;
 export class PacketBatch {
   readonly capacity: number;
   readonly slab: Uint8Array;
-  /** The slab as 16-bit words, for header checksums; packets start at even offsets. */
-  readonly slab16: Uint16Array;
+  /** The slab as 32-bit words in the machine's byte order; packets that were received start at one. */
+  readonly words: Int32Array;
   readonly descriptors: Uint32Array;
   readonly #u16: Uint16Array;
   readonly #u8: Uint8Array;
@@ -47,7 +47,7 @@ export class PacketBatch {
   constructor(capacity: number, slab: Uint8Array) {
     this.capacity = capacity;
     this.slab = slab;
-    this.slab16 = new Uint16Array(slab.buffer, slab.byteOffset, slab.byteLength >> 1);
+    this.words = new Int32Array(slab.buffer, slab.byteOffset, slab.byteLength >> 2);
     this.descriptors = new Uint32Array(capacity * DESCRIPTOR_WORDS);
     this.#u16 = new Uint16Array(this.descriptors.buffer);
     this.#u8 = new Uint8Array(this.descriptors.buffer);
@@ -144,11 +144,18 @@ export class PacketBatch {
     const to = this.count++;
     const source = i * 8;
     const target = to * 8;
-    for (let word = 0; word < 8; word++) this.descriptors[target + word] = from.descriptors[source + word]!;
-    this.descriptors[target] = from.descriptors[source]! - by;
-    this.descriptors[target + 1] = from.descriptors[source + 1]! + by;
-    this.#u16[to * 16 + 6] = this.#u16[to * 16 + 6]! + by;
-    this.#u16[to * 16 + 7] = this.#u16[to * 16 + 7]! + by;
+    const packet = from.descriptors;
+    const shifted = this.descriptors;
+    const starts = packet[source + 3]!;
+    shifted[target] = packet[source]! - by;
+    shifted[target + 1] = packet[source + 1]! + by;
+    shifted[target + 2] = packet[source + 2]!;
+    // headerLen and csumStart, 16 bits each.
+    shifted[target + 3] = ((starts + by) & 0xffff) | (((starts >>> 16) + by) << 16);
+    shifted[target + 4] = packet[source + 4]!;
+    shifted[target + 5] = packet[source + 5]!;
+    shifted[target + 6] = packet[source + 6]!;
+    shifted[target + 7] = packet[source + 7]!;
     return to;
   }
 

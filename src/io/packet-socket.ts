@@ -69,6 +69,8 @@ export class PacketSender implements TxDevice {
   readonly #hops: NextHops;
   readonly #raw: TxDevice;
   readonly #shim: GsoShim | undefined;
+  /** Super-packets are cut before they are sent. */
+  readonly #cut: boolean;
   readonly #fd: number;
   /** What goes by the raw socket, and its index in the batch; shares the batch's slab. */
   #rest = new PacketBatch(0, new Uint8Array(0));
@@ -84,7 +86,8 @@ export class PacketSender implements TxDevice {
       this.withoutShim = errorText(error);
     }
     try {
-      this.#fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, this.#shim !== undefined);
+      this.#cut = this.#shim === undefined;
+      this.#fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, !this.#cut);
     } catch (error) {
       this.#shim?.detach();
       throw error;
@@ -96,7 +99,7 @@ export class PacketSender implements TxDevice {
     for (let i = 0; i < batch.count; i++) {
       batch.setError(i, this.#frame(batch, i, nowMs) ? 0 : EHOSTUNREACH);
     }
-    const failed = native.packetSend(this.#fd, batch.slab, batch.descriptors, batch.count);
+    const failed = native.packetSend(this.#fd, batch.slab, batch.descriptors, batch.count, this.#cut);
     return failed === 0 ? 0 : this.#sendRest(batch);
   }
 
@@ -113,17 +116,16 @@ export class PacketSender implements TxDevice {
     const bytes = batch.slab;
     const offset = batch.offset(i);
     if (!hop.confirmed && !isOuterFragment(bytes, offset) && this.#hops.nudge(hop, nowMs)) return false;
-    if (batch.gsoType(i) !== GSO_NONE && !this.#staysWhole(batch, i)) return false;
+    if (batch.gsoType(i) !== GSO_NONE && !this.#maySegment(batch, i)) return false;
     const start = offset - ETHERNET_LEN;
     for (let k = 0; k < ETHERNET_LEN; k++) bytes[start + k] = header[k]!;
     return true;
   }
 
   /** The device's MTU is asked for segments too: what the kernel cuts it checks no more. */
-  #staysWhole(batch: PacketBatch, i: number): boolean {
+  #maySegment(batch: PacketBatch, i: number): boolean {
     return (
-      this.#shim !== undefined &&
-      batch.length(i) <= MOST_IPV4 &&
+      (this.#cut || batch.length(i) <= MOST_IPV4) &&
       batch.headerLen(i) + batch.gsoSize(i) <= this.#hops.deviceMtu
     );
   }

@@ -69,7 +69,7 @@ export function tunnelled(
 
 /** A batch over a slab of its own with `spare` bytes behind the packets. */
 export function batchOf(packets: readonly Uint8Array[], spare = 0): PacketBatch {
-  const stride = 2048;
+  const stride = 2240;
   const batch = new PacketBatch(64, new Uint8Array(64 * stride + spare));
   packets.forEach((bytes, i) => {
     batch.slab.set(bytes, i * stride + HEADROOM);
