@@ -12,7 +12,7 @@ import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { portOf } from '../../bench/lab/underlay.js';
-import { echoUdp, FAN, FanLab, faults } from './fan-lab.js';
+import { cutAsANic, echoUdp, FAN, FanLab, faults } from './fan-lab.js';
 
 /** UDP or ICMP payload that fills a packet of 1480 bytes. */
 const FULL = 1452;
@@ -34,6 +34,7 @@ describe('two dockerds on the fan', () => {
 
   beforeAll(async () => {
     net = await FanLab.open({ containers: 0 });
+    for (const host of net.lab.hosts) await cutAsANic(host);
     const image = await buildImage(net.lab.dir);
     parties = [await startDocker(1, image), await startDocker(2, image)];
   });

@@ -15,7 +15,7 @@ import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { portOf } from '../../bench/lab/underlay.js';
 import type { FanView } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, faults, growth, readCounters } from './fan-lab.js';
+import { cutAsANic, echoUdp, FAN, faults, growth, readCounters } from './fan-lab.js';
 
 const GUEST = '250.0.27.1';
 const IPIP = ['net/ipv4/tunnel4', 'net/ipv4/ip_tunnel', 'net/ipv4/ipip'];
@@ -51,6 +51,7 @@ beforeAll(async () => {
   container = lab.host(1).container(1);
   const booted = Guest.boot(lab, { underlay: '172.30.0.27/16', modules: IPIP });
   [guest, { view: fan }] = await Promise.all([booted, raiseFan(lab.host(1), FAN)]);
+  await cutAsANic(lab.host(1));
   ours = containerAddress(fan, 1);
   await guest.ip(
     `tunnel add fan0 ${TUNNEL}`,
