@@ -12,7 +12,7 @@ import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { portOf } from '../../bench/lab/underlay.js';
-import { cutAsANic, echoUdp, FAN, FanLab, faults } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, faults } from './fan-lab.js';
 
 /** UDP or ICMP payload that fills a packet of 1480 bytes. */
 const FULL = 1452;
@@ -27,14 +27,13 @@ interface Party {
   network: Namespace;
 }
 
-describe('two dockerds on the fan', () => {
+describe.each(['raw', 'auto'])('two dockerds on the fan, io %s', (io) => {
   const dockers: DockerHost[] = [];
   let net: FanLab;
   let parties: [Party, Party];
 
   beforeAll(async () => {
-    net = await FanLab.open({ containers: 0 });
-    for (const host of net.lab.hosts) await cutAsANic(host);
+    net = await FanLab.open({ containers: 0 }, [...FAN, '--io', io]);
     const image = await buildImage(net.lab.dir);
     parties = [await startDocker(1, image), await startDocker(2, image)];
   });
@@ -100,7 +99,8 @@ describe('two dockerds on the fan', () => {
       '172.30.0.27,250.0.27.128 172.30.0.28,250.0.28.128',
       '172.30.0.28,250.0.28.128 172.30.0.27,250.0.27.128',
     ]);
-    expect(await faults(capture.file)).toEqual([]);
+    // A switch of veths merges what the kernel sent in a burst, and leaves such checksums unfinished.
+    if (io === 'raw') expect(await faults(capture.file)).toEqual([]);
   });
 
   it('carries bulk TCP each way', async () => {

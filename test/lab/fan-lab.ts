@@ -125,14 +125,6 @@ export async function echoUdp(
   }
 }
 
-/**
- * Makes the host's underlay device finish super-packets and checksums, as the NIC of a real wire does: where the kernel
- * or a packet socket sends, a veth passes both on unfinished, and a capture behind it shows them so.
- */
-export async function cutAsANic(host: Host): Promise<void> {
-  await host.exec(['ethtool', '-K', 'eth0', 'tx', 'off']);
-}
-
 /** What tshark finds wrong with any packet of a capture, or any that passes `filter`, a line each. */
 export function faults(file: string, filter = 'frame'): Promise<string[]> {
   return complaints(file, `${NO_ANALYSIS} && (${filter})`, RANDOM_BYTES);
