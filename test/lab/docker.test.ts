@@ -27,13 +27,13 @@ interface Party {
   network: Namespace;
 }
 
-describe('two dockerds on the fan', () => {
+describe.each(['raw', 'auto'])('two dockerds on the fan, io %s', (io) => {
   const dockers: DockerHost[] = [];
   let net: FanLab;
   let parties: [Party, Party];
 
   beforeAll(async () => {
-    net = await FanLab.open({ containers: 0 });
+    net = await FanLab.open({ containers: 0 }, [...FAN, '--io', io]);
     const image = await buildImage(net.lab.dir);
     parties = [await startDocker(1, image), await startDocker(2, image)];
   });
@@ -99,7 +99,8 @@ describe('two dockerds on the fan', () => {
       '172.30.0.27,250.0.27.128 172.30.0.28,250.0.28.128',
       '172.30.0.28,250.0.28.128 172.30.0.27,250.0.27.128',
     ]);
-    expect(await faults(capture.file)).toEqual([]);
+    // A switch of veths merges what the kernel sent in a burst, and leaves such checksums unfinished.
+    if (io === 'raw') expect(await faults(capture.file)).toEqual([]);
   });
 
   it('carries bulk TCP each way', async () => {
