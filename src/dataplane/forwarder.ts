@@ -93,7 +93,7 @@ export class Forwarder {
 
   /** What is known of peers. Allocates: for between two batches. */
   inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
-    return { peers: this.#peers.read(), pathMtus: this.#pathMtu.entries(nowMs) };
+    return { peers: this.#kernelEncap.addPeers(this.#peers.read()), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */

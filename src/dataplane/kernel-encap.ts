@@ -6,6 +6,7 @@
  */
 import { type EncapConfig, type EncapProgram, MOST_OWN_ADDRESSES } from '../io/encap-program.js';
 import type { FanEntry, ForwardingTable } from './forwarding-table.js';
+import type { PeerCounts } from './peer-table.js';
 import type { FanPort } from './ports.js';
 
 interface Served {
@@ -41,6 +42,20 @@ export class KernelEncap {
   allow(allowed: boolean): void {
     this.#allowed = allowed;
     this.#apply();
+  }
+
+  /** `peers` with what the programs have sent. Allocates. */
+  addPeers(peers: readonly PeerCounts[]): PeerCounts[] {
+    const byKey = new Map(peers.map((peer) => [`${peer.block} ${peer.address}`, { ...peer }]));
+    for (const { fan, program } of this.#served) {
+      program.forEachPeer((address, packets, bytes) => {
+        const key = `${fan.counterBlock} ${address}`;
+        const none = { block: fan.counterBlock, address, txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 };
+        const peer = byKey.get(key) ?? none;
+        byKey.set(key, { ...peer, txPackets: peer.txPackets + packets, txBytes: peer.txBytes + bytes });
+      });
+    }
+    return [...byKey.values()];
   }
 
   #apply(): void {

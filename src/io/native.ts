@@ -32,6 +32,7 @@ export interface EncapHandles {
   link: number;
   config: number;
   counters: number;
+  peers: number;
   program: number;
 }
 
@@ -94,6 +95,8 @@ export interface Native {
   encapConfigure(config: number, words: Uint32Array): void;
   /** What the program has sent, since it was attached. */
   encapCount(counters: number): { packets: number; bytes: number };
+  /** What it has sent to each peer: address (host order), packets, inner bytes, one after the other. */
+  encapPeers(peers: number): Float64Array;
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
   encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
 
