@@ -73,7 +73,7 @@ export interface Native {
 
   /** An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. */
   packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number): number;
-  /** An AF_PACKET socket that only sends: with the mark that the GSO shim looks for, or past the device's queue. */
+  /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
   /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
   packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
