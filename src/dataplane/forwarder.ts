@@ -86,7 +86,7 @@ export class Forwarder {
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined): void {
-    this.#kernelEncap.allow(tracer === undefined);
+    this.#kernelEncap.allow((fan) => tracer === undefined || !tracer.wantsSent(fan));
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }

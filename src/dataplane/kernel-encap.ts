@@ -19,7 +19,7 @@ export class KernelEncap {
   #served: Served[] = [];
   #own: readonly number[] = [];
   #smallestPath = Number.POSITIVE_INFINITY;
-  #allowed = true;
+  #mayTake: (fan: string) => boolean = () => true;
 
   /** `ports` are those of the table's fans, in its order. */
   configure(table: ForwardingTable, ports: readonly FanPort[]): void {
@@ -38,9 +38,12 @@ export class KernelEncap {
     this.#apply();
   }
 
-  /** Whether the programs may take packets; where not, every packet comes to EncapPath, where it can be seen. */
-  allow(allowed: boolean): void {
-    this.#allowed = allowed;
+  /**
+   * Whose packets the programs may take, by the fan's id. What they may not take comes to EncapPath, where it can be
+   * seen; so does, in any case, whatever will be dropped.
+   */
+  allow(mayTake: (fan: string) => boolean): void {
+    this.#mayTake = mayTake;
     this.#apply();
   }
 
@@ -60,7 +63,8 @@ export class KernelEncap {
 
   #apply(): void {
     for (const { fan, program, device } of this.#served) {
-      const enabled = this.#allowed && !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
+      const fits = !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
+      const enabled = fits && this.#mayTake(fan.id);
       const limit = Math.min(fan.underlayMtu, this.#smallestPath);
       program.configure(encapConfigOf(fan, device, limit, this.#own, enabled));
     }

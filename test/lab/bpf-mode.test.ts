@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { iperf } from '../../bench/lab/iperf.js';
 import { ping } from '../../bench/lab/ping.js';
+import { FANCTL } from '../../bench/lab/repository.js';
 import { FandClient } from '../../src/cli/client.js';
 import { type Counters, runPaths } from '../../src/daemon/protocol.js';
 import { echoUdp, FAN, FanLab, growth, readCounters } from './fan-lab.js';
@@ -56,6 +57,30 @@ it('counts what the kernel sends by peer as well', async () => {
   await ping(net.container(1), net.address(2), { count: 5, intervalMs: 10 });
   const after = await sent();
   expect(after.map((value, i) => value - before[i]!)).toEqual([5, 5 * 84, 5]);
+});
+
+describe('a trace', () => {
+  const tunReads = async () => {
+    const { stdout } = await net.host(1).exec(['ip', '-s', '-j', 'link', 'show', 'type', 'tun']);
+    return (JSON.parse(stdout) as { stats64: { tx: { packets: number } } }[])[0]!.stats64.tx.packets;
+  };
+
+  it.each([
+    ['of all packets makes the kernel leave them to the daemon', [], 3],
+    ['of drops leaves them to the kernel', ['--drops'], 0],
+  ])('%s', async (_, words, expected) => {
+    const trace = net.host(1).spawn([process.execPath, FANCTL, 'trace', ...words]);
+    try {
+      await trace.prints(/tracing/);
+      const before = await tunReads();
+      expect(await ping(net.container(1), net.address(2), { count: 3, intervalMs: 10 })).toMatchObject({
+        received: 3,
+      });
+      expect((await tunReads()) - before).toBe(expected);
+    } finally {
+      await trace.stop();
+    }
+  });
 });
 
 describe('what the kernel must not send', () => {
