@@ -45,6 +45,14 @@ struct {
   __type(value, struct encap_counters);
 } counters SEC(".maps");
 
+/* By underlay address, host order. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+  __uint(max_entries, ENCAP_PEERS);
+  __type(key, __u32);
+  __type(value, struct encap_counters);
+} peers SEC(".maps");
+
 static __always_inline __u32 be16(const __u8 *at) {
   return (__u32)at[0] << 8 | at[1];
 }
@@ -116,12 +124,21 @@ static __always_inline void write_outer(const struct encap_config *fan, const __
   put16(outer + 10, ~header_sum(outer));
 }
 
-static __always_inline void count(__u64 packets, __u64 bytes) {
+static __always_inline void count(__u32 exit, __u64 packets, __u64 bytes) {
   const __u32 first = 0;
-  struct encap_counters *mine = bpf_map_lookup_elem(&counters, &first);
-  if (!mine) return;
-  mine->packets += packets;
-  mine->bytes += bytes;
+  struct encap_counters *all = bpf_map_lookup_elem(&counters, &first);
+  if (all) {
+    all->packets += packets;
+    all->bytes += bytes;
+  }
+  struct encap_counters *peer = bpf_map_lookup_elem(&peers, &exit);
+  if (peer) {
+    peer->packets += packets;
+    peer->bytes += bytes;
+  } else {
+    const struct encap_counters new = {packets, bytes};
+    bpf_map_update_elem(&peers, &exit, &new, BPF_NOEXIST);
+  }
 }
 
 /*
@@ -188,7 +205,7 @@ int encap(struct __sk_buff *skb) {
   if (!leaves_by_device(skb, fan, outer, wire_len)) return NEXT;
   int verdict = send(skb, fan, outer);
   if (verdict != NEXT && verdict != DROP) {
-    count(segments, packet_len + (__u64)(segments - 1) * header);
+    count(exit, segments, packet_len + (__u64)(segments - 1) * header);
   }
   return verdict;
 }

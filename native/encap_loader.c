@@ -29,12 +29,14 @@ int encap_attach(const struct slab *file, int ifindex, struct encap_handles *han
   if (handles->link >= 0) *syscall = "fcntl";
   handles->config = duplicate(bpf_object__find_map_fd_by_name(object, "config"));
   handles->counters = duplicate(bpf_object__find_map_fd_by_name(object, "counters"));
+  handles->peers = duplicate(bpf_object__find_map_fd_by_name(object, "peers"));
   handles->program = duplicate(tcx_program(object));
   bpf_object__close(object);
-  int fds[] = {handles->link, handles->config, handles->counters, handles->program};
-  for (size_t i = 0; i < 4 && error == 0; i++) error = fds[i] < 0 ? fds[i] : 0;
+  int fds[] = {handles->link, handles->config, handles->counters, handles->peers, handles->program};
+  size_t count = sizeof fds / sizeof *fds;
+  for (size_t i = 0; i < count && error == 0; i++) error = fds[i] < 0 ? fds[i] : 0;
   if (error == 0) return 0;
-  for (size_t i = 0; i < 4; i++) close_if_open(fds[i]);
+  for (size_t i = 0; i < count; i++) close_if_open(fds[i]);
   return error;
 }
 
@@ -43,20 +45,44 @@ int encap_configure(int config, const struct encap_config *value) {
   return bpf_map_update_elem(config, &first, value, BPF_ANY) < 0 ? -errno : 0;
 }
 
+/* Sums one element of a per-CPU map; `each` has room for all CPUs. */
+static int sum_cpus(int map, uint32_t key, struct encap_counters *each, int cpus,
+                    struct encap_counters *sum) {
+  *sum = (struct encap_counters){0};
+  if (bpf_map_lookup_elem(map, &key, each) < 0) return -errno;
+  for (int i = 0; i < cpus; i++) {
+    sum->packets += each[i].packets;
+    sum->bytes += each[i].bytes;
+  }
+  return 0;
+}
+
 int encap_count(int counters, struct encap_counters *sum) {
-  const uint32_t first = 0;
   int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return cpus;
   struct encap_counters *each = calloc((size_t)cpus, sizeof *each);
   if (each == NULL) return -ENOMEM;
-  int error = bpf_map_lookup_elem(counters, &first, each) < 0 ? -errno : 0;
-  *sum = (struct encap_counters){0};
-  for (int i = 0; i < cpus && error == 0; i++) {
-    sum->packets += each[i].packets;
-    sum->bytes += each[i].bytes;
-  }
+  int error = sum_cpus(counters, 0, each, cpus, sum);
   free(each);
   return error;
+}
+
+int encap_read_peers(int peers, struct encap_peer *out, size_t capacity) {
+  int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) return cpus;
+  struct encap_counters *each = calloc((size_t)cpus, sizeof *each);
+  if (each == NULL) return -ENOMEM;
+  size_t count = 0;
+  uint32_t key;
+  const uint32_t *last = NULL; /* NULL asks for the first key */
+  while (count < capacity && bpf_map_get_next_key(peers, last, &key) == 0) {
+    out[count].address = key;
+    /* One that has just made room is left out. */
+    if (sum_cpus(peers, key, each, cpus, &out[count].sent) == 0) count++;
+    last = &key;
+  }
+  free(each);
+  return (int)count;
 }
 
 int encap_test(int program, const struct slab *frame, struct slab *out) {

@@ -10,6 +10,7 @@ struct encap_handles {
   int link; /* a TCX link */
   int config;
   int counters;
+  int peers;
   int program;
 };
 
@@ -22,6 +23,15 @@ int encap_configure(int config, const struct encap_config *value);
 
 /* The sum over all CPUs since the program was attached. 0 or -errno. */
 int encap_count(int counters, struct encap_counters *sum);
+
+/* What was sent to a peer, over all CPUs. */
+struct encap_peer {
+  uint32_t address; /* host order */
+  struct encap_counters sent;
+};
+
+/* At most `capacity` peers, in no order. Their count or -errno. */
+int encap_read_peers(int peers, struct encap_peer *out, size_t capacity);
 
 /*
  * Runs the program once over an Ethernet frame, as BPF_PROG_TEST_RUN does: for tests. `out` takes

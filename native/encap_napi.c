@@ -1,4 +1,8 @@
-/* encapAttach, encapConfigure, encapCount, encapTest: arguments only (see encap_loader.h). */
+/* encapAttach, encapConfigure, encapCount, encapPeers, encapTest: arguments only (see
+ * encap_loader.h). */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "arguments.h"
 #include "encap_loader.h"
 #include "exports.h"
@@ -24,6 +28,7 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
   bool complete = set_number(env, result, "link", handles.link) &&
                   set_number(env, result, "config", handles.config) &&
                   set_number(env, result, "counters", handles.counters) &&
+                  set_number(env, result, "peers", handles.peers) &&
                   set_number(env, result, "program", handles.program);
   return complete ? result : NULL;
 }
@@ -58,6 +63,41 @@ static napi_value js_count(napi_env env, napi_callback_info info) {
   return complete ? result : NULL;
 }
 
+enum { PEER_NUMBERS = 3 };
+
+/* A Float64Array of address, packets, bytes for each. */
+static napi_value peer_numbers(napi_env env, const struct encap_peer *peers, size_t count) {
+  double *numbers;
+  napi_value buffer;
+  napi_value result;
+  size_t length = count * PEER_NUMBERS;
+  if (napi_create_arraybuffer(env, length * sizeof *numbers, (void **)&numbers, &buffer) !=
+      napi_ok) {
+    return NULL;
+  }
+  for (size_t i = 0; i < count; i++) {
+    numbers[i * PEER_NUMBERS] = peers[i].address;
+    numbers[i * PEER_NUMBERS + 1] = (double)peers[i].sent.packets;
+    numbers[i * PEER_NUMBERS + 2] = (double)peers[i].sent.bytes;
+  }
+  bool made =
+      napi_create_typedarray(env, napi_float64_array, length, buffer, 0, &result) == napi_ok;
+  return made ? result : NULL;
+}
+
+static napi_value js_peers(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  struct encap_peer *peers = calloc(ENCAP_PEERS, sizeof *peers);
+  if (peers == NULL) return throw_errno(env, ENOMEM, "calloc");
+  int count = encap_read_peers(fd, peers, ENCAP_PEERS);
+  napi_value result = count < 0 ? throw_errno(env, count, "BPF_MAP_GET_NEXT_KEY")
+                                : peer_numbers(env, peers, (size_t)count);
+  free(peers);
+  return result;
+}
+
 static napi_value js_test(napi_env env, napi_callback_info info) {
   napi_value argv[3];
   napi_value result;
@@ -81,5 +121,6 @@ bool export_encap(napi_env env, napi_value exports) {
   return export_function(env, exports, "encapAttach", js_attach) &&
          export_function(env, exports, "encapConfigure", js_configure) &&
          export_function(env, exports, "encapCount", js_count) &&
+         export_function(env, exports, "encapPeers", js_peers) &&
          export_function(env, exports, "encapTest", js_test);
 }

@@ -8,7 +8,10 @@
 
 #include <linux/types.h>
 
-enum { ENCAP_OWN_ADDRESSES = 8 };
+enum {
+  ENCAP_OWN_ADDRESSES = 8,
+  ENCAP_PEERS = 4096, /* that are counted; the one longest unused makes room */
+};
 
 /*
  * What the program needs to know of its fan: 32-bit words, addresses and masks in host order, in
@@ -35,7 +38,7 @@ struct encap_config {
   __u32 own[ENCAP_OWN_ADDRESSES];
 };
 
-/* For each CPU. */
+/* For each CPU: of all packets, and of those to each peer. */
 struct encap_counters {
   __u64 packets; /* on the wire: a super-packet counts its segments */
   __u64 bytes;   /* of inner packets, each segment's headers included */

@@ -64,8 +64,6 @@ static int configure_sender(int fd, int ifindex, int buffer, bool shim, const ch
   if (socket_send_buffer(fd, buffer) < 0) return -errno;
   if (set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1) < 0) return -errno;
   if (shim && set_option(fd, SOL_SOCKET, SO_MARK, GSO_SHIM_MARK) < 0) return -errno;
-  /* Straight to the driver; the shim's packets have to pass the hook where it is. */
-  if (!shim && set_option(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1) < 0) return -errno;
   *syscall = "bind";
   return bind_device(fd, ifindex, 0) < 0 ? -errno : 0;
 }

@@ -19,10 +19,7 @@ enum { ETHERNET_LEN = 14 };
  */
 int packet_receiver_open(int ifindex, uint32_t address, int buffer, const char **syscall);
 
-/*
- * A socket that only sends: with the mark that the shim looks for where `shim`, else straight to
- * the driver, past the device's queue. As above.
- */
+/* A socket that only sends, with the mark that the shim looks for where `shim`. As above. */
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall);
 
 /*

@@ -86,14 +86,14 @@ export class Forwarder {
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined): void {
-    this.#kernelEncap.allow(tracer === undefined);
+    this.#kernelEncap.allow((fan) => tracer === undefined || !tracer.wantsSent(fan));
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
 
   /** What is known of peers. Allocates: for between two batches. */
   inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
-    return { peers: this.#peers.read(), pathMtus: this.#pathMtu.entries(nowMs) };
+    return { peers: this.#kernelEncap.addPeers(this.#peers.read()), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */

@@ -6,6 +6,7 @@
  */
 import { type EncapConfig, type EncapProgram, MOST_OWN_ADDRESSES } from '../io/encap-program.js';
 import type { FanEntry, ForwardingTable } from './forwarding-table.js';
+import type { PeerCounts } from './peer-table.js';
 import type { FanPort } from './ports.js';
 
 interface Served {
@@ -18,7 +19,7 @@ export class KernelEncap {
   #served: Served[] = [];
   #own: readonly number[] = [];
   #smallestPath = Number.POSITIVE_INFINITY;
-  #allowed = true;
+  #mayTake: (fan: string) => boolean = () => true;
 
   /** `ports` are those of the table's fans, in its order. */
   configure(table: ForwardingTable, ports: readonly FanPort[]): void {
@@ -37,15 +38,33 @@ export class KernelEncap {
     this.#apply();
   }
 
-  /** Whether the programs may take packets; where not, every packet comes to EncapPath, where it can be seen. */
-  allow(allowed: boolean): void {
-    this.#allowed = allowed;
+  /**
+   * Whose packets the programs may take, by the fan's id. What they may not take comes to EncapPath, where it can be
+   * seen; so does, in any case, whatever will be dropped.
+   */
+  allow(mayTake: (fan: string) => boolean): void {
+    this.#mayTake = mayTake;
     this.#apply();
+  }
+
+  /** `peers` with what the programs have sent. Allocates. */
+  addPeers(peers: readonly PeerCounts[]): PeerCounts[] {
+    const byKey = new Map(peers.map((peer) => [`${peer.block} ${peer.address}`, { ...peer }]));
+    for (const { fan, program } of this.#served) {
+      program.forEachPeer((address, packets, bytes) => {
+        const key = `${fan.counterBlock} ${address}`;
+        const none = { block: fan.counterBlock, address, txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 };
+        const peer = byKey.get(key) ?? none;
+        byKey.set(key, { ...peer, txPackets: peer.txPackets + packets, txBytes: peer.txBytes + bytes });
+      });
+    }
+    return [...byKey.values()];
   }
 
   #apply(): void {
     for (const { fan, program, device } of this.#served) {
-      const enabled = this.#allowed && !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
+      const fits = !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
+      const enabled = fits && this.#mayTake(fan.id);
       const limit = Math.min(fan.underlayMtu, this.#smallestPath);
       program.configure(encapConfigOf(fan, device, limit, this.#own, enabled));
     }

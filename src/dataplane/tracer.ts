@@ -45,6 +45,11 @@ export class Tracer {
     this.#endTx = new Int32Array(capacity);
   }
 
+  /** Whether packets of this fan are asked for that are not dropped. */
+  wantsSent(fan: string): boolean {
+    return this.#sessions.some((session) => !session.dropsOnly && session.wantsFan(fan));
+  }
+
   /** A batch was received. */
   received(): void {
     this.#readNs = process.hrtime.bigint();

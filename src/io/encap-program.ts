@@ -80,6 +80,12 @@ export class EncapProgram {
     return this.#handles.counters;
   }
 
+  /** Calls `each` for every peer that the program has sent to: u32 address, packets and inner bytes. Allocates. */
+  forEachPeer(each: (address: number, packets: number, bytes: number) => void): void {
+    const numbers = native.encapPeers(this.#handles.peers);
+    for (let i = 0; i < numbers.length; i += 3) each(numbers[i]!, numbers[i + 1]!, numbers[i + 2]!);
+  }
+
   /** From the next packet on. */
   configure(config: EncapConfig): void {
     native.encapConfigure(this.#handles.config, encapConfigWords(config));

@@ -32,6 +32,7 @@ export interface EncapHandles {
   link: number;
   config: number;
   counters: number;
+  peers: number;
   program: number;
 }
 
@@ -72,7 +73,7 @@ export interface Native {
 
   /** An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. */
   packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number): number;
-  /** An AF_PACKET socket that only sends: with the mark that the GSO shim looks for, or past the device's queue. */
+  /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
   /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
   packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
@@ -94,6 +95,8 @@ export interface Native {
   encapConfigure(config: number, words: Uint32Array): void;
   /** What the program has sent, since it was attached. */
   encapCount(counters: number): { packets: number; bytes: number };
+  /** What it has sent to each peer: address (host order), packets, inner bytes, one after the other. */
+  encapPeers(peers: number): Float64Array;
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
   encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
 

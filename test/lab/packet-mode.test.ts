@@ -7,15 +7,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, fields } from '../../bench/lab/capture.js';
 import type { CommandError } from '../../bench/lab/command.js';
-import { raiseFan, showFans } from '../../bench/lab/fan.js';
-import type { Host } from '../../bench/lab/host.js';
+import { containerAddress, raiseFan, showFans } from '../../bench/lab/fan.js';
+import type { Container, Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
-import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, until } from './fan-lab.js';
+import { randomFile, sendFile } from '../../bench/lab/transfer.js';
+import { echoUdp, FAN, FanLab, faults, growth, PYTHON, readCounters, until } from './fan-lab.js';
 
 const EGRESS_PROGRAMS = join(REPOSITORY, 'test/lab/egress-programs.py');
 const PACKET = [...FAN, '--io', 'packet'];
+/** Runs a command that may not load BPF programs, nor may what it starts. */
+const WITHOUT_BPF = ['setpriv', '--bounding-set', '-bpf,-sys_admin,-perfmon'];
 
 async function egressPrograms(host: Host): Promise<number> {
   return Number((await host.exec([PYTHON, EGRESS_PROGRAMS, 'eth0'])).stdout);
@@ -58,7 +61,7 @@ describe('the mode', () => {
   });
 
   it('is what works where BPF is not allowed, and says why', async () => {
-    await raiseFan(host, FAN, ['setpriv', '--bounding-set', '-bpf,-sys_admin,-perfmon']);
+    await raiseFan(host, FAN, WITHOUT_BPF);
     expect(await ios(host)).toEqual([
       [
         'packet',
@@ -189,5 +192,36 @@ describe.each(['packet', 'bpf'])('the way to a peer, io %s', (io) => {
       (received) => received === 1,
       10_000,
     );
+  });
+});
+
+describe('without BPF', () => {
+  let lab: Lab;
+  let addresses: string[];
+  beforeAll(async () => {
+    lab = await createLab();
+    const up = lab.hosts.map((host) => raiseFan(host, PACKET, WITHOUT_BPF));
+    addresses = (await Promise.all(up)).map(({ view }) => containerAddress(view, 1));
+  });
+  afterAll(() => lab?.remove());
+
+  it('super-packets are cut here, faultlessly, and go as frames', async () => {
+    const [one, two] = lab.hosts.map((host) => host.container(1)) as [Container, Container];
+    const file = await randomFile(one, lab.dir, 5_000_000);
+    const received = join(lab.dir, 'received');
+    const capture = await Capture.start(lab.host(1), 'eth0', join(lab.dir, 'cut.pcap'), 'ip proto 4');
+    expect(await sendFile(one, two, addresses[1]!, file.path, received)).toMatchObject({
+      sha256: file.sha256,
+    });
+    await capture.stop();
+    expect(await faults(capture.file, 'ip.src==172.30.0.28')).toEqual([]);
+    const rows = await fields(capture.file, ['ip.len', 'ip.id', 'ip.flags.df'], 'ip.src==172.30.0.28');
+    const outer = rows.map((row) => row.map((values) => values.split(',')[0]));
+    expect(outer.filter(([length]) => length === '1500').length).toBeGreaterThan(3000);
+    expect(new Set(outer.map(([, id, df]) => `${id} ${df}`))).toEqual(new Set(['0x0000 1']));
+    await echoUdp(one, two, addresses[1]!, [1, 1452, 1453, 65_507]);
+    expect(await sendFile(two, one, addresses[0]!, file.path, received)).toMatchObject({
+      sha256: file.sha256,
+    });
   });
 });
