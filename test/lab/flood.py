@@ -1,6 +1,7 @@
 """Sends many small packets as fast as one socket takes them, and prints how many.
 
-Usage: flood.py udp ADDRESS COUNT                        datagrams to its discard port
+Usage: flood.py udp ADDRESS COUNT                        datagrams to its discard port, with an IP option, so that no
+                                                         kernel path takes them (`--io bpf`)
        flood.py ipip OUTER_DESTINATION SOURCE DESTINATION COUNT  IP-in-IP, whose inner packet is such a datagram
 """
 import socket
@@ -9,6 +10,8 @@ import sys
 
 PAYLOAD = b"x" * 18
 DISCARD = 9
+# RFC 791 §3.1: an option that does nothing.
+NO_OPERATION = b"\x01"
 # linux/in.h; the socket module names neither.
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
@@ -31,6 +34,7 @@ def inner(source, destination):
 def open_target():
     if sys.argv[1] == "udp":
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, NO_OPERATION * 4)
         return made, PAYLOAD, (sys.argv[2], DISCARD)
     made = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IPIP)
     made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
