@@ -30,7 +30,15 @@ const LIMIT = 1500;
 function configOf(fan: FanEntry): number[] {
   const { overlay, underlay } = fan.mapping;
   const shift = underlay.length - overlay.length;
-  const config = { ...fan, enabled: true, shift, device: 2, limit: LIMIT, linkHeader: ETHERNET.length };
+  const config = {
+    ...fan,
+    takes: 'all' as const,
+    generation: 0,
+    shift,
+    device: 2,
+    limit: LIMIT,
+    linkHeader: ETHERNET.length,
+  };
   return [...encapConfigWords({ ...config, own: [fan.address] })];
 }
 
