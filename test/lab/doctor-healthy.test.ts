@@ -118,6 +118,19 @@ describe('a healthy host', () => {
   });
 });
 
+describe('a firewall that drops protocol 94, which is called ipip and is not', () => {
+  it.each([
+    'nft add table inet p; nft add chain inet p in "{ type filter hook input priority 0; }"; nft add rule inet p in ip protocol 94 drop',
+    'iptables -A INPUT -p 94 -j DROP',
+  ])('%s', async (rules) => {
+    const { hosts } = await openLab();
+    for (const host of hosts) await raiseFan(host, [...FAN, 'io', 'raw']);
+    await hosts[1]!.exec(['sh', '-ec', rules]);
+    await expectTraffic(lab!);
+    await expectHealthy(hosts);
+  });
+});
+
 describe('a host with Docker', () => {
   it('that was there first and drops what it does not know', async () => {
     const { hosts } = await openLab();

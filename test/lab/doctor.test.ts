@@ -189,6 +189,15 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       restore: 'nft delete table inet o',
       evidence: /by chain inet o out .*: protocol 4 from 172\.30\.0\.28 to 172\.30\.0\.0\/16/,
     },
+    {
+      title: 'by a policy that lets 94 pass, which is called ipip and is not',
+      arrange: `nft 'add table inet p
+        add chain inet p in { type filter hook input priority 0; policy drop; }
+        add rule inet p in ip protocol { 94, icmp, tcp, udp } accept'`,
+      restore: 'nft delete table inet p',
+      evidence: /by chain inet p in .*: protocol 4 from 172\.30\.0\.0\/16 to 172\.30\.0\.28/,
+      ours: true,
+    },
   ],
   'nat-rules-missing': [
     {
