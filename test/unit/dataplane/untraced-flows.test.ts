@@ -27,7 +27,7 @@ interface Wish {
 }
 
 /** Two fans with a program each, which writes down what it is told. */
-function set() {
+function twoFans() {
   const table = new ForwardingTable([fanSpec(OVERLAY, US, 16), fanSpec(OTHER, US, 16, { counterBlock: 2 })]);
   const programs = table.fans.map(() => {
     const told = { configs: [] as EncapConfig[], flows: [] as number[][] };
@@ -80,7 +80,7 @@ describe('what a program may take', () => {
     ['of one fan', [{ fan: OTHER }], ['all', 'nothing']],
     ['of one fan each', [{ fan: OVERLAY, program: UDP }, { fan: OTHER }], ['untraced', 'nothing']],
   ])('%s', (_, wishes, expected) => {
-    const { trace, takes } = set();
+    const { trace, takes } = twoFans();
     trace(...wishes);
     expect(takes()).toEqual(expected);
     trace();
@@ -90,7 +90,7 @@ describe('what a program may take', () => {
 
 describe('flows', () => {
   it('are given once, those that no trace can show', () => {
-    const { trace, release, flows, generation } = set();
+    const { trace, release, flows, generation } = twoFans();
     trace({ program: UDP }, { fan: OTHER });
     release([tcp, udp, tcp]);
     release([udp, tcp], 1);
@@ -99,7 +99,7 @@ describe('flows', () => {
   });
 
   it('are not given where nothing or all is left to the program', () => {
-    const { trace, release, flows } = set();
+    const { trace, release, flows } = twoFans();
     for (const wishes of [[], [{}], [{ dropsOnly: true }]]) {
       trace(...wishes);
       release([tcp, udp]);
@@ -108,14 +108,14 @@ describe('flows', () => {
   });
 
   it('are given again where the program forgot them', () => {
-    const { trace, release, flows } = set();
+    const { trace, release, flows } = twoFans();
     trace({ program: UDP });
     for (const nowMs of [0, 99, 101, 150, 202]) release([tcp], nowMs);
     expect(flows()).toHaveLength(3);
   });
 
   it('are judged anew when traces or fans change, and the number of their generation is another', () => {
-    const { trace, release, flows, generation, reconfigure } = set();
+    const { trace, release, flows, generation, reconfigure } = twoFans();
     const seen = [];
     trace({ program: UDP });
     for (const change of [() => trace({ program: NOTHING }), reconfigure, () => trace({ program: UDP })]) {
@@ -149,7 +149,7 @@ describe('flows', () => {
   });
 
   it('of dropped packets, fragments and headers with options are none', () => {
-    const { kernel, table, trace, release, flows } = set();
+    const { kernel, table, trace, release, flows } = twoFans();
     trace({ program: NOTHING });
     release([
       packet('250.0.28.2', '250.0.27.2', { moreFragments: true }),
@@ -164,7 +164,7 @@ describe('flows', () => {
   });
 
   it('are judged for a bounded part of the time', () => {
-    const { trace, release, flows } = set();
+    const { trace, release, flows } = twoFans();
     // Some hundred microseconds a flow, so that the first 5 ms end soon.
     const long = Array.from({ length: 4000 }, () => [0x30, 0, 0, 1]).flat();
     trace({ program: [...long, ...NOTHING] });
