@@ -47,18 +47,9 @@ export class WorkerPool {
     return answer;
   }
 
-  /**
-   * Traces for exactly these sessions from now on; of a session's rate each worker has its part. Throws FanError
-   * step-failed.
-   */
-  async trace(sessions: readonly TraceSpec[]): Promise<void> {
-    const count = this.#all.length;
-    const parts = sessions.map((spec) => ({
-      ...spec,
-      recordsPerSecond: Math.ceil(spec.recordsPerSecond / count),
-      bytesPerSecond: Math.ceil(spec.bytesPerSecond / count),
-    }));
-    await Promise.all(this.#all.map((worker) => worker.trace(parts)));
+  /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.trace(sessions)));
   }
 
   /** What each knows beside its counters, between two of its batches. */
