@@ -37,6 +37,19 @@ export interface Command {
   run(invocation: Invocation): Promise<void>;
 }
 
+/** Every command by its name, and how it is loaded. */
+export type CommandLoaders = ReadonlyMap<string, () => Promise<Command>>;
+
+/** Throws FanError usage, which names the commands that there are. */
+export function loadCommand(loaders: CommandLoaders, name: string): Promise<Command> {
+  const load = loaders.get(name);
+  if (load) return load();
+  if (name === 'config') {
+    throw new FanError('unsupported', 'config is not in this release: edit /etc/network/fan by hand');
+  }
+  throw new FanError('usage', `unknown command "${name}": say one of ${[...loaders.keys()].join(', ')}`);
+}
+
 /**
  * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=".
  * What stands behind "--" is left alone. Throws FanError usage.

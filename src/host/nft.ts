@@ -48,11 +48,12 @@ export function ownTable(sliceBase: number): string {
   return OWN_TABLE + sliceBase.toString(16).padStart(8, '0');
 }
 
+/** Protocols come as numbers: their names are those of the host's /etc/protocols. */
 export async function readRuleset(): Promise<Ruleset> {
-  return parseRuleset(await run('nft', ['-j', 'list', 'ruleset']));
+  return parseRuleset(await run('nft', ['-j', '-p', 'list', 'ruleset']));
 }
 
-/** The text of `nft -j list ruleset`. */
+/** The text of `nft -j -p list ruleset`. */
 export function parseRuleset(text: string): Ruleset {
   const { nftables } = JSON.parse(text) as { nftables: Record<string, unknown>[] };
   const all = <T>(kind: string) => nftables.filter((entry) => kind in entry).map((entry) => entry[kind] as T);

@@ -162,9 +162,20 @@ export function isNamed(device: string | undefined, pattern: string, wildcard: s
   return isExactly(device.startsWith(pattern.slice(0, -1)));
 }
 
-/** Protocols by the names that nft and iptables print; any other name is none that a fan's packets have. */
+/**
+ * Protocols by number, or by the names that iptables prints, which are those of /etc/protocols: "ipip" there is 94, a
+ * protocol of its own (IANA: IP-within-IP). Any other name is none that a fan's packets have.
+ */
 export function protocolNumber(name: string | number): number {
   if (typeof name === 'number') return name;
-  const known: Readonly<Record<string, number>> = { icmp: 1, ipencap: 4, ipip: 4, tcp: 6, udp: 17, dccp: 33 };
+  const known: Readonly<Record<string, number>> = {
+    icmp: 1,
+    ipencap: 4,
+    ipv4: 4,
+    tcp: 6,
+    udp: 17,
+    dccp: 33,
+    ipip: 94,
+  };
   return known[name] ?? (/^\d+$/.test(name) ? Number(name) : -1);
 }

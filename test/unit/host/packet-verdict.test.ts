@@ -1,4 +1,4 @@
-/** What a firewall would do to a packet: rules as `nft -j list ruleset` and `iptables-legacy -S` print them. */
+/** What a firewall would do to a packet: rules as `nft -j -p list ruleset` and `iptables-legacy -S` print them. */
 import { describe, expect, it, test } from 'vitest';
 import { parsePrefix } from '../../../src/addr/prefix.js';
 import { legacyBases } from '../../../src/host/legacy-verdict.js';
@@ -189,6 +189,18 @@ describe('the old iptables', () => {
     ],
   ])('%j: %s', (lines, expected) => {
     expect(dropped(...lines)).toBe(expected);
+  });
+
+  it.each([
+    ['ipencap', 'dropped'],
+    ['ipv4', 'dropped'],
+    ['4', 'dropped'],
+    ['ipip', 'passes'],
+    ['94', 'passes'],
+  ])('-p %s: protocol 4 is %s', (name, verdict) => {
+    const bases = legacyBases(`-P INPUT ACCEPT\n-A INPUT -p ${name} -j DROP`);
+    const drop = findDrop(bases, 'input', { ...PACKET, protocol: 4 });
+    expect(drop?.isSure ? 'dropped' : 'passes').toBe(verdict);
   });
 
   it('is not there', () => {
