@@ -88,7 +88,7 @@ export class Forwarder {
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined): void {
-    this.#kernelEncap.allow((fan) => tracer === undefined || !tracer.wantsSent(fan));
+    this.#kernelEncap.trace(tracer);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
@@ -139,6 +139,7 @@ export class Forwarder {
     }
     this.#pushReplies(fan, port);
     this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
+    this.#kernelEncap.release(fan, rx, nowMs);
     tracer?.flush();
   }
 
