@@ -45,8 +45,8 @@ static int set_offloads(int fd, unsigned wanted, unsigned *accepted) {
   return error;
 }
 
-static int configure(int fd, const char *name, unsigned offloads, bool multi_queue,
-                     struct tun *tun, const char **syscall) {
+static int configure(int fd, const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
+                     const char **syscall) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
   int header_size = sizeof(struct virtio_net_hdr);
   if (multi_queue) request.ifr_flags |= IFF_MULTI_QUEUE;
