@@ -28,10 +28,10 @@ async function fetchIn(host: Host, path: string, method = 'GET'): Promise<{ stat
   return JSON.parse((await host.exec(argv)).stdout) as { status: number; body: string };
 }
 
-/** All counters of a host, as metrics and as stats, in the same shape. */
+/** All counters of a host, as metrics and as fanctl prints them, in the same shape. */
 async function bothWays(host: Host): Promise<{ metrics: unknown; stats: unknown }> {
   const metrics = await scrapeSocket(host);
-  const stats = await readStats(host);
+  const stats = JSON.parse((await host.fanctl(['stats', '--json'])).stdout) as Stats;
   const shape = (read: (fan: string) => unknown) =>
     [...stats.fans.map(({ bridge }) => bridge), 'host'].map(read);
   return {
