@@ -51,7 +51,8 @@ export function loadCommand(loaders: CommandLoaders, name: string): Promise<Comm
 }
 
 /**
- * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=".
+ * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=", or
+ * the letter of a short one.
  * What stands behind "--" is left alone. Throws FanError usage.
  */
 export function splitOptions(
@@ -63,7 +64,7 @@ export function splitOptions(
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === '--') return { words: [...left, ...words.slice(i + 1)], given };
-    const [name, ...rest] = word.split('=');
+    const [name, ...rest] = splitWord(command, word);
     const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
     if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
     else if (option.value === undefined) given.set(option.names[0]!, '');
@@ -74,6 +75,16 @@ export function splitOptions(
     }
   }
   return { words: left, given };
+}
+
+/** "--io=raw", and "-c1" where -c has a value, as name and value. */
+function splitWord({ options }: Command, word: string): string[] {
+  const short = word.slice(0, 2);
+  const isJoined = word.length > 2 && /^-[A-Za-z]$/.test(short) && !word.includes('=');
+  if (isJoined && options.some(({ names, value }) => value !== undefined && names.includes(short))) {
+    return [short, word.slice(2)];
+  }
+  return word.split('=');
 }
 
 function valueAfter({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {

@@ -137,7 +137,7 @@ export class PacketSender implements TxDevice {
     for (let i = 0; i < batch.count; i++) {
       const error = batch.error(i);
       if (error === EAGAIN || error === ENOBUFS) failed++;
-      else if (error !== 0) this.#restIndex[rest.appendShifted(batch, i, 0)] = i;
+      else if (error !== 0) this.#restIndex[rest.append(batch, i)] = i;
     }
     if (rest.count === 0) return failed;
     failed += this.#raw.send(rest);

@@ -194,6 +194,28 @@ describe.each(['packet', 'bpf'])('the way to a peer, io %s', (io) => {
   });
 });
 
+describe.each(['packet', 'bpf'])('a stream over an underlay that cuts and merges, io %s', (io) => {
+  let net: FanLab;
+  beforeAll(async () => {
+    net = await FanLab.open({ profile: 'nic-like' }, [...FAN, '--io', io]);
+  });
+  afterAll(() => net?.remove());
+
+  it('arrives in order', async () => {
+    const [one, two] = [net.container(1), net.container(2)];
+    const file = await randomFile(one, net.lab.dir, 50_000_000);
+    const received = join(net.lab.dir, 'received');
+    expect(await sendFile(one, two, net.address(2), file.path, received)).toMatchObject({
+      sha256: file.sha256,
+    });
+    const { stdout } = await two.exec(['nstat', '-az', '--json', 'TcpInSegs', 'TcpExtTCPOFOQueue']);
+    const { TcpInSegs, TcpExtTCPOFOQueue } = JSON.parse(stdout).kernel as Record<string, number>;
+    expect(TcpInSegs).toBeGreaterThan(500);
+    // Threads that move to another core may swap a few; half of all was the fault.
+    expect(TcpExtTCPOFOQueue! / TcpInSegs!).toBeLessThan(0.1);
+  });
+});
+
 describe('without BPF', () => {
   let lab: Lab;
   let addresses: string[];
