@@ -3,7 +3,6 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from './command.js';
 import type { Namespace } from './namespace.js';
 
 export interface TransferOptions {
@@ -64,9 +63,9 @@ export async function sendFile(
 }
 
 /** A file of random bytes in `dir`, and its sha256. */
-export async function randomFile(dir: string, bytes: number): Promise<{ path: string; sha256: string }> {
+export async function randomFile(from: Namespace, dir: string, bytes: number) {
   const path = join(dir, `random-${bytes}`);
-  const { stdout } = await run([
+  const { stdout } = await from.exec([
     'sh',
     '-c',
     'head -c "$1" /dev/urandom > "$0" && sha256sum "$0"',

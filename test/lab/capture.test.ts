@@ -33,7 +33,7 @@ describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
     const [one, two] = [net.container(1), net.container(2)];
     await ping(one, net.address(2), { count: 2, intervalMs: 10 });
     await echoUdp(one, two, net.address(2), [1, 1452, 9000], 'clear');
-    const { path } = await randomFile(net.lab.dir, FILE_BYTES);
+    const { path } = await randomFile(one, net.lab.dir, FILE_BYTES);
     await sendFile(one, two, net.address(2), path, join(net.lab.dir, 'there'));
   }
 

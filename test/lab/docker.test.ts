@@ -60,7 +60,7 @@ describe.each(['raw', 'auto'])('two dockerds on the fan, io %s', (io) => {
   const bothWays = (): [Party, Party][] => [parties, [parties[1], parties[0]]];
 
   async function expectTransfer(from: Party, to: Party, bytes: number): Promise<void> {
-    const { path, sha256 } = await randomFile(net.lab.dir, bytes);
+    const { path, sha256 } = await randomFile(from.network, net.lab.dir, bytes);
     const received = join(net.lab.dir, 'received');
     const got = await sendFile(from.network, to.network, to.address, path, received);
     expect(got).toMatchObject({ sha256, bytes });

@@ -127,7 +127,7 @@ describe.each(['raw', 'auto'])('with io %s', (io) => {
   });
 
   async function expectTransfers(bytes: number): Promise<void> {
-    const { path, sha256 } = await randomFile(lab.dir, bytes);
+    const { path, sha256 } = await randomFile(container, lab.dir, bytes);
     for (const [from, to, address] of [
       [container, guest, GUEST],
       [guest, container, ours],

@@ -228,7 +228,7 @@ describe('without BPF', () => {
 
   it('super-packets are cut here, faultlessly, and go as frames', async () => {
     const [one, two] = lab.hosts.map((host) => host.container(1)) as [Container, Container];
-    const file = await randomFile(lab.dir, 5_000_000);
+    const file = await randomFile(one, lab.dir, 5_000_000);
     const received = join(lab.dir, 'received');
     const cut = join(lab.dir, 'cut.pcap');
     const filter = 'ip proto 4 and src host 172.30.0.28';

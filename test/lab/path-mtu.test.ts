@@ -49,7 +49,7 @@ afterAll(() => lab?.remove());
 // In this order: what a fan has learnt of the path stays known.
 describe('a path of 1400 between hosts of 1500', () => {
   it('a TCP sender learns of it, and its stream arrives', async () => {
-    const file = await randomFile(lab.dir, 3_000_000);
+    const file = await randomFile(lab.host(1), lab.dir, 3_000_000);
     const [from, to] = [lab.host(1).container(1), lab.host(2).container(1)];
     const grown = await added(1, async () => {
       const { sha256 } = await sendFile(from, to, THERE, file.path, join(lab.dir, 'copy'));
@@ -139,7 +139,7 @@ describe('a path of 1400 between hosts of 1500', () => {
   });
 
   it('TCP passes the other way as well', async () => {
-    const file = await randomFile(lab.dir, 3_000_000);
+    const file = await randomFile(lab.host(2), lab.dir, 3_000_000);
     const [from, to] = [lab.host(2).container(2), lab.host(1).container(2)];
     const sent = await sendFile(from, to, '250.0.28.3', file.path, join(lab.dir, 'copy'));
     expect(sent.sha256).toBe(file.sha256);

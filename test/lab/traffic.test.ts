@@ -2,8 +2,7 @@
  * Whatever containers send arrives unharmed: streams both ways at once, datagrams and pings of every size, many flows,
  * large files; with an underlay that merges and cuts as a NIC, one that passes super-packets, and one that does neither.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { iperf } from '../../bench/lab/iperf.js';
@@ -29,18 +28,12 @@ const UNDERLAYS: readonly [string, string, Profile, boolean][] = ['raw', 'packet
   ],
 );
 
-let dir: string;
-let file: { path: string; sha256: string };
-beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'traffic-'));
-  file = await randomFile(dir, FILE_BYTES);
-});
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
 describe.each(UNDERLAYS)('io %s on an underlay %s', (io, _, profile, gro) => {
   let net: FanLab;
+  let file: { path: string; sha256: string };
   beforeAll(async () => {
     net = await FanLab.open({ profile }, [...FAN, '--io', io]);
+    file = await randomFile(net.host(1), net.lab.dir, FILE_BYTES);
     if (gro) return;
     for (const host of net.lab.hosts) {
       await host.exec(['ethtool', '-K', 'eth0', 'gro', 'off']);

@@ -121,7 +121,7 @@ describe.each(WAYS)('on the wire, io %s, underlay %s', (io, profile) => {
       expect(await ping(one, net.address(2), { count: 3, intervalMs: 10 })).toMatchObject({ received: 3 });
       expect(await ping(two, net.address(1), { count: 1, size: 20_000 })).toMatchObject({ received: 1 });
       await echoUdp(one, two, net.address(2), [1, 1452, 1453, 9000]);
-      const { path, sha256 } = await randomFile(net.lab.dir, FILE_BYTES);
+      const { path, sha256 } = await randomFile(one, net.lab.dir, FILE_BYTES);
       const there = await sendFile(one, two, net.address(2), path, join(net.lab.dir, 'there'));
       const back = await sendFile(two, one, net.address(1), path, join(net.lab.dir, 'back'));
       expect([there.sha256, back.sha256]).toEqual([sha256, sha256]);
