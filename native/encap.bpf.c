@@ -4,7 +4,8 @@
  *
  * It drops nothing and answers nobody. Whatever is not plain (IP options, a destination with no
  * host behind it, a source that is not ours, too big for a path) goes on into the TUN, and the
- * daemon deals with it: every rule that drops stands in TypeScript only. RFC 2003 §3, RFC 6040.
+ * daemon deals with it: every rule that drops stands in TypeScript only. So does, while somebody
+ * traces, whatever a trace might show. RFC 2003 §3, RFC 6040.
  */
 /* bpf_helpers.h needs the types of linux/bpf.h before it. */
 /* clang-format off */
@@ -19,6 +20,7 @@ enum {
   ETHERNET_LEN = 14,
   OUTER_LEN = 20,
   IPV4_LEN = 20,
+  FRAGMENT = 0x3fff, /* more fragments, and the fragment offset */
   UDP_LEN = 8,
   PROTOCOL_IPIP = 4,
   PROTOCOL_TCP = 6,
@@ -52,6 +54,14 @@ struct {
   __type(key, __u32);
   __type(value, struct encap_counters);
 } peers SEC(".maps");
+
+/* The values mean nothing. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, ENCAP_FLOWS);
+  __type(key, struct encap_flow);
+  __type(value, __u32);
+} flows SEC(".maps");
 
 static __always_inline __u32 be16(const __u8 *at) {
   return (__u32)at[0] << 8 | at[1];
@@ -96,6 +106,28 @@ static __always_inline bool is_plain(const __u8 *ip, __u32 packet_len) {
 static __always_inline bool is_host_of_slice(const struct encap_config *fan, __u32 address) {
   __u32 host = address & ~fan->slice_mask;
   return (address & fan->slice_mask) == fan->slice_base && host != 0 && host != ~fan->slice_mask;
+}
+
+/*
+ * Whether the packet is of a flow that no trace can show. A fragment is of none: its ports may be
+ * in another one.
+ */
+static __always_inline bool is_untraced(struct __sk_buff *skb, const struct encap_config *fan,
+                                        const __u8 *ip) {
+  __u8 ports[4] = {0};
+  if ((be16(ip + 6) & FRAGMENT) != 0) return false;
+  if ((ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_UDP) &&
+      bpf_skb_load_bytes_relative(skb, IPV4_LEN, ports, sizeof ports, BPF_HDR_START_NET) != 0) {
+    return false;
+  }
+  const struct encap_flow flow = {
+      .generation = fan->generation,
+      .source = be32(ip + 12),
+      .target = be32(ip + 16),
+      .ports = be32(ports),
+      .protocol = ip[9],
+  };
+  return bpf_map_lookup_elem(&flows, &flow) != 0;
 }
 
 /* The underlay host of an overlay address; 0 for one that is none of a peer. */
@@ -186,11 +218,12 @@ int encap(struct __sk_buff *skb) {
   __u8 ip[IPV4_LEN];
   __u8 outer[OUTER_LEN];
   const struct encap_config *fan = bpf_map_lookup_elem(&config, &first);
-  if (!fan || fan->enabled == 0) return NEXT;
+  if (!fan || fan->takes == ENCAP_TAKES_NOTHING) return NEXT;
   if (bpf_skb_load_bytes_relative(skb, 0, ip, IPV4_LEN, BPF_HDR_START_NET) != 0) return NEXT;
   __u32 packet_len = skb->len - fan->link_header;
   if (!is_plain(ip, packet_len)) return NEXT;
   if (!is_host_of_slice(fan, be32(ip + 12))) return NEXT;
+  if (fan->takes == ENCAP_TAKES_UNTRACED && !is_untraced(skb, fan, ip)) return NEXT;
   __u32 exit = exit_of(fan, be32(ip + 16));
   if (exit == 0) return NEXT;
 

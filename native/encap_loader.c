@@ -30,9 +30,11 @@ int encap_attach(const struct slab *file, int ifindex, struct encap_handles *han
   handles->config = duplicate(bpf_object__find_map_fd_by_name(object, "config"));
   handles->counters = duplicate(bpf_object__find_map_fd_by_name(object, "counters"));
   handles->peers = duplicate(bpf_object__find_map_fd_by_name(object, "peers"));
+  handles->flows = duplicate(bpf_object__find_map_fd_by_name(object, "flows"));
   handles->program = duplicate(tcx_program(object));
   bpf_object__close(object);
-  int fds[] = {handles->link, handles->config, handles->counters, handles->peers, handles->program};
+  int fds[] = {handles->link,  handles->config, handles->counters,
+               handles->peers, handles->flows,  handles->program};
   size_t count = sizeof fds / sizeof *fds;
   for (size_t i = 0; i < count && error == 0; i++) error = fds[i] < 0 ? fds[i] : 0;
   if (error == 0) return 0;
@@ -43,6 +45,11 @@ int encap_attach(const struct slab *file, int ifindex, struct encap_handles *han
 int encap_configure(int config, const struct encap_config *value) {
   const uint32_t first = 0;
   return bpf_map_update_elem(config, &first, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int encap_add_flow(int flows, const struct encap_flow *flow) {
+  const uint32_t any = 0;
+  return bpf_map_update_elem(flows, flow, &any, BPF_ANY) < 0 ? -errno : 0;
 }
 
 /* Sums one element of a per-CPU map; `each` has room for all CPUs. */

@@ -11,6 +11,7 @@ struct encap_handles {
   int config;
   int counters;
   int peers;
+  int flows;
   int program;
 };
 
@@ -20,6 +21,9 @@ int encap_attach(const struct slab *file, int ifindex, struct encap_handles *han
 
 /* From the next packet on. 0 or -errno. */
 int encap_configure(int config, const struct encap_config *value);
+
+/* From now on the flow is untraced; the one longest unused may make room. 0 or -errno. */
+int encap_add_flow(int flows, const struct encap_flow *flow);
 
 /* The sum over all CPUs since the program was attached. 0 or -errno. */
 int encap_count(int counters, struct encap_counters *sum);

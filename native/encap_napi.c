@@ -1,4 +1,4 @@
-/* encapAttach, encapConfigure, encapCount, encapPeers, encapTest: arguments only (see
+/* encapAttach, encapConfigure, encapAddFlow, encapCount, encapPeers, encapTest: arguments only (see
  * encap_loader.h). */
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +7,10 @@
 #include "encap_loader.h"
 #include "exports.h"
 
-enum { CONFIG_WORDS = sizeof(struct encap_config) / sizeof(__u32) };
+enum {
+  CONFIG_WORDS = sizeof(struct encap_config) / sizeof(__u32),
+  FLOW_WORDS = sizeof(struct encap_flow) / sizeof(__u32),
+};
 
 static bool set_number(napi_env env, napi_value object, const char *name, double value) {
   return napi_set_named_property(env, object, name, number(env, value)) == napi_ok;
@@ -29,6 +32,7 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
                   set_number(env, result, "config", handles.config) &&
                   set_number(env, result, "counters", handles.counters) &&
                   set_number(env, result, "peers", handles.peers) &&
+                  set_number(env, result, "flows", handles.flows) &&
                   set_number(env, result, "program", handles.program);
   return complete ? result : NULL;
 }
@@ -47,6 +51,22 @@ static napi_value js_configure(napi_env env, napi_callback_info info) {
   struct encap_config config;
   memcpy(&config, words, sizeof config);
   return nothing_or_throw(env, encap_configure(fd, &config), "BPF_MAP_UPDATE_ELEM");
+}
+
+static napi_value js_add_flow(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int fd;
+  uint32_t *words;
+  size_t count;
+  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_words(env, argv[1], "words", &words, &count)) return NULL;
+  if (count != FLOW_WORDS) {
+    napi_throw_range_error(env, NULL, "words: one for each field of encap_flow");
+    return NULL;
+  }
+  struct encap_flow flow;
+  memcpy(&flow, words, sizeof flow);
+  return number(env, encap_add_flow(fd, &flow));
 }
 
 static napi_value js_count(napi_env env, napi_callback_info info) {
@@ -120,6 +140,7 @@ static napi_value js_test(napi_env env, napi_callback_info info) {
 bool export_encap(napi_env env, napi_value exports) {
   return export_function(env, exports, "encapAttach", js_attach) &&
          export_function(env, exports, "encapConfigure", js_configure) &&
+         export_function(env, exports, "encapAddFlow", js_add_flow) &&
          export_function(env, exports, "encapCount", js_count) &&
          export_function(env, exports, "encapPeers", js_peers) &&
          export_function(env, exports, "encapTest", js_test);

@@ -11,6 +11,14 @@
 enum {
   ENCAP_OWN_ADDRESSES = 8,
   ENCAP_PEERS = 4096, /* that are counted; the one longest unused makes room */
+  ENCAP_FLOWS = 8192, /* that are known to be untraced; likewise */
+};
+
+/* What the program takes of what is plain. */
+enum encap_takes {
+  ENCAP_TAKES_NOTHING,
+  ENCAP_TAKES_ALL,
+  ENCAP_TAKES_UNTRACED, /* packets of flows in the map `flows` */
 };
 
 /*
@@ -18,7 +26,9 @@ enum {
  * the order of src/io/encap-program.ts. All zero: nothing is taken.
  */
 struct encap_config {
-  __u32 enabled;
+  __u32 takes; /* enum encap_takes */
+  /* Flows of another one are no longer known to be untraced. */
+  __u32 generation;
   __u32 overlay_base;
   __u32 overlay_mask;
   __u32 slice_base;
@@ -36,6 +46,15 @@ struct encap_config {
   __u32 link_header;
   /* Underlay addresses of this host's fans, 0 where there are fewer. */
   __u32 own[ENCAP_OWN_ADDRESSES];
+};
+
+/* A flow that no trace can show, as the daemon found for this generation; all in host order. */
+struct encap_flow {
+  __u32 generation;
+  __u32 source;
+  __u32 target;
+  __u32 ports; /* source << 16 | target, of TCP and UDP; 0 for other protocols */
+  __u32 protocol;
 };
 
 /* For each CPU: of all packets, and of those to each peer. */

@@ -5,8 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Output, type RunningCommand, run } from './command.js';
 import type { Namespace } from './namespace.js';
 
-/** A packet takes a slot of 64 kB where the device may merge: the usual 2 MB are gone in a burst of thirty. */
+/**
+ * Bytes for all that a test sends while tcpdump doesn't get to run. Not with --immediate-mode: each packet has a slot of
+ * 64 kB then where the device may merge, and some hundreds fill the buffer.
+ */
 const BUFFER_KIB = 32 << 10;
+/** For packets to arrive, and at most for tcpdump to write down all that it was given. */
+const ARRIVAL_MS = 100;
+const READ_OUT_MS = 5000;
 
 export class Capture {
   /** The pcap file; complete once `stop` has returned. */
@@ -20,8 +26,7 @@ export class Capture {
 
   /** Resolves when packets are being captured. `filter` is in tcpdump's language. */
   static async start(where: Namespace, device: string, file: string, filter = ''): Promise<Capture> {
-    const buffer = ['--immediate-mode', '-B', `${BUFFER_KIB}`];
-    const argv = ['tcpdump', '-n', '-U', ...buffer, '-Z', 'root', '-i', device, '-w', file];
+    const argv = ['tcpdump', '-n', '-U', '-B', `${BUFFER_KIB}`, '-Z', 'root', '-i', device, '-w', file];
     const tcpdump = where.spawn([...argv, ...(filter === '' ? [] : [filter])]);
     await tcpdump.prints(/listening on/);
     return new Capture(file, tcpdump);
@@ -29,10 +34,24 @@ export class Capture {
 
   /** Lets what is under way arrive, then ends the capture. Throws where packets are missing from it. */
   async stop(): Promise<void> {
-    await sleep(100);
+    await sleep(ARRIVAL_MS);
+    await this.#readOut();
     const { stderr } = await this.#tcpdump.stop('SIGINT');
     const missing = /^([1-9]\d*) packets? dropped by kernel/m.exec(stderr)?.[1];
     if (missing) throw new Error(`${this.file} lacks ${missing} packets that tcpdump was too slow for`);
+  }
+
+  /** Waits until tcpdump has taken all packets out of its buffer, which it looks at once a second. SIGUSR1 asks it. */
+  async #readOut(): Promise<void> {
+    const counts = /(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped/;
+    const deadline = Date.now() + READ_OUT_MS;
+    while (this.#tcpdump.running && Date.now() < deadline) {
+      const said = this.#tcpdump.stderr.length;
+      process.kill(this.#tcpdump.pid, 'SIGUSR1');
+      await sleep(20);
+      const [, captured, received, dropped] = counts.exec(this.#tcpdump.stderr.slice(said)) ?? [];
+      if (captured !== undefined && Number(captured) + Number(dropped) >= Number(received)) return;
+    }
   }
 }
 

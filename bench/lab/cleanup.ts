@@ -5,19 +5,17 @@
  * All of it is synchronous: that alone works in an exit handler.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { entries, familyIn, inodeOf, NAMESPACES, type ProcessEntry, processes } from './processes.js';
-import { FANCTL } from './repository.js';
 
 /** Each lab has one directory here. */
 export const LABS_DIR = tmpdir();
 
 const LAB_NAME = /^ufan-(\d+)-[0-9A-Za-z]{6}(?=-|$)/;
-/** For `fanctl down`, and for processes between SIGTERM and SIGKILL. */
+/** Between SIGTERM and SIGKILL. */
 const GRACE_MS = 5000;
-const DOWN_AT_ONCE = 4;
 
 const held = new Set<string>();
 let watching = false;
@@ -55,14 +53,40 @@ export function listLabs(): Map<string, number> {
   return labs;
 }
 
-/** Removes what owners left behind that could not clean up. */
+/** Removes what owners left behind that could not clean up; what another process removes already is left to it. */
 export function sweepDeadLabs(): void {
   for (const [name, owner] of listLabs()) {
-    if (owner !== 0 && !existsSync(`/proc/${owner}`)) removeLab(name);
+    if (owner !== 0 && !isAlive(owner) && claim(name)) removeLab(name);
   }
 }
 
-/** Fans down, processes ended, namespaces and directory deleted. Does what can be done, then throws the first trouble. */
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
+/** Whether it is this process that removes the lab: of several that sweep at once one puts its pid there, as a link. */
+function claim(name: string): boolean {
+  const sweeper = join(LABS_DIR, name, 'sweeper');
+  try {
+    symlinkSync(`${process.pid}`, sweeper);
+    return true;
+  } catch (error) {
+    // Without a directory only namespaces can be left.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+  }
+  try {
+    if (isAlive(Number(readlinkSync(sweeper)))) return false;
+  } catch {
+    return false; // All of it has gone since.
+  }
+  rmSync(sweeper, { force: true });
+  return claim(name);
+}
+
+/**
+ * Processes ended, namespaces and directory deleted; a fan has nothing elsewhere. Does what can be done, then throws the
+ * first trouble.
+ */
 export function removeLab(name: string): void {
   const troubles: unknown[] = [];
   const attempt = (action: () => void) => {
@@ -74,26 +98,10 @@ export function removeLab(name: string): void {
   };
   held.delete(name);
   const namespaces = entries(NAMESPACES).filter((entry) => entry.startsWith(`${name}-`));
-  attempt(() => takeFansDown(name, namespaces));
   attempt(() => endProcesses(namespaces));
   for (const namespace of namespaces) attempt(() => execFileSync('ip', ['netns', 'delete', namespace]));
   attempt(() => rmSync(join(LABS_DIR, name), { recursive: true, force: true }));
   if (troubles.length > 0) throw troubles[0];
-}
-
-/** In the namespaces that have a fand, several at once: a lab may have dozens. */
-function takeFansDown(lab: string, namespaces: readonly string[]): void {
-  const running = namespaces
-    .map((namespace) => [namespace, join(LABS_DIR, lab, namespace.slice(lab.length + 1))] as const)
-    .filter(([, dir]) => existsSync(join(dir, 'fand.pid')));
-  if (running.length === 0) return;
-  const down = 'UFAN_RUN_DIR=$3 UFAN_CONFIG=$3/fan.conf exec ip netns exec "$2" "$0" "$1" down -e';
-  const command = ['sh', '-c', down, process.execPath, FANCTL];
-  execFileSync('xargs', ['-P', `${DOWN_AT_ONCE}`, '-n', '2', ...command], {
-    input: running.map((pair) => pair.join(' ')).join('\n'),
-    timeout: GRACE_MS * Math.ceil(running.length / DOWN_AT_ONCE),
-    stdio: 'pipe',
-  });
 }
 
 function endProcesses(namespaces: readonly string[]): void {

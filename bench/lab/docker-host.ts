@@ -14,7 +14,7 @@ export const IMAGE = 'busybox-iperf3';
 const BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
 /** Not iperf 2, which takes every address from 224.0.0.0 up, the overlay's 250.0.0.0/8 too, for multicast. */
 const IPERF = '/usr/bin/iperf3';
-const START_MS = 20_000;
+const START_MS = 60_000;
 /** Hides the machine's own daemon.json, and takes the key that dockerd writes there. */
 const OWN_CONFIG = 'mount -t tmpfs docker /etc/docker && exec dockerd "$@"';
 

@@ -20,7 +20,7 @@ export interface GuestOptions {
   modules?: readonly string[];
 }
 
-const BOOT_MS = 30_000;
+const BOOT_MS = 60_000;
 const MEMORY = '128M';
 
 /**

@@ -65,7 +65,7 @@ export async function iperf(
       `${seconds}`,
       '-J',
       '--connect-timeout',
-      '3000',
+      '10000',
     ];
     const output = await client.exec([...argv, ...args], { anyExit: true, timeoutMs: (seconds + 20) * 1000 });
     const json = JSON.parse(output.stdout || '{}') as Partial<IperfJson>;

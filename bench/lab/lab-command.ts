@@ -19,11 +19,14 @@ const USAGE = `usage: npm run lab -- [--hosts N] [--containers M] [--mtu N] [--p
 
 async function main(args: string[]): Promise<void> {
   const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { hosts: text, containers: text, mtu: text, profile: text },
-  });
+  if (args.includes('--help') || args.includes('-h')) return console.log(USAGE);
+  const { values, positionals } = parse(() =>
+    parseArgs({
+      args,
+      allowPositionals: true,
+      options: { hosts: text, containers: text, mtu: text, profile: text },
+    }),
+  );
   const [verb, dir] = positionals;
   if (verb === 'down') return down();
   if (verb === 'attach' && dir !== undefined) return attach(dir);
@@ -39,6 +42,15 @@ async function main(args: string[]): Promise<void> {
   });
   writeScripts(lab);
   enter(lab);
+}
+
+/** What Node's parser says of a wrong argument, and how it is written right. */
+function parse<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new Error(`${errorText(cause)}\n${USAGE}`, { cause });
+  }
 }
 
 function count(text: string | undefined, otherwise: number): number {

@@ -60,7 +60,7 @@ export class Lab {
     return found;
   }
 
-  /** Takes down its fans, ends its processes, deletes its namespaces and directory. Blocks meanwhile. */
+  /** Ends its processes, deletes its namespaces and directory. Blocks meanwhile. */
   remove(): void {
     removeLab(this.name);
   }

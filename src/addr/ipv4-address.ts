@@ -4,7 +4,8 @@
  * ip-num reads the text; it takes the strict dotted quad only, no leading zero (octal to some readers) and no
  * short form such as "10.1". Network order exists only inside a byte array (see wire/ipv4.ts).
  */
-import { IPv4 } from 'ip-num';
+// Its one file instead of the package: every fanctl loads this, and takes 40 ms less.
+import { IPv4 } from 'ip-num/dist/src/IPNumber.js';
 import { FanError } from '../base/error.js';
 
 /** The limited broadcast address, RFC 919 §7. */

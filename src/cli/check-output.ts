@@ -29,6 +29,10 @@ function formatCheck(
 function sumUp(results: readonly CheckResult[]): string {
   const count = (status: CheckResult['status']) =>
     results.filter((result) => result.status === status).length;
-  const parts = [`${results.length} checks`, `${count('fail')} failed`, `${count('warn')} warned`];
+  const parts = [
+    results.length === 1 ? '1 check' : `${results.length} checks`,
+    `${count('fail')} failed`,
+    `${count('warn')} warned`,
+  ];
   return parts.join(', ');
 }

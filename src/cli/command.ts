@@ -37,8 +37,22 @@ export interface Command {
   run(invocation: Invocation): Promise<void>;
 }
 
+/** Every command by its name, and how it is loaded. */
+export type CommandLoaders = ReadonlyMap<string, () => Promise<Command>>;
+
+/** Throws FanError usage, which names the commands that there are. */
+export function loadCommand(loaders: CommandLoaders, name: string): Promise<Command> {
+  const load = loaders.get(name);
+  if (load) return load();
+  if (name === 'config') {
+    throw new FanError('unsupported', 'config is not in this release: edit /etc/network/fan by hand');
+  }
+  throw new FanError('usage', `unknown command "${name}": say one of ${[...loaders.keys()].join(', ')}`);
+}
+
 /**
- * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=".
+ * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=", or
+ * the letter of a short one.
  * What stands behind "--" is left alone. Throws FanError usage.
  */
 export function splitOptions(
@@ -50,7 +64,7 @@ export function splitOptions(
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === '--') return { words: [...left, ...words.slice(i + 1)], given };
-    const [name, ...rest] = word.split('=');
+    const [name, ...rest] = splitWord(command, word);
     const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
     if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
     else if (option.value === undefined) given.set(option.names[0]!, '');
@@ -61,6 +75,16 @@ export function splitOptions(
     }
   }
   return { words: left, given };
+}
+
+/** "--io=raw", and "-c1" where -c has a value, as name and value. */
+function splitWord({ options }: Command, word: string): string[] {
+  const short = word.slice(0, 2);
+  const isJoined = word.length > 2 && /^-[A-Za-z]$/.test(short) && !word.includes('=');
+  if (isJoined && options.some(({ names, value }) => value !== undefined && names.includes(short))) {
+    return [short, word.slice(2)];
+  }
+  return word.split('=');
 }
 
 function valueAfter({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {

@@ -1,43 +1,45 @@
 #!/usr/bin/env node
 /**
- * fanctl, the operator's command: finds the command that the first word names and runs it (commands/, a file
- * each). It decides nothing about fans: the words are read by config/, the work is done by fand.
+ * fanctl, the operator's command: loads the command that the first word names (commands/, a file each) and runs it.
+ * It decides nothing about fans: the words are read by config/, the work is done by fand.
  */
 import { createRequire } from 'node:module';
 import { FanError } from '../base/error.js';
 import { runPaths } from '../daemon/protocol.js';
-import { splitOptions } from './command.js';
-import { capture } from './commands/capture.js';
-import { dissect } from './commands/dissect.js';
-import { doctor } from './commands/doctor.js';
-import { down } from './commands/down.js';
-import { explain } from './commands/explain.js';
-import { findCommand, formatCommand, helpCommand } from './commands/help.js';
-import { probe } from './commands/probe.js';
-import { show } from './commands/show.js';
-import { stats } from './commands/stats.js';
-import { top } from './commands/top.js';
-import { trace } from './commands/trace.js';
-import { up } from './commands/up.js';
+import { type CommandLoaders, loadCommand, splitOptions } from './command.js';
 import { print, runProgram } from './output.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
-const HELP = helpCommand(WORKERS);
-const COMMANDS = [...WORKERS, HELP];
+/** In the order of the help. All of them take longer to load than most take to run: each is loaded when it is asked for. */
+const COMMANDS: CommandLoaders = new Map([
+  ['up', async () => (await import('./commands/up.js')).up],
+  ['down', async () => (await import('./commands/down.js')).down],
+  ['show', async () => (await import('./commands/show.js')).show],
+  ['stats', async () => (await import('./commands/stats.js')).stats],
+  ['explain', async () => (await import('./commands/explain.js')).explain],
+  ['probe', async () => (await import('./commands/probe.js')).probe],
+  ['trace', async () => (await import('./commands/trace.js')).trace],
+  ['capture', async () => (await import('./commands/capture.js')).capture],
+  ['dissect', async () => (await import('./commands/dissect.js')).dissect],
+  ['doctor', async () => (await import('./commands/doctor.js')).doctor],
+  ['top', async () => (await import('./commands/top.js')).top],
+  ['help', async () => (await import('./commands/help.js')).helpCommand(COMMANDS)],
+]);
 
 const HELP_OPTIONS = ['--help', '-h'];
 
 async function main(words: readonly string[]): Promise<void> {
   const [name, ...rest] = words;
   if (name === undefined) {
-    const names = COMMANDS.map((command) => command.name).join(', ');
-    throw new FanError('usage', `say what to do: ${names}; fanctl help explains`);
+    throw new FanError('usage', `say what to do: ${[...COMMANDS.keys()].join(', ')}; fanctl help explains`);
   }
   if (name === '--version') return print(`fanctl ${version()}`);
   const paths = runPaths();
-  if (HELP_OPTIONS.includes(name)) return HELP.run({ words: [], given: new Map(), paths });
-  const command = findCommand(COMMANDS, name);
-  if (rest.some((word) => HELP_OPTIONS.includes(word))) return print(formatCommand(command));
+  if (HELP_OPTIONS.includes(name)) return main(['help']);
+  const command = await loadCommand(COMMANDS, name);
+  if (rest.some((word) => HELP_OPTIONS.includes(word))) {
+    const { formatCommand } = await import('./commands/help.js');
+    return print(formatCommand(command));
+  }
   return command.run({ ...splitOptions(command, rest), paths });
 }
 

@@ -83,7 +83,10 @@ function readOption(word: string): { name: string; value: string | undefined } |
   if (FLAGS.has(name) || (dashed && ENDS.has(name))) return { name, value };
   if (!word.startsWith('-')) return undefined;
   const known = ['-o', '-u', ...FLAGS.keys()];
-  throw new FanError('usage', `unknown option ${word}: the options of a fan are ${known.join(', ')}`);
+  throw new FanError(
+    'usage',
+    `unknown option ${word}: those of a fan are ${known.join(', ')}; for a command's own see fanctl help`,
+  );
 }
 
 type Ends = Pick<FanWords, 'overlay' | 'underlay'>;

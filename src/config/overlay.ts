@@ -5,7 +5,7 @@ import { formatPrefix, type Prefix, parsePrefix } from '../addr/prefix.js';
 import { errorText, FanError } from '../base/error.js';
 
 const FIRST_NUMBER = /^(?:0|[1-9][0-9]{0,2})$/;
-const CIDR = /^[0-9]+(?:\.[0-9]+){3}\/[0-9]{1,2}$/;
+const CIDR = /^[0-9]+(?:\.[0-9]+){3}\/(?:0|[1-9][0-9]?)$/;
 
 /** "250.0.0.0/8", or "250" for the same. Throws FanError bad-overlay, also where host bits are set. */
 export function parseOverlay(text: string): Prefix {

@@ -86,7 +86,7 @@ export class Forwarder {
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined): void {
-    this.#kernelEncap.allow((fan) => tracer === undefined || !tracer.wantsSent(fan));
+    this.#kernelEncap.trace(tracer);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
@@ -137,6 +137,7 @@ export class Forwarder {
     }
     this.#pushReplies(fan, port);
     this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
+    this.#kernelEncap.release(fan, rx, nowMs);
     tracer?.flush();
   }
 

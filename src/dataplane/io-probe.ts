@@ -152,7 +152,7 @@ async function probeBpf(receiver: PacketReceiver, device: number): Promise<void>
       fragment: true,
     },
   ]);
-  program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address], true));
+  program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address]));
   const socket = createSocket('udp4');
   const text = 'probe';
   await new Promise<void>((resolve, reject) => {

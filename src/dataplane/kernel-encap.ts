@@ -2,32 +2,43 @@
  * What the encap programs in the kernel (`--io bpf`) are told: each one its fan, and how long a packet may be.
  *
  * A program takes only what needs no decision. As soon as any path is narrower than the link, longer packets come to
- * EncapPath, which knows the peers; so do all of them where a rule applies that the program doesn't have.
+ * EncapPath, which knows the peers; so do all of them where a rule applies that the program doesn't have, and, while
+ * somebody traces, those of flows that a trace may show (untraced-flows.ts).
  */
-import { type EncapConfig, type EncapProgram, MOST_OWN_ADDRESSES } from '../io/encap-program.js';
+import { type EncapConfig, type EncapProgram, MOST_OWN_ADDRESSES, type Takes } from '../io/encap-program.js';
+import type { PacketBatch } from '../io/packet-batch.js';
 import type { FanEntry, ForwardingTable } from './forwarding-table.js';
 import type { PeerCounts } from './peer-table.js';
 import type { FanPort } from './ports.js';
+import type { Tracer } from './tracer.js';
+import { UntracedFlows } from './untraced-flows.js';
 
 interface Served {
   readonly fan: FanEntry;
   readonly program: EncapProgram;
   readonly device: number;
+  takes: Takes;
 }
+
+/** What is left to a program of a fan of which a trace wants so much. */
+const LEFT: Record<ReturnType<Tracer['wants']>, Takes> = { none: 'all', some: 'untraced', all: 'nothing' };
 
 export class KernelEncap {
   #served: Served[] = [];
   #own: readonly number[] = [];
   #smallestPath = Number.POSITIVE_INFINITY;
-  #mayTake: (fan: string) => boolean = () => true;
+  #tracer: Tracer | undefined;
+  readonly #untraced = new UntracedFlows();
+  #generation = 0;
 
   /** `ports` are those of the table's fans, in its order. */
   configure(table: ForwardingTable, ports: readonly FanPort[]): void {
     this.#own = [...new Set(table.fans.map(({ address }) => address))];
     this.#served = table.fans.flatMap((fan) => {
       const { program, underlay } = ports[fan.index]!;
-      return program ? [{ fan, program, device: underlay.deviceIndex! }] : [];
+      return program ? [{ fan, program, device: underlay.deviceIndex!, takes: 'nothing' }] : [];
     });
+    this.#generation = this.#untraced.begin();
     this.#apply();
   }
 
@@ -39,12 +50,21 @@ export class KernelEncap {
   }
 
   /**
-   * Whose packets the programs may take, by the fan's id. What they may not take comes to EncapPath, where it can be
-   * seen; so does, in any case, whatever will be dropped.
+   * What the programs may take follows from what the tracer wants to see: that comes to EncapPath. So does, in any case,
+   * whatever will be dropped.
    */
-  allow(mayTake: (fan: string) => boolean): void {
-    this.#mayTake = mayTake;
+  trace(tracer: Tracer | undefined): void {
+    this.#tracer = tracer;
+    this.#generation = this.#untraced.begin();
     this.#apply();
+  }
+
+  /** Packets of `rx` came out of the TUN of `fan` and were judged: the program may take what no trace can show. */
+  release(fan: FanEntry, rx: PacketBatch, nowMs: number): void {
+    const tracer = this.#tracer;
+    if (tracer === undefined) return;
+    const served = this.#served.find((each) => each.fan === fan);
+    if (served?.takes === 'untraced') this.#untraced.release(fan, served.program, tracer, rx, nowMs);
   }
 
   /** `peers` with what the programs have sent. Allocates. */
@@ -62,26 +82,32 @@ export class KernelEncap {
   }
 
   #apply(): void {
-    for (const { fan, program, device } of this.#served) {
+    for (const served of this.#served) {
+      const { fan, program, device } = served;
       const fits = !fan.exitMayBeOverlay && this.#own.length <= MOST_OWN_ADDRESSES;
-      const enabled = fits && this.#mayTake(fan.id);
+      served.takes = fits ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       const limit = Math.min(fan.underlayMtu, this.#smallestPath);
-      program.configure(encapConfigOf(fan, device, limit, this.#own, enabled));
+      const { takes } = served;
+      program.configure({
+        ...encapConfigOf(fan, device, limit, this.#own),
+        takes,
+        generation: this.#generation,
+      });
     }
   }
 }
 
-/** `enabled` and `own` as in EncapConfig; `device`: index of the underlay's; `limit`: the longest outer packet. */
+/** Of a program that takes all; `own` as in EncapConfig; `device`: the underlay's; `limit`: the longest outer packet. */
 export function encapConfigOf(
   fan: FanEntry,
   device: number,
   limit: number,
   own: readonly number[],
-  enabled: boolean,
 ): EncapConfig {
   const { overlay, underlay } = fan.mapping;
   return {
-    enabled,
+    takes: 'all',
+    generation: 0,
     overlayBase: fan.overlayBase,
     overlayMask: fan.overlayMask,
     sliceBase: fan.sliceBase,

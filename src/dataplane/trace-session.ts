@@ -2,6 +2,8 @@
  * One client's trace in a worker: which packets it wants, how much of them, and at what rate. What passes the rate, or
  * comes while the main thread is behind, is counted as lost and not copied.
  */
+import { FlowFilter, type KnownPacket } from '../wire/flow-filter.js';
+import { OUTER_LEN } from '../wire/ipip.js';
 import { PacketFilter } from '../wire/packet-filter.js';
 import { CELL, type TraceRecord, type TraceSpec } from './trace-protocol.js';
 
@@ -14,6 +16,7 @@ export class TraceSession {
   readonly epochNs: bigint;
   readonly #spec: TraceSpec;
   readonly #filter: PacketFilter | undefined;
+  readonly #flowFilter: FlowFilter | undefined;
   readonly #send: (session: number, records: TraceRecord[]) => void;
   readonly #cells: Int32Array;
   /** What may still be copied; a second's worth at most. */
@@ -27,6 +30,7 @@ export class TraceSession {
     this.#spec = spec;
     this.#send = send;
     this.#filter = spec.program.length === 0 ? undefined : new PacketFilter(spec.program);
+    this.#flowFilter = this.#filter && new FlowFilter(spec.program);
     this.#cells = new Int32Array(spec.shared);
     this.#records = spec.recordsPerSecond;
     this.#bytes = spec.bytesPerSecond;
@@ -37,6 +41,20 @@ export class TraceSession {
   /** Whether packets of this fan are asked for; undefined: of none. */
   wantsFan(fan: string | undefined): boolean {
     return this.#spec.fan === undefined || this.#spec.fan === fan;
+  }
+
+  /** Whether there is a filter, which leaves packets out. */
+  get isFiltered(): boolean {
+    return this.#filter !== undefined;
+  }
+
+  /**
+   * Whether `matches` may be true for a packet of which so much is known: `outer` begins with the outer header, of
+   * OUTER_LEN bytes. False is certain.
+   */
+  mayMatch(outer: KnownPacket): boolean {
+    const filter = this.#flowFilter;
+    return filter === undefined || filter.mayMatch(outer, OUTER_LEN) || filter.mayMatch(outer, 0);
   }
 
   /**

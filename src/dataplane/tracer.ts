@@ -12,6 +12,7 @@
  */
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
 import type { PacketBatch } from '../io/packet-batch.js';
+import type { KnownPacket } from '../wire/flow-filter.js';
 import { ICMP_HEADER_LEN } from '../wire/icmpv4.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { headerLen, MIN_HEADER_LEN } from '../wire/ipv4.js';
@@ -45,9 +46,19 @@ export class Tracer {
     this.#endTx = new Int32Array(capacity);
   }
 
-  /** Whether packets of this fan are asked for that are not dropped. */
-  wantsSent(fan: string): boolean {
-    return this.#sessions.some((session) => !session.dropsOnly && session.wantsFan(fan));
+  /** Which packets of this fan, of those that are not dropped, are asked for: some where every trace has a filter. */
+  wants(fan: string): 'none' | 'some' | 'all' {
+    const sessions = this.#sessions.filter((session) => !session.dropsOnly && session.wantsFan(fan));
+    if (sessions.length === 0) return 'none';
+    return sessions.every(({ isFiltered }) => isFiltered) ? 'some' : 'all';
+  }
+
+  /** Whether a packet that is not dropped, of which so much is known (TraceSession.mayMatch), may be shown. */
+  mayShow(fan: string, outer: KnownPacket): boolean {
+    for (const session of this.#sessions) {
+      if (!session.dropsOnly && session.wantsFan(fan) && session.mayMatch(outer)) return true;
+    }
+    return false;
   }
 
   /** A batch was received. */

@@ -10,9 +10,18 @@ import { type EncapHandles, native } from './native.js';
 /** Underlay addresses of this host that the program can know (ENCAP_OWN_ADDRESSES). */
 export const MOST_OWN_ADDRESSES = 8;
 
+/** What a program takes of what is plain (enum encap_takes); `untraced`: packets of the flows that it was given. */
+export const TAKES = { nothing: 0, all: 1, untraced: 2 } as const;
+export type Takes = keyof typeof TAKES;
+
+/** Words of struct encap_flow: generation, source, target, ports (source << 16 | target), protocol. */
+export const FLOW_WORDS = 5;
+
 /** Addresses and masks as int32 or u32. */
 export interface EncapConfig {
-  enabled: boolean;
+  takes: Takes;
+  /** That of the flows which count as untraced. */
+  generation: number;
   overlayBase: number;
   overlayMask: number;
   sliceBase: number;
@@ -41,7 +50,8 @@ export interface EncapConfig {
 export function encapConfigWords(config: EncapConfig): Uint32Array {
   const own = Array.from({ length: MOST_OWN_ADDRESSES }, (_, i) => config.own[i] ?? 0);
   return Uint32Array.of(
-    config.enabled ? 1 : 0,
+    TAKES[config.takes],
+    config.generation,
     config.overlayBase,
     config.overlayMask,
     config.sliceBase,
@@ -89,6 +99,14 @@ export class EncapProgram {
   /** From the next packet on. */
   configure(config: EncapConfig): void {
     native.encapConfigure(this.#handles.config, encapConfigWords(config));
+  }
+
+  /**
+   * Lets the program take packets of this flow, FLOW_WORDS in host order, while it takes what is untraced. Where the
+   * kernel has no room, they go on coming to us.
+   */
+  addFlow(words: Uint32Array): void {
+    native.encapAddFlow(this.#handles.flows, words);
   }
 
   /** Runs the program over an Ethernet frame, see native.encapTest. */

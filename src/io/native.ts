@@ -33,6 +33,7 @@ export interface EncapHandles {
   config: number;
   counters: number;
   peers: number;
+  flows: number;
   program: number;
 }
 
@@ -93,6 +94,8 @@ export interface Native {
   encapAttach(object: Uint8Array, deviceIndex: number): EncapHandles;
   /** What the program knows of its fan, the words of struct encap_config (native/encap_program.h). */
   encapConfigure(config: number, words: Uint32Array): void;
+  /** Marks a flow as untraced, the words of struct encap_flow: 0, or −errno. */
+  encapAddFlow(flows: number, words: Uint32Array): number;
   /** What the program has sent, since it was attached. */
   encapCount(counters: number): { packets: number; bytes: number };
   /** What it has sent to each peer: address (host order), packets, inner bytes, one after the other. */

@@ -4,6 +4,7 @@
  *
  * tcpdump compiles the text, so this knows numbers only. A program can't loop (jumps go forward), reads nothing
  * outside the packet (such a load ends it without a match), and divides by no zero. Running allocates nothing.
+ * flow-filter.ts runs the same programs on packets that are not all known.
  */
 import { FanError } from '../base/error.js';
 
@@ -14,46 +15,46 @@ export const INSTRUCTION_WORDS = 4;
 const MEMORY_WORDS = 16;
 
 /** Classes, in the lowest three bits of a code (linux/bpf_common.h). */
-const ALU = 0x04;
-const JMP = 0x05;
+export const ALU = 0x04;
+export const JMP = 0x05;
 /** Of ALU and JMP: the operand is X, not k. */
-const FROM_X = 0x08;
+export const FROM_X = 0x08;
 /** Operations of ALU, from 0x00 (add) in steps of 0x10 to this one. */
 const XOR = 0xa0;
-const DIV = 0x30;
-const LSH = 0x60;
-const RSH = 0x70;
+export const DIV = 0x30;
+export const LSH = 0x60;
+export const RSH = 0x70;
 const NEG = 0x80;
-const MOD = 0x90;
+export const MOD = 0x90;
 /** Operations of JMP: always, equal, greater, greater or equal, bits in common. */
-const JA = 0x05;
-const JEQ = 0x10;
-const JGT = 0x20;
-const JGE = 0x30;
+export const JA = 0x05;
+export const JEQ = 0x10;
+export const JGT = 0x20;
+export const JGE = 0x30;
 const JSET = 0x40;
 
 /** The other codes whole. Loads from the packet have a size (0x18) and a mode (0xe0). */
 const LD_W_ABS = 0x20;
 const LD_H_ABS = 0x28;
 const LD_B_ABS = 0x30;
-const INDIRECT = 0x40;
-const LD_IMM = 0x00;
-const LD_MEM = 0x60;
-const LD_LEN = 0x80;
-const LDX_IMM = 0x01;
-const LDX_MEM = 0x61;
-const LDX_LEN = 0x81;
-const LDX_MSH = 0xb1;
+export const INDIRECT = 0x40;
+export const LD_IMM = 0x00;
+export const LD_MEM = 0x60;
+export const LD_LEN = 0x80;
+export const LDX_IMM = 0x01;
+export const LDX_MEM = 0x61;
+export const LDX_LEN = 0x81;
+export const LDX_MSH = 0xb1;
 const ST = 0x02;
 const STX = 0x03;
-const RET_K = 0x06;
-const RET_A = 0x16;
-const TAX = 0x07;
-const TXA = 0x87;
+export const RET_K = 0x06;
+export const RET_A = 0x16;
+export const TAX = 0x07;
+export const TXA = 0x87;
 const JEQ_K = JEQ | JMP;
 const AND_K = 0x50 | ALU;
 
-const PACKET_LOADS = new Set([LD_W_ABS, LD_H_ABS, LD_B_ABS, 0x40, 0x48, 0x50, LDX_MSH]);
+export const PACKET_LOADS = new Set([LD_W_ABS, LD_H_ABS, LD_B_ABS, 0x40, 0x48, 0x50, LDX_MSH]);
 const MEMORY_CODES = new Set([LD_MEM, LDX_MEM, ST, STX]);
 const RETURNS = new Set([RET_K, RET_A]);
 const KNOWN = new Set([
@@ -201,8 +202,8 @@ export class PacketFilter {
   }
 }
 
-/** `operand` is not 0 for a division. Shifts of 32 and more give 0. */
-function resultOf(operation: number, a: number, operand: number): number {
+/** An operation of ALU, as an int32 or u32. `operand` is not 0 for a division. Shifts of 32 and more give 0. */
+export function resultOf(operation: number, a: number, operand: number): number {
   switch (operation) {
     case 0x00:
       return a + operand;

@@ -129,6 +129,12 @@ describe('src', () => {
     expect(loaders.filter((path) => path !== 'io/native.ts')).toEqual([]);
   });
 
+  it('loads a command of fanctl when it is asked for', () => {
+    const fanctl = SOURCES.find(({ path }) => path === 'cli/fanctl.ts')!;
+    expect(fanctl.files).toContain('cli/commands/show.ts');
+    expect(fanctl.text).not.toMatch(/^(import|\}) .*commands\//m);
+  });
+
   it('opens each file with a comment', () => {
     const bare = SOURCES.filter(({ text }) => !/^(?:#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path);
     expect(bare).toEqual([]);

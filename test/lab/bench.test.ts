@@ -37,7 +37,7 @@ afterEach(() => {
 describe('npm run bench', () => {
   it('-- --quick measures, tells, writes and leaves nothing behind', async () => {
     const command = bench('--quick', '--repeats', '1');
-    const { stdout, stderr } = await command.finish();
+    const { stdout, stderr } = await command.finish({ timeoutMs: 110_000 });
     expect(stdout).toMatch(/untunnelled, routed +\d+\.\d\d .* 1\.00 /);
     expect(stdout).toMatch(/ufan, --io raw +\d+\.\d\d .* 0\.\d\d /);
     expect(stderr).toMatch(/\[2\/2 +0:00 left\]/);

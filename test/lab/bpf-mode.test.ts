@@ -1,6 +1,6 @@
 /**
  * What is particular to `--io bpf`: what the kernel sends is counted as if it had gone by the daemon, and what it must
- * not send comes to the daemon.
+ * not send, or what somebody traces, comes to the daemon.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { iperf } from '../../bench/lab/iperf.js';
@@ -59,27 +59,88 @@ it('counts what the kernel sends by peer as well', async () => {
   expect(after.map((value, i) => value - before[i]!)).toEqual([5, 5 * 84, 5]);
 });
 
-describe('a trace', () => {
+describe('while somebody traces', () => {
+  /** Packets that came out of the TUN to fand: what the kernel sent by itself is not among them. */
   const tunReads = async () => {
     const { stdout } = await net.host(1).exec(['ip', '-s', '-j', 'link', 'show', 'type', 'tun']);
     return (JSON.parse(stdout) as { stats64: { tx: { packets: number } } }[])[0]!.stats64.tx.packets;
   };
+  const pings = async (count: number) => {
+    const seen = await ping(net.container(1), net.address(2), { count, intervalMs: 10 });
+    expect(seen.received).toBe(count);
+  };
+  const datagrams = () => echoUdp(net.container(1), net.container(2), net.address(2), [1, 100, 100, 1]);
 
-  it.each([
-    ['of all packets makes the kernel leave them to the daemon', [], 3],
-    ['of drops leaves them to the kernel', ['--drops'], 0],
-  ])('%s', async (_, words, expected) => {
-    const trace = net.host(1).spawn([process.execPath, FANCTL, 'trace', ...words]);
+  /** How many packets came to fand while a trace or capture ran, and what it printed. */
+  const readsWhile = async (words: string[], work: () => Promise<unknown>) => {
+    const trace = net.host(1).spawn([process.execPath, FANCTL, ...words]);
     try {
-      await trace.prints(/tracing/);
+      await trace.prints(/tracing|capturing/);
       const before = await tunReads();
-      expect(await ping(net.container(1), net.address(2), { count: 3, intervalMs: 10 })).toMatchObject({
-        received: 3,
-      });
-      expect((await tunReads()) - before).toBe(expected);
+      await work();
+      return { reads: (await tunReads()) - before, trace: await trace.stop('SIGINT') };
     } finally {
       await trace.stop();
     }
+  };
+  const shown = (stdout: string) =>
+    stdout.split('\n').filter((line) => line.includes('"path":"encap"')).length;
+
+  it.each([
+    ['an unfiltered one sees all', []],
+    ['one with a filter sees what matches', ['icmp']],
+    ['one for the outer packet, too', ['dst', 'host', '172.30.0.27']],
+    ['one that can match any packet, too', ['ip[8]', '>', '5']],
+    ['several see theirs', ['--fan', 'fan-250-0-28', 'icmp or udp port 7']],
+  ])('%s', async (_, words) => {
+    const { reads, trace } = await readsWhile(['trace', '--json', ...words], () => pings(20));
+    expect([reads, shown(trace.stdout)]).toEqual([20, 20]);
+  });
+
+  it('drops only leave all to the kernel', async () => {
+    expect((await readsWhile(['trace', '--drops'], () => pings(3))).reads).toBe(0);
+  });
+
+  it.each([
+    ['trace', ['trace', '--json', 'udp port 7']],
+    ['capture', ['capture', '-w', '/dev/null', 'udp port 7 or host 250.0.27.3']],
+  ])('flows that a %s can not show go by the kernel, from their second packet on', async (_, words) => {
+    const [one, two] = await added(async () => {
+      const { reads, trace } = await readsWhile(words, () => pings(50));
+      expect(reads).toBeGreaterThan(0);
+      expect(reads).toBeLessThan(5);
+      expect(shown(trace.stdout)).toBe(0);
+    });
+    expect(one['encap-tx-packets']).toBe(50);
+    expect(flow(one, 'encap-tx')).toEqual(flow(two, 'decap-rx'));
+  });
+
+  it('a bulk flow goes by the kernel while every packet of another is shown', async () => {
+    const work = async () => {
+      const bulk = iperf(net.container(1), net.container(2), net.address(2), { seconds: 2 });
+      await pings(50);
+      await bulk;
+    };
+    const counters = await added(async () => {
+      const { reads, trace } = await readsWhile(['trace', '--json', 'icmp'], work);
+      expect(shown(trace.stdout)).toBe(50);
+      // A few of each flow until it is found to be another, and what waited in the TUN's queue meanwhile.
+      expect(reads).toBeLessThan(50 + 600);
+    });
+    expect(counters[0]['encap-tx-packets']).toBeGreaterThan(20_000);
+  });
+
+  it('a filter that comes later takes its flow back', async () => {
+    const { reads, trace } = await readsWhile(['trace', '--json', 'udp port 7'], async () => {
+      await pings(5);
+      const second = await readsWhile(['trace', '--json', 'icmp'], () => pings(20));
+      expect([second.reads, shown(second.trace.stdout)]).toEqual([20, 20]);
+      await datagrams();
+    });
+    expect(shown(trace.stdout)).toBe(0);
+    expect(reads).toBeLessThan(20 + 15);
+    await pings(1);
+    expect(await added(() => pings(3))).toMatchObject([{ 'encap-tx-packets': 3 }, {}]);
   });
 });
 

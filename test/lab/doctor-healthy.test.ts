@@ -33,20 +33,22 @@ function setBridgeNetfilter(host: Host, value: 0 | 1): Promise<unknown> {
   return host.exec(['sh', '-c', `[ ! -e ${file} ] || echo ${value} > ${file}`]);
 }
 
+function raiseAll(hosts: readonly Host[], ...flags: string[]): Promise<unknown> {
+  return Promise.all(hosts.map((host) => raiseFan(host, [...FAN, ...flags])));
+}
+
 async function expectHealthy(hosts: readonly Host[]): Promise<void> {
-  for (const host of hosts) expect(await troubles(host)).toEqual([]);
+  expect(await Promise.all(hosts.map(troubles))).toEqual(hosts.map(() => []));
 }
 
 /** Each way between the first containers of the two hosts. */
 async function expectTraffic({ hosts }: Lab): Promise<void> {
   const [near, far] = [hosts[0]!, hosts[1]!];
-  for (const [from, to] of [
-    [near, far],
-    [far, near],
-  ] as const) {
+  const talk = async (from: Host, to: Host) => {
     const { gateway } = (await showFans(to))[0]!;
     expect(await ping(from.container(1), gateway.replace(/1$/, '2'))).toMatchObject({ received: 3 });
-  }
+  };
+  await Promise.all([talk(near, far), talk(far, near)]);
 }
 
 describe('a healthy host', () => {
@@ -58,7 +60,7 @@ describe('a healthy host', () => {
 
   it.each(['raw', 'packet', 'bpf'])('with io %s, and traffic', async (io) => {
     const { hosts } = await openLab();
-    for (const host of hosts) await raiseFan(host, [...FAN, 'io', io]);
+    await raiseAll(hosts, 'io', io);
     await expectTraffic(lab!);
     await expectHealthy(hosts);
   });
@@ -110,7 +112,7 @@ describe('a healthy host', () => {
     const [first, second] = [hosts[0]!, hosts[1]!];
     await first.exec(['sh', '-ec', UFW]);
     await second.exec(['nft', FIREWALLD]);
-    for (const host of hosts) await raiseFan(host, FAN);
+    await raiseAll(hosts);
     await expectTraffic(lab!);
     await expectHealthy(hosts);
   });
@@ -134,7 +136,7 @@ describe('a host with Docker', () => {
     const { hosts } = await openLab();
     const host = hosts[0]!;
     dockers.push(await DockerHost.start(host, ['--bridge=none']));
-    for (const each of hosts) await raiseFan(each, FAN);
+    await raiseAll(hosts);
     await expectTraffic(lab!);
     await expectHealthy(hosts);
   });
@@ -156,7 +158,7 @@ describe('a host with Docker', () => {
 
   it('that came after the fan and changed nothing for it', async () => {
     const { hosts } = await openLab();
-    for (const host of hosts) await raiseFan(host, FAN);
+    await raiseAll(hosts);
     dockers.push(await DockerHost.start(hosts[0]!, ['--bridge=none']));
     await expectTraffic(lab!);
     await expectHealthy(hosts);
@@ -164,7 +166,7 @@ describe('a host with Docker', () => {
 
   it('whose FORWARD DROP came after the fan: forward-drop, which --fix mends', async () => {
     const { hosts } = await openLab();
-    for (const host of hosts) await raiseFan(host, FAN);
+    await raiseAll(hosts);
     dockers.push(await DockerHost.start(hosts[0]!, ['--bridge=none']));
     await hosts[0]!.exec(['iptables', '-P', 'FORWARD', 'DROP']);
     expect(await ping(hosts[0]!.container(1), '250.0.27.2')).toMatchObject({ received: 0 });

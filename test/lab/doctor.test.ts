@@ -352,7 +352,7 @@ describe('forged-source', () => {
   it('names who sends', async () => {
     const forger = net.host(2).spawn([PYTHON, FORGE, '172.30.0.28', '250.0.99.2', '250.0.28.2']);
     try {
-      await forger.prints(/ready/, 20_000);
+      await forger.prints(/ready/);
       const found = await trouble();
       expect(found).toMatchObject({ check: 'forged-source', direction: 'in' });
       expect(found.evidence).toMatch(/[1-9]\d* just now, .* the last one from 172\.30\.0\.27/);

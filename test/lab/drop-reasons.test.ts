@@ -137,7 +137,6 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
     const after = await until(
       () => counted(reason, where),
       (count) => count > before,
-      10_000,
     );
     const metrics = await scrapeSocket(victim);
     const bridge = where === 'fan' ? 'fan-250-0-28' : 'host';

@@ -94,7 +94,7 @@ export function growth(before: Counters, after: Counters): Counters {
 export async function until<T>(
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
-  timeoutMs = 5000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

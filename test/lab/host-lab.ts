@@ -7,10 +7,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { RunningCommand } from '../../bench/lab/command.js';
 import type { StepRecord } from '../../src/host/step.js';
 
 const exec = promisify(execFile);
 const DRIVER = new URL('host-driver.mjs', import.meta.url).pathname;
+const READ_TUN = new URL('read-tun.py', import.meta.url).pathname;
 
 export const FAN = {
   overlay: '250.0.0.0/8',
@@ -130,6 +132,21 @@ export class HostLab {
 
   down(namespace: string, records: readonly StepRecord[]): Promise<string[]> {
     return this.call<string[]>(namespace, 'down', records);
+  }
+
+  /** "SOURCE DESTINATION PROTOCOL" of each IPv4 packet that comes to the fan's TUN while `namespace` pings an address once. */
+  async seenAtTun(host: string, namespace: string, destination: string): Promise<string[]> {
+    const python = ['ip', 'netns', 'exec', host, '/usr/bin/python3'];
+    const reader = new RunningCommand([...python, READ_TUN, FAN.tun]);
+    try {
+      await reader.prints(/^attached$/m);
+      // Nobody answers: ping waits a second, in which nothing else may come.
+      await this.run(namespace, 'ping', '-c', '1', '-W', '1', destination).catch(() => '');
+      await reader.prints(/^attached\n./);
+    } finally {
+      await reader.stop();
+    }
+    return reader.stdout.trim().split('\n').slice(1);
   }
 
   /** Everything that `up` could change in a namespace; counters and timers aside. */

@@ -4,7 +4,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FAN, HostLab } from './host-lab.js';
 
-const READ_TUN = new URL('read-tun.py', import.meta.url).pathname;
 const PYTHON = '/usr/bin/python3';
 
 let lab: HostLab;
@@ -23,15 +22,6 @@ async function upWithContainer(): Promise<void> {
   await lab.up(host, { dhcp: false });
   container = await lab.container(host, FAN.bridge, '250.0.28.2/24');
   await lab.run(container, 'ip', 'route', 'add', 'default', 'via', '250.0.28.1');
-}
-
-/** What came to the TUN while `namespace` pinged `destination`. */
-async function seenAtTun(namespace: string, destination: string): Promise<string[]> {
-  const reader = lab.run(host, PYTHON, READ_TUN, FAN.tun, '2');
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const ping = lab.run(namespace, 'ping', '-c', '1', '-W', '1', destination).catch(() => '');
-  await ping;
-  return (await reader).trim().split('\n').slice(1);
 }
 
 test('what leaves the overlay is masqueraded on the device that it leaves by', async () => {
@@ -65,12 +55,12 @@ test('a second way out is masqueraded with its own address', async () => {
 
 test('overlay destinations keep the container as their source', async () => {
   await upWithContainer();
-  expect(await seenAtTun(container, '250.0.27.2')).toEqual(['250.0.28.2 250.0.27.2 1']);
+  expect(await lab.seenAtTun(host, container, '250.0.27.2')).toEqual(['250.0.28.2 250.0.27.2 1']);
 });
 
 test('the host itself speaks into the overlay with the gateway address', async () => {
   await upWithContainer();
-  expect(await seenAtTun(host, '250.0.27.2')).toEqual(['250.0.28.1 250.0.27.2 1']);
+  expect(await lab.seenAtTun(host, host, '250.0.27.2')).toEqual(['250.0.28.1 250.0.27.2 1']);
 });
 
 test('the kernel cannot tell peers "port unreachable" about protocol 4; about others it can', async () => {

@@ -10,6 +10,7 @@ import { containerAddress, raiseFan, showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
+import { FANCTL } from '../../bench/lab/repository.js';
 
 const OVERLAY = '250.0.0.0/8';
 const UNDERLAY = 'eth0/16';
@@ -137,7 +138,7 @@ describe('an up that fails', () => {
 
   it('leaves the host as it was: /dev/net/tun is missing', async () => {
     const before = await snapshot(host);
-    const fanctl = `mount --bind /dev/null /dev/net/tun && exec fanctl up ${OVERLAY} ${UNDERLAY}`;
+    const fanctl = `mount --bind /dev/null /dev/net/tun && exec ${FANCTL} up ${OVERLAY} ${UNDERLAY}`;
     const failed = await host
       .exec(['unshare', '-m', 'sh', '-c', fanctl])
       .catch((error: CommandError) => error);
@@ -147,7 +148,7 @@ describe('an up that fails', () => {
 
   it('does nothing at all for a user who is not root', async () => {
     const before = await snapshot(host);
-    const argv = ['setpriv', '--reuid=65534', '--clear-groups', 'fanctl', 'up', OVERLAY, UNDERLAY];
+    const argv = ['setpriv', '--reuid=65534', '--clear-groups', FANCTL, 'up', OVERLAY, UNDERLAY];
     const failed = await host.exec(argv).catch((error: CommandError) => error);
     expect((failed as CommandError).output.stderr).toMatch(/^fanctl: .*root/);
     expect(await snapshot(host)).toEqual(before);
@@ -245,7 +246,7 @@ describe('a run directory that somebody removed', () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY, 'dhcp']);
     const pid = daemonPid(host);
     rmSync(host.dir, { recursive: true });
-    await expect.poll(() => existsSync(join(host.dir, 'fand.sock')), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(host.dir, 'fand.sock'))).toBe(true);
     expect((await showFans(host)).map(({ state }) => state)).toEqual(['up']);
     await expect.poll(() => readdirSync(host.dir).includes('state.json')).toBe(true);
     expect(daemonPid(host)).toBe(pid);

@@ -53,7 +53,7 @@ afterAll(async () => {
 it('gives an LXC container an address, and connects it with the other host', async () => {
   const host = lab.host(1);
   const ask = async () => (await lxc(host, 'lxc-info', '-iH')).stdout.trim();
-  const address = await until(ask, (answer) => answer.startsWith('250.0.28.'), 20_000);
+  const address = await until(ask, (answer) => answer.startsWith('250.0.28.'));
   for (const size of ['56', '1452', '20000']) {
     const { stdout } = await lxc(host, 'lxc-attach', '--', 'ping', '-c', '2', '-s', size, far);
     expect(stdout).toContain('2 packets received, 0% packet loss');

@@ -25,7 +25,7 @@ async function seenSource(from: Namespace, to: Namespace, address: string): Prom
   try {
     await server.prints(/Listening on/);
     await from.exec(['nc', '-n', '-N', '-w', '5', address, '9000'], { input: '' });
-    const { stderr } = await server.finish({ timeoutMs: 5000 });
+    const { stderr } = await server.finish({ timeoutMs: 20_000 });
     return /Connection received on (\S+)/.exec(stderr)?.[1] ?? stderr;
   } finally {
     await server.stop();

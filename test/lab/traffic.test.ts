@@ -66,7 +66,8 @@ describe.each(UNDERLAYS)('io %s on an underlay %s', (io, _, profile, gro) => {
 
   it('carries 100 TCP flows at once', async () => {
     const { json } = await iperf(net.container(1), net.container(2), net.address(2), {
-      seconds: 1,
+      // Long enough for a flow whose first packet was lost to send it again.
+      seconds: 2,
       args: ['-P', '100'],
     });
     const received = (json.end.streams ?? []).map(({ receiver }) => receiver.bytes);

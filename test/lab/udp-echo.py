@@ -8,7 +8,7 @@ import random
 import socket
 import sys
 
-TIMEOUT_S = 3
+TIMEOUT_S = 10
 LARGEST = 65535
 # linux/in.h; the socket module names neither.
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0

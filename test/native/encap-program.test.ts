@@ -13,11 +13,18 @@ import { IcmpReplies } from '../../src/dataplane/icmp-replies.js';
 import { PathMtuTable } from '../../src/dataplane/path-mtu.js';
 import { PeerTable } from '../../src/dataplane/peer-table.js';
 import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/too-big.js';
+import type { Tracer } from '../../src/dataplane/tracer.js';
+import { UntracedFlows } from '../../src/dataplane/untraced-flows.js';
 import type { FanSpec } from '../../src/dataplane/worker-protocol.js';
-import { encapConfigWords } from '../../src/io/encap-program.js';
+import {
+  type EncapConfig,
+  type EncapProgram,
+  encapConfigWords,
+  type TAKES,
+} from '../../src/io/encap-program.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
 import { headerLen, PROTOCOL_IPIP, PROTOCOL_TCP } from '../../src/wire/ipv4.js';
-import { batchOf, bytesOf, fanSpec, packet } from '../unit/dataplane/packets.js';
+import { batchOf, bytesOf, type Fields, fanSpec, packet } from '../unit/dataplane/packets.js';
 
 const here = import.meta.dirname;
 const ADDON = join(here, '../../native/build/Release/ufan.node');
@@ -26,11 +33,19 @@ const ETHERNET = Buffer.from('0200000000010200000000020800', 'hex');
 const TAKEN = 7;
 const PASSED_ON = -1;
 const LIMIT = 1500;
+const PLAIN = { takes: 'all', generation: 0 } as const;
 
-function configOf(fan: FanEntry): number[] {
+function configOf(fan: FanEntry, more: Pick<EncapConfig, 'takes' | 'generation'> = PLAIN): number[] {
   const { overlay, underlay } = fan.mapping;
   const shift = underlay.length - overlay.length;
-  const config = { ...fan, enabled: true, shift, device: 2, limit: LIMIT, linkHeader: ETHERNET.length };
+  const config = {
+    ...fan,
+    ...more,
+    shift,
+    device: 2,
+    limit: LIMIT,
+    linkHeader: ETHERNET.length,
+  };
   return [...encapConfigWords({ ...config, own: [fan.address] })];
 }
 
@@ -45,18 +60,21 @@ function byEncapPath(table: ForwardingTable, inner: Uint8Array): Uint8Array | un
   return tx.count === 1 ? bytesOf(tx, 0) : undefined;
 }
 
+interface ProgramRun {
+  results: { verdict: number; frame: string }[];
+  counted: { packets: number; bytes: number };
+}
+
+function runProgram(input: { words: number[]; flows?: number[][]; frames: string[] }): ProgramRun {
+  const argv = ['--net', process.execPath, join(here, 'encap-run.mjs'), ADDON, OBJECT];
+  const output = execFileSync('unshare', argv, { input: JSON.stringify(input), maxBuffer: 1 << 26 });
+  return JSON.parse(output.toString());
+}
+
 /** The outer packets of those that the program takes, undefined for the others; and what it counted. */
 function byProgram(fan: FanEntry, packets: readonly Uint8Array[]) {
   const frames = packets.map((inner) => Buffer.concat([ETHERNET, inner]).toString('hex'));
-  const output = execFileSync(
-    'unshare',
-    ['--net', process.execPath, join(here, 'encap-run.mjs'), ADDON, OBJECT],
-    { input: JSON.stringify({ words: configOf(fan), frames }), maxBuffer: 1 << 26 },
-  );
-  const { results, counted } = JSON.parse(output.toString()) as {
-    results: { verdict: number; frame: string }[];
-    counted: { packets: number; bytes: number };
-  };
+  const { results, counted } = runProgram({ words: configOf(fan), frames });
   const outer = results.map(({ verdict, frame }) => {
     expect([TAKEN, PASSED_ON]).toContain(verdict);
     // In front stand the room for the link header and, in a test run, the frame's own.
@@ -128,13 +146,74 @@ describe.each(FANS)('the encap program of a fan %s', (_, more) => {
   });
 });
 
-it('takes nothing where it is not enabled', () => {
+describe('what a program takes that is told to take', () => {
   const table = new ForwardingTable([fanSpec('250.0.0.0/8', '172.30.0.28', 16)]);
-  const words = configOf(table.fans[0]!);
-  words[0] = 0;
-  const inner = packet('250.0.28.2', '250.0.27.2');
-  const input = JSON.stringify({ words, frames: [Buffer.concat([ETHERNET, inner]).toString('hex')] });
-  const argv = ['--net', process.execPath, join(here, 'encap-run.mjs'), ADDON, OBJECT];
-  const { results } = JSON.parse(execFileSync('unshare', argv, { input }).toString());
-  expect(results[0].verdict).toBe(PASSED_ON);
+  const fan = table.fans[0]!;
+  const flow = (protocol: number, ports: number[], more: Fields = {}, target = '250.0.27.2') => {
+    const bytes = packet('250.0.28.2', target, { protocol, payload: 30, ...more });
+    bytes.set(ports.flatMap((port) => [port >> 8, port & 255]).slice(0, bytes.length - 20), 20);
+    return bytes;
+  };
+  const tcp = flow(PROTOCOL_TCP, [40_000, 0xfedc]);
+  const udp = flow(17, [53, 53]);
+  const icmp = flow(1, [0x0800, 0]);
+  /** As the daemon gives them to the program, with the number of their generation, 2. */
+  const flows = (packets: Uint8Array[]): number[][] => {
+    const given: number[][] = [];
+    const untraced = new UntracedFlows();
+    untraced.begin();
+    untraced.begin();
+    const addFlow = (words: Uint32Array) => given.push([...words]);
+    const tracer = { mayShow: () => false } as unknown as Tracer;
+    untraced.release(fan, { addFlow } as unknown as EncapProgram, tracer, batchOf(packets), 1);
+    return given;
+  };
+  const taken = (takes: keyof typeof TAKES, generation: number, given: number[][], packets: Uint8Array[]) => {
+    const frames = packets.map((inner) => Buffer.concat([ETHERNET, inner]).toString('hex'));
+    const words = configOf(fan, { takes, generation });
+    const { results } = runProgram({ words, flows: given, frames });
+    return results.map(({ verdict }) => verdict === TAKEN);
+  };
+
+  it('nothing, or all', () => {
+    expect(taken('nothing', 2, flows([tcp]), [tcp, udp])).toEqual([false, false]);
+    expect(taken('all', 2, flows([tcp]), [tcp, udp])).toEqual([true, true]);
+  });
+
+  it('untraced flows: those that it was given, of its generation', () => {
+    const packets = [tcp, udp, icmp];
+    expect(taken('untraced', 2, flows([tcp, icmp]), packets)).toEqual([true, false, true]);
+    expect(taken('untraced', 2, flows([udp]), packets)).toEqual([false, true, false]);
+    expect(taken('untraced', 3, flows(packets), packets)).toEqual([false, false, false]);
+  });
+
+  it('untraced flows, whatever else is in their packets, and no others', () => {
+    const given = flows([tcp, icmp]);
+    const same = [
+      flow(PROTOCOL_TCP, [40_000, 0xfedc], { payload: 500, ttl: 9, tos: 3, id: 7, dontFragment: true }),
+      flow(1, [0, 9]),
+    ];
+    expect(taken('untraced', 2, given, same)).toEqual([true, true]);
+    const others = [
+      flow(PROTOCOL_TCP, [40_001, 0xfedc]),
+      flow(PROTOCOL_TCP, [40_000, 0xfedd]),
+      flow(17, [40_000, 0xfedc]),
+      flow(PROTOCOL_TCP, [40_000, 0xfedc], {}, '250.0.27.3'),
+      flow(PROTOCOL_TCP, [40_000, 0xfedc], { moreFragments: true }),
+      flow(PROTOCOL_TCP, [40_000, 0xfedc], { fragmentOffset: 64 }),
+      flow(PROTOCOL_TCP, [40_000, 0xfedc], { payload: 3 }),
+      flow(1, [0x0800, 0], { fragmentOffset: 64 }),
+    ];
+    expect(taken('untraced', 2, given, others)).toEqual(others.map(() => false));
+  });
+
+  it('untraced flows: a fragment, and what has no ports where it should, is of none', () => {
+    const odd = [
+      flow(17, [53, 53], { moreFragments: true }),
+      flow(1, [0, 0], { fragmentOffset: 8 }),
+      flow(17, [53], { payload: 3 }),
+      packet('250.0.28.2', '250.0.27.2', { options: new Uint8Array(4).fill(1) }),
+    ];
+    expect(flows(odd)).toEqual([]);
+  });
 });

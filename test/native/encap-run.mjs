@@ -1,6 +1,6 @@
 /**
  * Runs the encap program over frames (BPF_PROG_TEST_RUN), in a network namespace of its own that ends with it.
- * stdin: {words, frames} with frames in hexadecimal; stdout: for each {verdict, frame}.
+ * stdin: {words, flows, frames} with frames in hexadecimal; stdout: for each {verdict, frame}.
  *
  * arguments: addon, object file
  */
@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 
 const [addon, object] = process.argv.slice(2);
 const native = createRequire(import.meta.url)(addon);
-const { words, frames } = JSON.parse(readFileSync(0, 'utf8'));
+const { words, flows = [], frames } = JSON.parse(readFileSync(0, 'utf8'));
 native.tunOpen('tun0', 0);
 const setUp = 'link set lo up\nlink set tun0 up\naddress add 172.30.0.28/16 dev tun0\n';
 execFileSync('ip', ['-batch', '-'], { input: setUp });
@@ -18,6 +18,7 @@ writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
 // The first device of a new namespace after the loopback.
 const handles = native.encapAttach(readFileSync(object), 2);
 native.encapConfigure(handles.config, Uint32Array.from(words));
+for (const flow of flows) native.encapAddFlow(handles.flows, Uint32Array.from(flow));
 const out = new Uint8Array(65_536);
 const results = frames.map((hex) => {
   const { verdict, length } = native.encapTest(handles.program, Buffer.from(hex, 'hex'), out);

@@ -21,7 +21,7 @@ import { PROBE_CHECKS } from '../../src/daemon/probe/checks.js';
 import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
 
 const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
-const COMMANDS = [...WORKERS, helpCommand(WORKERS)];
+const COMMANDS = [...WORKERS, helpCommand(new Map())];
 
 function pathOf(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));

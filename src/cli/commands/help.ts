@@ -1,12 +1,12 @@
 /** `fanctl help`: an overview, or one command with its options. The manual (man/fanctl.8) says more. */
 import { FanError } from '../../base/error.js';
 import { FAN_FLAGS } from '../../config/fan-flags.js';
-import type { Command, CommandOption } from '../command.js';
+import { type Command, type CommandLoaders, type CommandOption, loadCommand } from '../command.js';
 import { print } from '../output.js';
 
-/** The command that explains `others` and itself. */
-export function helpCommand(others: readonly Command[]): Command {
-  const help: Command = {
+/** The command that explains all of `loaders`, itself among them. */
+export function helpCommand(loaders: CommandLoaders): Command {
+  return {
     name: 'help',
     synopsis: ['help [COMMAND]'],
     summary: 'explain fanctl or one of its commands',
@@ -15,22 +15,10 @@ export function helpCommand(others: readonly Command[]): Command {
     run: async ({ words }) => {
       const [name, ...more] = words;
       if (more.length > 0) throw new FanError('usage', 'help explains one command at a time');
-      const all = [...others, help];
-      print(name === undefined ? formatOverview(all) : formatCommand(findCommand(all, name)));
+      if (name !== undefined) return print(formatCommand(await loadCommand(loaders, name)));
+      print(formatOverview(await Promise.all([...loaders.values()].map((load) => load()))));
     },
   };
-  return help;
-}
-
-/** Throws FanError usage, which names the commands that there are. */
-export function findCommand(commands: readonly Command[], name: string): Command {
-  const command = commands.find((one) => one.name === name);
-  if (command) return command;
-  if (name === 'config') {
-    throw new FanError('unsupported', 'config is not in this release: edit /etc/network/fan by hand');
-  }
-  const names = commands.map((one) => one.name).join(', ');
-  throw new FanError('usage', `unknown command "${name}": say one of ${names}`);
 }
 
 function formatOverview(commands: readonly Command[]): string {
