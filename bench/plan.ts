@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { PROFILES, type Profile } from './lab/underlay.js';
-import { BASIC_PATHS, PATHS, QUICK_PATHS } from './paths/all.js';
+import { BASIC_PATHS, PATHS, QUICK_PATHS, USUAL_PATHS } from './paths/all.js';
 import type { BenchPath } from './paths/path.js';
 import { scaleSeconds } from './scale.js';
 import { WORKLOADS } from './workloads/all.js';
@@ -37,10 +37,10 @@ const names = (list: readonly { name: string }[]) => list.map(({ name }) => name
 export const USAGE = `usage: npm run bench -- [--quick | --all | --scale] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
                        [--seconds N] [--repeats N] [--json]
        npm run bench -- --render FILE
-  Without a choice: every path and workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
+  Without a choice: every path but those of two workers, and every workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
   a lab of 2 to 64 hosts.
   --quick    one TCP stream on the known paths, 3 repeats of 3 s
-  --all      every path and workload on every underlay
+  --all      all these paths and workloads on every underlay
   --scale    a lab of 2 to 64 hosts, and nothing else unless chosen too
   --only     PATH is one of ${names(PATHS)}
   --work     WORKLOAD is one of ${names(WORKLOADS)}
@@ -142,7 +142,10 @@ function environmentsOf(choice: Choice): EnvironmentPlan[] {
     or(mtus, all ? MTUS : [1500]).map((mtu) => ({
       profile,
       mtu,
-      work: onPaths(or(paths, quick ? QUICK_PATHS : PATHS), or(workloads, quick ? HEADLINE : WORKLOADS)),
+      work: onPaths(
+        or(paths, quick ? QUICK_PATHS : USUAL_PATHS),
+        or(workloads, quick ? HEADLINE : WORKLOADS),
+      ),
     })),
   );
 }
@@ -161,7 +164,7 @@ const STANDARD: EnvironmentPlan[] = [
     profile: 'nic-like',
     mtu: 1500,
     work: WORKLOADS.map((workload) => {
-      return { workload, paths: FOR_BASIC_PATHS.includes(workload.name) ? BASIC_PATHS : PATHS };
+      return { workload, paths: FOR_BASIC_PATHS.includes(workload.name) ? BASIC_PATHS : USUAL_PATHS };
     }),
   },
   { profile: 'offload', mtu: 1500, work: onPaths(BASIC_PATHS, TELLING) },

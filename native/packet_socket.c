@@ -22,8 +22,11 @@ static int set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/* Frames for this host (no sniffing along with a promiscuous device), protocol 4, to `address`. */
-static int filter_frames(int fd, uint32_t address) {
+/*
+ * Frames for this host (no sniffing along with a promiscuous device), protocol 4, to `address`;
+ * none of them where not `open`.
+ */
+static int filter_frames(int fd, uint32_t address, bool open) {
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 5),
@@ -31,7 +34,7 @@ static int filter_frames(int fd, uint32_t address) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_IPIP, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETHERNET_LEN + 16),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, address, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, open ? UINT32_MAX : 0),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
   struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -44,19 +47,31 @@ static int bind_device(int fd, int ifindex, uint16_t protocol) {
   return bind(fd, (struct sockaddr *)&local, sizeof local);
 }
 
-static int configure_receiver(int fd, int ifindex, uint32_t address, int buffer,
+/*
+ * A group of one as well: fragments reach a group as whole datagrams. The kernel's hash looks
+ * through the outer header, so that all packets of an inner flow have one receiver. No rollover to
+ * another one where the first is full: it would overtake.
+ */
+static int join_group(int fd, int group) {
+  int flags = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG;
+  if (group == 0) flags |= PACKET_FANOUT_FLAG_UNIQUEID;
+  return set_option(fd, SOL_PACKET, PACKET_FANOUT, flags << 16 | group);
+}
+
+/* Before it has joined, a further member would be given what the group is given. */
+static int configure_receiver(int fd, int ifindex, uint32_t address, int buffer, int group,
                               const char **syscall) {
-  /* A group of one: what counts is that fragments reach a group as whole datagrams. */
-  const int group = (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG | PACKET_FANOUT_FLAG_UNIQUEID)
-                    << 16;
+  const bool is_first = group == 0;
   *syscall = "setsockopt";
   if (socket_receive_buffer(fd, buffer) < 0) return -errno;
   if (set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1) < 0) return -errno;
-  if (filter_frames(fd, address) < 0) return -errno;
+  if (filter_frames(fd, address, is_first) < 0) return -errno;
   *syscall = "bind"; /* from here on frames come in: the filter stands */
   if (bind_device(fd, ifindex, ETH_P_IP) < 0) return -errno;
   *syscall = "PACKET_FANOUT";
-  return set_option(fd, SOL_PACKET, PACKET_FANOUT, group) < 0 ? -errno : 0;
+  if (join_group(fd, group) < 0) return -errno;
+  *syscall = "setsockopt";
+  return is_first || filter_frames(fd, address, true) == 0 ? 0 : -errno;
 }
 
 static int configure_sender(int fd, int ifindex, int buffer, bool shim, const char **syscall) {
@@ -81,9 +96,17 @@ static int opened(int fd, int error) {
   return error;
 }
 
-int packet_receiver_open(int ifindex, uint32_t address, int buffer, const char **syscall) {
+int packet_receiver_open(int ifindex, uint32_t address, int buffer, int group,
+                         const char **syscall) {
   int fd = open_socket(syscall);
-  return fd < 0 ? fd : opened(fd, configure_receiver(fd, ifindex, address, buffer, syscall));
+  return fd < 0 ? fd : opened(fd, configure_receiver(fd, ifindex, address, buffer, group, syscall));
+}
+
+int packet_receiver_group(int fd) {
+  uint32_t value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &value, &length) < 0) return -errno;
+  return (int)(value & UINT16_MAX);
 }
 
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall) {

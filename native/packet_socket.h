@@ -14,10 +14,14 @@ enum { ETHERNET_LEN = 14 };
 
 /*
  * A socket that receives IPIP frames addressed to this host on an Ethernet device, whose outer
- * destination is `address` (host order). The descriptor or -errno, then *syscall names the call
- * that failed.
+ * destination is `address` (host order). With others of its `group` (0: of a new one) it shares
+ * them, flow by flow. The descriptor or -errno, then *syscall names the call that failed.
  */
-int packet_receiver_open(int ifindex, uint32_t address, int buffer, const char **syscall);
+int packet_receiver_open(int ifindex, uint32_t address, int buffer, int group,
+                         const char **syscall);
+
+/* The group of a receiver, unique in the network namespace; or -errno. */
+int packet_receiver_group(int fd);
 
 /* A socket that only sends, with the mark that the shim looks for where `shim`. As above. */
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall);

@@ -1,5 +1,5 @@
-/* packetReceiverOpen, packetSenderOpen, packetReceive, packetSend, gsoShimAttach: arguments only
- * (see packet_socket.h, gso_shim.h). */
+/* packetReceiverOpen, packetReceiverGroup, packetSenderOpen, packetReceive, packetSend,
+ * gsoShimAttach: arguments only (see packet_socket.h, gso_shim.h). */
 #include "arguments.h"
 #include "exports.h"
 #include "gso_shim.h"
@@ -13,16 +13,25 @@ static bool argument_ifindex(napi_env env, napi_value value, int *out) {
 }
 
 static napi_value js_receiver_open(napi_env env, napi_callback_info info) {
-  napi_value argv[3];
+  napi_value argv[4];
   int ifindex;
   int64_t address;
   int64_t buffer;
+  int64_t group;
   const char *syscall;
-  if (!arguments(env, info, 3, argv) || !argument_ifindex(env, argv[0], &ifindex)) return NULL;
+  if (!arguments(env, info, 4, argv) || !argument_ifindex(env, argv[0], &ifindex)) return NULL;
   if (!argument_integer(env, argv[1], "address", 0, UINT32_MAX, &address)) return NULL;
   if (!argument_integer(env, argv[2], "bufferBytes", 0, INT32_MAX / 2, &buffer)) return NULL;
-  int fd = packet_receiver_open(ifindex, (uint32_t)address, (int)buffer, &syscall);
+  if (!argument_integer(env, argv[3], "group", 0, UINT16_MAX, &group)) return NULL;
+  int fd = packet_receiver_open(ifindex, (uint32_t)address, (int)buffer, (int)group, &syscall);
   return number_or_throw(env, fd, syscall);
+}
+
+static napi_value js_receiver_group(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  return number_or_throw(env, packet_receiver_group(fd), "getsockopt");
 }
 
 static napi_value js_sender_open(napi_env env, napi_callback_info info) {
@@ -72,6 +81,7 @@ static napi_value js_shim_attach(napi_env env, napi_callback_info info) {
 
 bool export_packet_socket(napi_env env, napi_value exports) {
   return export_function(env, exports, "packetReceiverOpen", js_receiver_open) &&
+         export_function(env, exports, "packetReceiverGroup", js_receiver_group) &&
          export_function(env, exports, "packetSenderOpen", js_sender_open) &&
          export_function(env, exports, "packetReceive", js_packet_receive) &&
          export_function(env, exports, "packetSend", js_packet_send) &&

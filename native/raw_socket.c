@@ -49,24 +49,14 @@ int raw_open(const struct raw_options *options, const char **syscall) {
   return error;
 }
 
-int raw_ignore(int fd, const struct raw_ignored *ignored, size_t count) {
-  enum { EACH = 5, IP_DESTINATION = 16 };
-  struct sock_filter code[EACH * RAW_IGNORED_MAX + 1];
-  if (count > RAW_IGNORED_MAX) return -E2BIG;
-  struct sock_filter *at = code;
+int raw_filter(int fd, const uint32_t *words, size_t count) {
+  struct sock_filter code[BPF_MAXINSNS];
+  if (count > BPF_MAXINSNS) return -E2BIG;
   for (size_t i = 0; i < count; i++) {
-    const struct sock_filter each[EACH] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ignored[i].ifindex, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_DESTINATION),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ignored[i].address, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-    };
-    memcpy(at, each, sizeof each);
-    at += EACH;
+    const uint32_t *each = words + i * RAW_FILTER_WORDS;
+    code[i] = (struct sock_filter){(uint16_t)each[0], (uint8_t)each[1], (uint8_t)each[2], each[3]};
   }
-  *at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-  struct sock_fprog program = {(unsigned short)(at - code), code};
+  struct sock_fprog program = {(unsigned short)count, code};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 

@@ -36,21 +36,15 @@ int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t 
 int raw_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
              size_t outer_len);
 
-/* A device and an underlay address on it. */
-struct raw_ignored {
-  uint32_t ifindex;
-  uint32_t address; /* host order */
-};
-
-/* The most that raw_ignore() takes: as many as fit the 4096 instructions of a socket filter. */
-enum { RAW_IGNORED_MAX = 800 };
+/* Words of an instruction of raw_filter(): code, jt, jf, k. */
+enum { RAW_FILTER_WORDS = 4 };
 
 /*
- * Lets the socket receive nothing that came in by one of these devices to the address there: a
- * packet socket has it. The kernel still takes the protocol for served. Replaces what was set
- * before. 0 or -errno.
+ * Lets the socket receive only what a program of classic BPF, `count` instructions, takes; the
+ * packet begins with its outer header. The kernel takes the protocol for served all the same.
+ * Replaces what was set before. 0 or -errno.
  */
-int raw_ignore(int fd, const struct raw_ignored *ignored, size_t count);
+int raw_filter(int fd, const uint32_t *words, size_t count);
 
 /* Packets lost to a full receive buffer since the socket was opened (modulo 2^32). 0 or -errno. */
 int raw_drops(int fd, uint32_t *drops);

@@ -1,4 +1,4 @@
-/* rawOpen, rawIgnore, rawReceive, rawSend, socketDrops: arguments only (see raw_socket.h). */
+/* rawOpen, rawFilter, rawReceive, rawSend, socketDrops: arguments only (see raw_socket.h). */
 #include "arguments.h"
 #include "exports.h"
 #include "raw_socket.h"
@@ -52,14 +52,15 @@ static napi_value js_raw_open(napi_env env, napi_callback_info info) {
   return number_or_throw(env, fd, syscall);
 }
 
-static napi_value js_raw_ignore(napi_env env, napi_callback_info info) {
+static napi_value js_raw_filter(napi_env env, napi_callback_info info) {
   napi_value argv[2];
   int fd;
-  struct raw_ignored *ignored;
+  uint32_t *program;
   size_t words;
   if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
-  if (!argument_words(env, argv[1], "ignored", (uint32_t **)&ignored, &words)) return NULL;
-  return nothing_or_throw(env, raw_ignore(fd, ignored, words / 2), "SO_ATTACH_FILTER");
+  if (!argument_words(env, argv[1], "program", &program, &words)) return NULL;
+  return nothing_or_throw(env, raw_filter(fd, program, words / RAW_FILTER_WORDS),
+                          "SO_ATTACH_FILTER");
 }
 
 static napi_value js_raw_receive(napi_env env, napi_callback_info info) {
@@ -93,7 +94,7 @@ static napi_value js_socket_drops(napi_env env, napi_callback_info info) {
 
 bool export_raw_socket(napi_env env, napi_value exports) {
   return export_function(env, exports, "rawOpen", js_raw_open) &&
-         export_function(env, exports, "rawIgnore", js_raw_ignore) &&
+         export_function(env, exports, "rawFilter", js_raw_filter) &&
          export_function(env, exports, "rawReceive", js_raw_receive) &&
          export_function(env, exports, "rawSend", js_raw_send) &&
          export_function(env, exports, "socketDrops", js_socket_drops);

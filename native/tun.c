@@ -45,10 +45,11 @@ static int set_offloads(int fd, unsigned wanted, unsigned *accepted) {
   return error;
 }
 
-static int configure(int fd, const char *name, unsigned offloads, struct tun *tun,
+static int configure(int fd, const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
                      const char **syscall) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
   int header_size = sizeof(struct virtio_net_hdr);
+  if (multi_queue) request.ifr_flags |= IFF_MULTI_QUEUE;
   strcpy(request.ifr_name, name);
   *syscall = "TUNSETIFF";
   int error = retry_ioctl(fd, TUNSETIFF, (unsigned long)&request);
@@ -61,20 +62,26 @@ static int configure(int fd, const char *name, unsigned offloads, struct tun *tu
   return set_offloads(fd, offloads, &tun->offloads);
 }
 
-int tun_open(const char *name, unsigned offloads, struct tun *tun, const char **syscall) {
+int tun_open(const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
+             const char **syscall) {
   *syscall = "open";
   if (strlen(name) >= IFNAMSIZ) return -ENAMETOOLONG;
   do {
     tun->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   } while (tun->fd < 0 && errno == EINTR);
   if (tun->fd < 0) return -errno;
-  int error = configure(tun->fd, name, offloads, tun, syscall);
+  int error = configure(tun->fd, name, offloads, multi_queue, tun, syscall);
   if (error < 0) close(tun->fd);
   return error;
 }
 
 int tun_persist(int fd, bool persist) {
   return retry_ioctl(fd, TUNSETPERSIST, persist ? 1 : 0);
+}
+
+int tun_detach_queue(int fd) {
+  struct ifreq request = {.ifr_flags = IFF_DETACH_QUEUE};
+  return retry_ioctl(fd, TUNSETQUEUE, (unsigned long)&request);
 }
 
 /*

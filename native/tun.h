@@ -19,12 +19,20 @@ struct tun {
 /*
  * Creates a TUN, or attaches to a persistent one. An empty name lets the kernel choose. Of the
  * TUN_F_* bits in `offloads`, those that this kernel does not know are left out: USO, then TSO,
- * then the checksum. 0 or -errno, then *syscall names the call that failed.
+ * then the checksum. `multi_queue`: as one queue of several (IFF_MULTI_QUEUE), which takes a TUN
+ * made so. 0 or -errno, then *syscall names the call that failed.
  */
-int tun_open(const char *name, unsigned offloads, struct tun *tun, const char **syscall);
+int tun_open(const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
+             const char **syscall);
 
 /* TUNSETPERSIST. 0 or -errno. */
 int tun_persist(int fd, bool persist);
+
+/*
+ * Takes the queue off a multi-queue TUN: the kernel gives it nothing to read any more, but takes
+ * what is written to it. 0 or -errno.
+ */
+int tun_detach_queue(int fd);
 
 /*
  * Reads packets into the slab, one after the other with HEADROOM free before each, until

@@ -1,4 +1,4 @@
-/* tunOpen, tunPersist, tunRead, tunWrite: arguments only (see tun.h). */
+/* tunOpen, tunPersist, tunDetachQueue, tunRead, tunWrite: arguments only (see tun.h). */
 #include "arguments.h"
 #include "exports.h"
 #include "merge.h"
@@ -18,15 +18,17 @@ static napi_value tun_info(napi_env env, const struct tun *tun) {
 }
 
 static napi_value js_tun_open(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
+  napi_value argv[3];
   char name[256];
   int64_t offloads;
+  bool multi_queue;
   struct tun tun;
   const char *syscall;
-  if (!arguments(env, info, 2, argv)) return NULL;
+  if (!arguments(env, info, 3, argv)) return NULL;
   if (!argument_string(env, argv[0], "name", name, sizeof name)) return NULL;
   if (!argument_integer(env, argv[1], "offloads", 0, UINT32_MAX, &offloads)) return NULL;
-  int error = tun_open(name, (unsigned)offloads, &tun, &syscall);
+  if (!argument_boolean(env, argv[2], "multiQueue", &multi_queue)) return NULL;
+  int error = tun_open(name, (unsigned)offloads, multi_queue, &tun, &syscall);
   return error < 0 ? throw_errno(env, error, syscall) : tun_info(env, &tun);
 }
 
@@ -37,6 +39,13 @@ static napi_value js_tun_persist(napi_env env, napi_callback_info info) {
   if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_boolean(env, argv[1], "persist", &persist)) return NULL;
   return nothing_or_throw(env, tun_persist(fd, persist), "TUNSETPERSIST");
+}
+
+static napi_value js_tun_detach_queue(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  return nothing_or_throw(env, tun_detach_queue(fd), "TUNSETQUEUE");
 }
 
 static napi_value js_tun_read(napi_env env, napi_callback_info info) {
@@ -65,6 +74,7 @@ static napi_value js_tun_write(napi_env env, napi_callback_info info) {
 bool export_tun(napi_env env, napi_value exports) {
   return export_function(env, exports, "tunOpen", js_tun_open) &&
          export_function(env, exports, "tunPersist", js_tun_persist) &&
+         export_function(env, exports, "tunDetachQueue", js_tun_detach_queue) &&
          export_function(env, exports, "tunRead", js_tun_read) &&
          export_function(env, exports, "tunWrite", js_tun_write);
 }

@@ -4,7 +4,7 @@ import { onePacket } from './one-packet.js';
 import { openvpn } from './openvpn.js';
 import type { BenchPath } from './path.js';
 import { tinc } from './tinc.js';
-import { fans, packetWithoutBpf } from './ufan.js';
+import { fans, packetWithoutBpf, twoWorkers } from './ufan.js';
 import { untunnelled } from './untunnelled.js';
 import { vtun } from './vtun.js';
 import { vxlan } from './vxlan.js';
@@ -13,4 +13,6 @@ import { wireguardGo } from './wireguard-go.js';
 /** Those of --quick. */
 export const QUICK_PATHS: readonly BenchPath[] = [untunnelled, vxlan, ...fans, onePacket];
 export const BASIC_PATHS: readonly BenchPath[] = [untunnelled, vxlan, ...fans, packetWithoutBpf, onePacket];
-export const PATHS: readonly BenchPath[] = [...BASIC_PATHS, tinc, wireguardGo, nebula, openvpn, vtun];
+/** Those that are measured where none is named. */
+export const USUAL_PATHS: readonly BenchPath[] = [...BASIC_PATHS, tinc, wireguardGo, nebula, openvpn, vtun];
+export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...twoWorkers];

@@ -1,5 +1,5 @@
 /**
- * The fan itself, one path for each I/O mode, and `packet` on a host that allows no BPF.
+ * The fan itself, one path for each I/O mode, and each with two workers; and `packet` on a host that allows no BPF.
  */
 import { IO_MODES } from '../../src/config/fan-options.js';
 import { containerAddress, raiseFan } from '../lab/fan.js';
@@ -10,6 +10,12 @@ import { OVERLAY } from './slice.js';
 /** What it takes to load a BPF program: CAP_BPF, or CAP_SYS_ADMIN that includes it. */
 const BPF_CAPABILITIES = '-bpf,-sys_admin,-perfmon';
 
+/** What wraps and ends the command line of `up`. */
+interface Words {
+  wrapper?: readonly string[];
+  more?: readonly string[];
+}
+
 /** `--io` with each of its values. */
 export const fans: readonly BenchPath[] = IO_MODES.map((io) => ({
   name: `ufan-${io}`,
@@ -18,12 +24,19 @@ export const fans: readonly BenchPath[] = IO_MODES.map((io) => ({
   setUp: (lab) => raise(lab, io),
 }));
 
+export const twoWorkers: readonly BenchPath[] = IO_MODES.filter((io) => io !== 'auto').map((io) => ({
+  name: `ufan-${io}-w2`,
+  title: `ufan, --io ${io}, 2 workers`,
+  kind: 'fan',
+  setUp: (lab) => raise(lab, io, { more: ['--workers', '2'] }),
+}));
+
 export const packetWithoutBpf: BenchPath = {
   name: 'ufan-packet-nobpf',
   title: 'ufan, --io packet, no BPF',
   kind: 'fan',
   async setUp(lab) {
-    const ends = await raise(lab, 'packet', ['setpriv', '--bounding-set', BPF_CAPABILITIES]);
+    const ends = await raise(lab, 'packet', { wrapper: ['setpriv', '--bounding-set', BPF_CAPABILITIES] });
     // Without a word about the shim it was loaded all the same.
     if (!ends.notes?.some((note) => note.includes('software'))) {
       throw new Error(`BPF was not kept from fand: ${ends.notes?.join('; ') || 'no notes'}`);
@@ -32,8 +45,8 @@ export const packetWithoutBpf: BenchPath = {
   },
 };
 
-async function raise(lab: Lab, io: string, wrapper: readonly string[] = []): Promise<PathEnds> {
-  const words = [OVERLAY, 'eth0/16', '--io', io];
+async function raise(lab: Lab, io: string, { wrapper = [], more = [] }: Words = {}): Promise<PathEnds> {
+  const words = [OVERLAY, 'eth0/16', '--io', io, ...more];
   const [here, there] = await Promise.all(
     lab.hosts.slice(0, 2).map((host) => raiseFan(host, words, wrapper)),
   );

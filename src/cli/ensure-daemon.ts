@@ -32,19 +32,23 @@ export interface Daemon {
   readonly pid: number;
 }
 
-/** Throws FanError daemon where fand can't be started or serves another host. */
-export async function ensureDaemon(paths: RunPaths): Promise<Daemon> {
+/**
+ * `workers`: how many forwarding threads it is to have; undefined leaves it to fand. Throws FanError daemon where fand
+ * can't be started, serves another host, or runs with another number of them.
+ */
+export async function ensureDaemon(paths: RunPaths, workers?: number): Promise<Daemon> {
   const client = new FandClient(paths);
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const status =
       (await awaitStatus(client, deadline, () => hasOther(paths))) ??
-      (await startDaemon(paths, client, deadline));
+      (await startDaemon(paths, client, deadline, workers));
     if (!status) {
       await sleep(POLL_MS);
       continue;
     }
     requireOurNamespace(paths, status);
+    if (workers !== undefined) requireWorkers(status, workers);
     return { client, pid: status.pid };
   }
 }
@@ -59,6 +63,15 @@ function requireOurNamespace(paths: RunPaths, status: DaemonStatus): void {
   );
 }
 
+/** The devices of fans that are up are made for the workers that fand has. */
+function requireWorkers(status: DaemonStatus, workers: number): void {
+  if (status.workers === workers) return;
+  throw new FanError(
+    'daemon',
+    `fand (pid ${status.pid}) runs with ${status.workers} workers, not ${workers}: leave out --workers, or take all fans down first`,
+  );
+}
+
 /** The number in "net:[4026531833]". */
 function inodeOf(namespace: string): string {
   return namespace.replace(/\D/g, '');
@@ -69,12 +82,13 @@ async function startDaemon(
   paths: RunPaths,
   client: FandClient,
   deadline: number,
+  workers: number | undefined,
 ): Promise<DaemonStatus | undefined> {
   const made = await makeRunDir(paths);
   const log = await openLog(paths, deadline);
   if (!log) return undefined;
   const logStart = (await log.stat()).size;
-  const child = spawnFand(paths, log, made);
+  const child = spawnFand(paths, log, made, workers);
   await log.close();
   const status = await awaitStatus(client, deadline, async () => child.pid !== undefined && !hasEnded(child));
   const end = endOf(child);
@@ -90,9 +104,16 @@ async function startDaemon(
 }
 
 /** In a session of its own, so that no Ctrl-C or hang-up of the operator's terminal reaches it. */
-function spawnFand(paths: RunPaths, log: FileHandle, removeRunDir: boolean): ChildProcess {
+function spawnFand(
+  paths: RunPaths,
+  log: FileHandle,
+  removeRunDir: boolean,
+  workers: number | undefined,
+): ChildProcess {
   const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
-  const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`, ...(removeRunDir ? ['--remove-run-dir'] : [])];
+  const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`];
+  if (removeRunDir) words.push('--remove-run-dir');
+  if (workers !== undefined) words.push('--workers', `${workers}`);
   const child = spawn(process.execPath, words, {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],

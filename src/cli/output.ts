@@ -92,8 +92,8 @@ function formatRow(bridge: string, overlay: string, underlay: string, flags: str
 
 /** A view with the keys of `show --json`, in their documented order and no others. */
 export function fanToJson(fan: FanView): FanView {
-  const { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, state, flags } = fan;
-  return { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, state, flags };
+  const { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags } = fan;
+  return { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags };
 }
 
 /** Counters by fan, the host's last; only those above 0 unless `all`. */

@@ -4,6 +4,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { formatAddress } from '../addr/ipv4-address.js';
+import type { PeerCounts } from '../dataplane/peer-table.js';
 import type { WorkerState } from '../dataplane/worker-protocol.js';
 import type { FanManager } from './fan-manager.js';
 import type { Forwarding } from './forwarding.js';
@@ -29,16 +30,37 @@ export async function readActivity(
     cpuMs: (user + system) / 1000,
     rssBytes: process.memoryUsage.rss(),
     openFiles: (await readdir('/proc/self/fd')).length,
-    workers: await Promise.all(workers.map(async ({ tid }) => ({ cpuMs: await readThreadCpuMs(tid) }))),
+    workers: await Promise.all(
+      workers.map(async ({ tid, packets }) => ({ cpuMs: await readThreadCpuMs(tid), packets })),
+    ),
     fans: manager.views,
     stats,
-    peers: workers.flatMap(({ peers }) =>
-      peers.flatMap(({ block, address, ...counts }) => {
-        const bridge = bridges.get(block);
-        return bridge === undefined ? [] : [{ bridge, peer: formatAddress(address), ...counts }];
-      }),
-    ),
+    peers: mergePeers(workers).flatMap(({ block, address, ...counts }) => {
+      const bridge = bridges.get(block);
+      return bridge === undefined ? [] : [{ bridge, peer: formatAddress(address), ...counts }];
+    }),
     pathMtus: mergePathMtus(workers),
+  };
+}
+
+/** Each worker counts what it carries itself. */
+function mergePeers(workers: readonly WorkerState[]): PeerCounts[] {
+  const sums = new Map<string, PeerCounts>();
+  for (const peer of workers.flatMap(({ peers }) => peers)) {
+    const key = `${peer.block} ${peer.address}`;
+    const sum = sums.get(key);
+    sums.set(key, sum === undefined ? peer : addPeer(sum, peer));
+  }
+  return [...sums.values()];
+}
+
+function addPeer(one: PeerCounts, other: PeerCounts): PeerCounts {
+  return {
+    ...one,
+    txPackets: one.txPackets + other.txPackets,
+    txBytes: one.txBytes + other.txBytes,
+    rxPackets: one.rxPackets + other.rxPackets,
+    rxBytes: one.rxBytes + other.rxBytes,
   };
 }
 

@@ -36,6 +36,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Remove the run directory with the last fan. */
   readonly removeRunDir: boolean;
+  /** Threads that forward. */
+  readonly workers: number;
   /** Answer the probes of peers. */
   readonly hasResponder: boolean;
   /** Leave where no fan has come up this long after the start; 0 = stay. */
@@ -92,9 +94,9 @@ export class Daemon {
     this.#store = store;
     this.#state = state;
     this.#log = log;
-    this.#forwarding = new Forwarding(log, {
+    this.#forwarding = new Forwarding(options.workers, log, {
       onDeath: (cause) => {
-        log.fatal({ err: cause }, 'the forwarding worker died: fans are dead until the next "fanctl up"');
+        log.fatal({ err: cause }, 'a forwarding worker died: fans are dead until the next "fanctl up"');
         process.exit(1);
       },
       onLost: (fan, message) => void this.#manager.lost(fan, message),
@@ -131,9 +133,10 @@ export class Daemon {
   }
 
   #routes(): Routes {
-    const { version } = this.#options;
-    const status: DaemonStatus = { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net') };
-    this.#log.info({ runDir: this.#options.paths.dir, netns: status.netns, version }, 'fand runs');
+    const { version, workers } = this.#options;
+    const netns = readlinkSync('/proc/self/ns/net');
+    const status: DaemonStatus = { pid: process.pid, version, netns, workers };
+    this.#log.info({ runDir: this.#options.paths.dir, netns, version, workers }, 'fand runs');
     const manager = this.#manager;
     const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
     const changed = (): void => {

@@ -135,7 +135,7 @@ export class FanManager {
     const plan = await planFan(
       request,
       this.#state.fans.map((fan) => fan.plan),
-      this.#runDir,
+      { runDir: this.#runDir, workers: this.#forwarding.workers },
     );
     const view = viewOf(plan, request, 'up');
     const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
@@ -180,6 +180,7 @@ export class FanManager {
     await reapplySteps(STEP_KINDS, this.#state.host);
     for (const fan of dead.filter(({ complete }) => complete)) {
       try {
+        this.#adoptWorkers(fan);
         await reapplySteps(STEP_KINDS, fan.steps);
         fan.view.state = 'up';
         await this.#forwarding.configure(this.#upFans());
@@ -192,6 +193,16 @@ export class FanManager {
     }
     await this.#store.save(this.#state);
     return notes;
+  }
+
+  /** The fand before us may have had another number of workers; the step makes the TUN anew where that needs it. */
+  #adoptWorkers(fan: FanRecord): void {
+    const { workers } = this.#forwarding;
+    fan.plan = { ...fan.plan, workers };
+    fan.view.workers = workers;
+    fan.steps = fan.steps.map(({ kind, data }) =>
+      kind === 'tun' ? { kind, data: { ...data, queues: workers } } : { kind, data },
+    );
   }
 
   async #takeDown(fan: FanRecord): Promise<string[]> {

@@ -26,7 +26,7 @@ export const LEAST_UNDERLAY_MTU = 576;
 export async function planFan(
   request: UpRequest,
   others: readonly FanPlan[],
-  runDir: string,
+  { runDir, workers }: Pick<FanPlan, 'runDir' | 'workers'>,
 ): Promise<FanPlan> {
   const overlay = parseOverlay(request.overlay);
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
@@ -59,6 +59,7 @@ export async function planFan(
     mtu: underlay.mtu - OUTER_LEN,
     hostReserve: options.hostReserve,
     dhcp: options.dhcp,
+    workers,
     underlayDevice: underlay.device,
     runDir,
   };
@@ -77,6 +78,7 @@ export function viewOf(plan: FanPlan, request: UpRequest, state: FanView['state'
     mtu: plan.mtu,
     io: request.options.io,
     ioNotes: [],
+    workers: plan.workers,
     state,
     flags: formatFlags(request.options),
   };

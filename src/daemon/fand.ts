@@ -1,29 +1,33 @@
 #!/usr/bin/env node
 /**
  * fand: the fan daemon, one a host (or network namespace). Started by `fanctl up`, or by a service; serves the
- * control socket, forwards through a worker thread, and leaves when the last fan is down. Here: its words, its
+ * control socket, forwards through worker threads, and leaves when the last fan is down. Here: its words, its
  * signals and its exit status; daemon.ts is the rest.
  */
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
+import { defaultWorkers, MOST_WORKERS, parseWorkers } from '../config/worker-count.js';
 import { Daemon, type DaemonOptions } from './daemon.js';
 import { parseMetricsAddress } from './metrics-port.js';
 import { EXIT_LOCKED, runPaths } from './protocol.js';
 import { Locked } from './run-dir.js';
 
-const HELP = `usage: fand [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
+const HELP = `usage: fand [--workers N] [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
 
 The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "fanctl down".
 
+  --workers N             forwarding threads, 1 to ${MOST_WORKERS}: by default one for two CPUs, 4 at most
   --restore               bring up the fans that a fand before this one left behind
   --remove-run-dir        remove UFAN_RUN_DIR as well when the last fan is down
   --leave-after SECONDS   leave where no fan has come up by then; fanctl gives 30
   --metrics ADDRESS:PORT  serve metrics on a loopback port too, such as 127.0.0.1:9477
   --help, --version
 
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics), UFAN_RESPONDER (on)
+Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics), UFAN_RESPONDER (on),
+             UFAN_WORKERS (as --workers)
 Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
 `;
 
@@ -38,6 +42,7 @@ interface Arguments extends DaemonOptions {
 function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
+      workers: { type: 'string' },
       restore: { type: 'boolean', default: false },
       'remove-run-dir': { type: 'boolean', default: false },
       'leave-after': { type: 'string', default: '0' },
@@ -56,10 +61,17 @@ function readArguments(): Arguments | undefined {
     version,
     restore: values.restore,
     removeRunDir: values['remove-run-dir'],
+    workers: readWorkers(values.workers),
     hasResponder: readSwitch('UFAN_RESPONDER'),
     leaveAfterMs: readSeconds(values['leave-after']) * 1000,
     metrics: values.metrics === '' ? undefined : parseMetricsAddress(values.metrics),
   };
+}
+
+function readWorkers(given: string | undefined): number {
+  if (given !== undefined) return parseWorkers('--workers', given);
+  const set = process.env.UFAN_WORKERS || undefined;
+  return set === undefined ? defaultWorkers(availableParallelism()) : parseWorkers('UFAN_WORKERS', set);
 }
 
 /** An environment variable that is on unless it says off. */

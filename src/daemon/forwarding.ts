@@ -1,16 +1,18 @@
 /**
- * fand's side of the dataplane: the worker, started with the first fan, and the counters of each fan.
+ * fand's side of the dataplane: the workers, started with the first fan, and the counters of each fan.
  */
 
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { Counters, HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
+import { HOST_BLOCK, MAX_FANS } from '../dataplane/counters.js';
 import { type IoProbe, probeIo } from '../dataplane/io-probe-client.js';
 import type { OnProbe } from '../dataplane/probe-tap.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/trace-protocol.js';
-import { WorkerClient, type WorkerEvents } from '../dataplane/worker-client.js';
+import type { WorkerEvents } from '../dataplane/worker-client.js';
+import { WorkerCounters } from '../dataplane/worker-counters.js';
+import { WorkerPool } from '../dataplane/worker-pool.js';
 import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
@@ -18,12 +20,12 @@ import type { FanView, Offender, Stats } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
-  readonly #counters = new Counters();
+  readonly #counters: WorkerCounters;
   /** Fan id → counter block. */
   readonly #blocks = new Map<string, number>();
   readonly #log: Logger;
   readonly #events: WorkerEvents;
-  #worker: WorkerClient | undefined;
+  #workers: WorkerPool | undefined;
   /** Asked for with the first fan whose io is auto. */
   #probe: Promise<IoProbe> | undefined;
   /** Takes what the traces see. */
@@ -33,7 +35,9 @@ export class Forwarding {
   /** Told for which fans it forwards now. */
   onConfigured: (fans: readonly FanRecord[]) => Promise<void> = async () => undefined;
 
-  constructor(log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
+  /** `workers`: how many forward. */
+  constructor(workers: number, log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
+    this.#counters = new WorkerCounters(workers);
     this.#log = log;
     this.#events = {
       ...events,
@@ -42,15 +46,20 @@ export class Forwarding {
     };
   }
 
+  /** How many forward. */
+  get workers(): number {
+    return this.#counters.copies.length;
+  }
+
   /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
   async configure(fans: readonly FanRecord[]): Promise<void> {
-    if (fans.length === 0 && !this.#worker) return;
-    this.#worker ??= new WorkerClient(this.#counters.shared, this.#events);
+    if (fans.length === 0 && !this.#workers) return;
+    this.#workers ??= new WorkerPool(this.#counters, this.#events);
     const before = new Map(this.#blocks);
     try {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
       const specs = await Promise.all(fans.map((fan) => this.#specOf(fan)));
-      const { tunOffloads, io } = await this.#worker.configure(specs);
+      const { tunOffloads, io } = await this.#workers.configure(specs);
       for (const { id, view } of fans) this.#noteIo(view, io[id]!);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
@@ -64,12 +73,13 @@ export class Forwarding {
 
   /** Path MTU that was learnt toward an underlay host, u32, outer header included; null where none was. */
   async pathMtu(host: number): Promise<number | null> {
-    const { pathMtus = [] } = (await this.#worker?.inspect()) ?? {};
-    return pathMtus.find(({ address }) => address === host)?.mtu ?? null;
+    const states = (await this.#workers?.inspect()) ?? [];
+    const known = states.flatMap(({ pathMtus }) => pathMtus).filter(({ address }) => address === host);
+    return known.length === 0 ? null : Math.min(...known.map(({ mtu }) => mtu));
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
-    this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#worker?.socketDrops ?? 0);
+    this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#workers?.socketDrops ?? 0);
     const transmitDrops = await readTransmitDrops();
     const views: Stats['fans'] = [];
     for (const { id, view, plan } of fans) {
@@ -85,7 +95,7 @@ export class Forwarding {
   /** Ours and those of encap in the kernel, which sends all that it takes. */
   #read(id: string, block: number): Record<string, number> {
     const counters = this.#counters.read(block);
-    const kernel = this.#worker?.kernelEncap(id);
+    const kernel = this.#workers?.kernelEncap(id);
     if (kernel) {
       for (const side of ['rx', 'tx']) {
         counters[`encap-${side}-packets`]! += kernel.packets;
@@ -97,20 +107,20 @@ export class Forwarding {
 
   /** Traces for exactly these sessions from now on. Throws FanError not-configured where no fan is up. */
   async trace(sessions: TraceSpec[]): Promise<void> {
-    if (!this.#worker) throw new FanError('not-configured', 'no fan is up');
-    await this.#worker.trace(sessions);
+    if (!this.#workers) throw new FanError('not-configured', 'no fan is up');
+    await this.#workers.trace(sessions);
   }
 
   /** What the workers know beside the counters, with the bridge of each counter block; [] where none runs. */
   async inspect(
     fans: readonly FanRecord[],
-  ): Promise<{ workers: WorkerState[]; bridges: Map<number, string> }> {
+  ): Promise<{ workers: (WorkerState & { packets: number })[]; bridges: Map<number, string> }> {
     const bridges = new Map<number, string>();
     for (const { id, view } of fans) {
       const block = this.#blocks.get(id);
       if (block !== undefined) bridges.set(block, view.bridge);
     }
-    return { workers: this.#worker ? [await this.#worker.inspect()] : [], bridges };
+    return { workers: (await this.#workers?.inspect()) ?? [], bridges };
   }
 
   /** Who sent the last packet that was dropped, for each fan and reason. */
@@ -125,8 +135,8 @@ export class Forwarding {
   }
 
   async stop(): Promise<void> {
-    await this.#worker?.stop();
-    this.#worker = undefined;
+    await this.#workers?.stop();
+    this.#workers = undefined;
   }
 
   #noteIo(view: FanView, { mode, notes }: FanIo): void {
@@ -150,6 +160,7 @@ export class Forwarding {
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
       fragment,
+      receiverGroup: 0,
     };
   }
 

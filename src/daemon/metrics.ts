@@ -97,7 +97,16 @@ function addProcess(registry: Registry, activity: Activity): void {
     labelNames: ['worker'],
     registers,
   });
-  for (const [i, { cpuMs }] of activity.workers.entries()) cpu.inc({ worker: `${i}` }, cpuMs / 1000);
+  const packets = new Counter({
+    name: 'ufan_worker_packets_total',
+    help: 'Packets that each forwarding thread read from a TUN or received from the underlay',
+    labelNames: ['worker'],
+    registers,
+  });
+  for (const [i, worker] of activity.workers.entries()) {
+    cpu.inc({ worker: `${i}` }, worker.cpuMs / 1000);
+    packets.inc({ worker: `${i}` }, worker.packets);
+  }
   new Counter({
     name: 'process_cpu_seconds_total',
     help: 'CPU time of fand, all threads',

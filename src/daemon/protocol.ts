@@ -54,6 +54,8 @@ export interface DaemonStatus {
   version: string;
   /** Inode of the network namespace it serves, as in `readlink /proc/PID/ns/net`. */
   netns: string;
+  /** Its forwarding threads, as many as it has or will have with the first fan. */
+  workers: number;
 }
 
 export type FanState = 'up' | 'dead';
@@ -76,6 +78,8 @@ export interface FanView {
   io: string;
   /** Faster ways that were passed over, with the reason: "packet: wg0 is no Ethernet device". */
   ioNotes: string[];
+  /** Threads that forward for it. */
+  workers: number;
   state: FanState;
   /** As in the text form: "dhcp host-reserve 1". */
   flags: string;
@@ -211,8 +215,8 @@ export interface Activity {
   cpuMs: number;
   rssBytes: number;
   openFiles: number;
-  /** Of its forwarding threads. */
-  workers: { cpuMs: number }[];
+  /** Of its forwarding threads: their time on a CPU, and the packets that each took in on either side. */
+  workers: { cpuMs: number; packets: number }[];
   fans: FanView[];
   stats: Stats;
   peers: PeerActivity[];

@@ -1,5 +1,5 @@
 /**
- * Counters in shared memory: one block for the host, one for each fan. The worker adds, the main thread reads.
+ * Counters in shared memory: one block for the host, one for each fan. One worker adds, the main thread reads.
  *
  * Packets are wire packets (a super-packet counts its segments), bytes are inner bytes. Names are
  * direction-side-unit; docs/counters.md explains each one. Values are doubles: exact up to 2^53, written without
@@ -44,6 +44,13 @@ const BLAME = DROP_REASONS.length * 2;
 export const HOST_BLOCK = 0;
 export const MAX_FANS = 256;
 
+/** Who sent the last packet that was dropped for a reason: underlay address, int32 or u32, and Unix time. */
+export interface Blamed {
+  reason: DropReasonName;
+  address: number;
+  atMs: number;
+}
+
 export class Counters {
   readonly shared: SharedArrayBuffer;
   readonly #values: Float64Array;
@@ -58,6 +65,10 @@ export class Counters {
     this.#values[at] = this.#values[at]! + amount;
   }
 
+  get(block: number, counter: number): number {
+    return this.#values[block * BLOCK + counter]!;
+  }
+
   /** Counts `packets` wire packets as dropped for `reason`. */
   drop(block: number, reason: DropReason, packets: number): void {
     this.add(block, TRAFFIC.length + reason - 1, packets);
@@ -70,8 +81,8 @@ export class Counters {
     this.#values[at + 1] = Date.now();
   }
 
-  /** The last sender for each reason that has had one; `atMs` is Unix time. */
-  blamed(block: number): { reason: DropReasonName; address: number; atMs: number }[] {
+  /** The last sender for each reason that has had one. */
+  blamed(block: number): Blamed[] {
     return DROP_REASONS.flatMap(([reason], i) => {
       const at = blameOffset(block, i + 1);
       const atMs = this.#values[at + 1]!;

@@ -16,27 +16,32 @@ import { applyTos, OUTER_LEN } from '../wire/ipip.js';
 import {
   checkInnerIpv4,
   checkOuterIpv4,
+  DESTINATION,
   destinationBits,
   dontFragment,
   headerLen,
   isFragment,
   PROTOCOL_TCP,
   protocol,
+  SOURCE,
   sourceBits,
   tos,
 } from '../wire/ipv4.js';
-import {
-  isPlainInner,
-  isPlainOuter,
-  plainDestination,
-  plainSource,
-  plainTotalLength,
-} from '../wire/plain-header.js';
+import { isPlainInner, isPlainOuter, PLAIN_LEN } from '../wire/plain-header.js';
 import { COUNTER, type Counters, HOST_BLOCK } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import { PeerTable } from './peer-table.js';
 import type { ProbeTap } from './probe-tap.js';
 
+// The compiler folds a constant of this module; it reads an imported one again for each packet.
+const KEPT = KEEP;
+const PLAIN = PLAIN_LEN;
+const OUTER = OUTER_LEN;
+const SOURCE_AT = SOURCE;
+const DESTINATION_AT = DESTINATION;
+
+/** Of a header's first word. */
+const ECN_BITS = 3 << 16;
 const LEAST_TCP_HEADER = 20;
 const UDP_HEADER = 8;
 /** 255.255.255.255 as int32. */
@@ -72,21 +77,19 @@ export class DecapPath {
    * the slab and have at least its capacity.
    */
   process(rx: PacketBatch, out: readonly PacketBatch[]): void {
-    const bytes = rx.slab;
-    const fans = this.#table.fans;
+    const { fans } = this.#table;
     let block = HOST_BLOCK;
     let packets = 0;
     let allBytes = 0;
     for (let i = 0; i < rx.count; i++) {
       const off = rx.offset(i);
       const reason = this.#check(rx, off, rx.length(i));
-      const fan = fans[this.#fan];
-      if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, bytes, off)) {
-        rx.setVerdict(i, KEEP, NONE, 1);
+      const fan = this.#fan === NONE ? undefined : fans[this.#fan];
+      if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, rx.slab, off)) {
+        rx.setVerdict(i, KEPT, NONE, 1);
         continue;
       }
-      const headers =
-        fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, bytes, this.#innerOff, this.#innerLen);
+      const headers = fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, this.#innerOff, this.#innerLen);
       const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
       const innerBytes = this.#innerLen + (segments - 1) * headers;
       const own = fan === undefined ? HOST_BLOCK : fan.counterBlock;
@@ -98,9 +101,14 @@ export class DecapPath {
       }
       packets += segments;
       allBytes += innerBytes;
-      rx.setVerdict(i, reason, this.#fan, segments);
-      if (reason !== KEEP) this.#countDrop(fan, reason, segments, sourceBits(bytes, off));
-      else this.#emit(rx, i, out[this.#fan]!, segments, headers, innerBytes);
+      if (reason === KEPT) {
+        rx.setVerdict(i, KEPT, this.#fan, segments);
+        this.#peers.received(block, rx.view.getInt32(off + SOURCE_AT), segments, innerBytes);
+        out[this.#fan]!.appendRange(rx, i, this.#innerOff, this.#innerLen, headers, segments);
+      } else {
+        rx.setVerdict(i, reason, this.#fan, segments);
+        this.#countDrop(fan, reason, segments, sourceBits(rx.slab, off));
+      }
     }
     this.#countReceived(block, packets, allBytes);
   }
@@ -113,28 +121,6 @@ export class DecapPath {
   #countDrop(fan: FanEntry | undefined, reason: DropReason, packets: number, from: number): void {
     this.#counters.drop(fan === undefined ? HOST_BLOCK : fan.counterBlock, reason, packets);
     if (fan !== undefined) this.#counters.blame(fan.counterBlock, reason, from);
-  }
-
-  /** The inner packet of packet i to its fan's batch; `headers` as of mergedHeaderLen. */
-  #emit(
-    rx: PacketBatch,
-    i: number,
-    batch: PacketBatch,
-    segments: number,
-    headers: number,
-    innerBytes: number,
-  ): void {
-    const off = rx.offset(i);
-    this.#peers.received(
-      this.#table.fans[this.#fan]!.counterBlock,
-      plainSource(rx.words, off >> 2),
-      segments,
-      innerBytes,
-    );
-    const at = batch.appendShifted(rx, i, off - this.#innerOff);
-    batch.setRange(at, this.#innerOff, this.#innerLen);
-    batch.setTag(at, segments);
-    batch.setAddress(at, headers);
   }
 
   /** Counts a batch that was written to `fan`'s TUN: `failed` descriptors carry an errno. */
@@ -160,48 +146,69 @@ export class DecapPath {
     return this.#probes?.take(fan, bytes, inner, sourceBits(bytes, off), target) ?? false;
   }
 
+  /** The outer half. Leaves in the fields what is known of the packet where it goes no further, too. */
   #check(rx: PacketBatch, off: number, len: number): DropReason {
-    const { words, slab: bytes } = rx;
+    const { view } = rx;
     this.#fan = NONE;
     this.#innerOff = off;
     this.#innerLen = len;
-    if (!isPlainOuter(words, off >> 2, len) && checkOuterIpv4(bytes, off, len) !== KEEP) {
-      return DROP['outer-malformed'];
+    if (len < PLAIN) return DROP['outer-malformed'];
+    const first = view.getInt32(off);
+    const second = view.getInt32(off + 4);
+    const third = view.getInt32(off + 8);
+    const sender = view.getInt32(off + SOURCE_AT);
+    const us = view.getInt32(off + DESTINATION_AT);
+    let header = PLAIN;
+    if (!isPlainOuter(first, second, third, sender, us, len)) {
+      if (checkOuterIpv4(rx.slab, off, len) !== KEPT) return DROP['outer-malformed'];
+      header = headerLen(rx.slab, off);
     }
-    const inner = off + headerLen(bytes, off);
-    const innerLen = plainTotalLength(words, off >> 2) - (inner - off);
-    this.#innerOff = inner;
-    this.#innerLen = innerLen;
-    const first = this.#table.fanAt(plainDestination(words, off >> 2));
-    if (first === NONE) return DROP['outer-destination'];
-    this.#fan = first;
-    const outerSource = plainSource(words, off >> 2);
-    if (this.#table.isOwnAddress(outerSource)) return DROP['outer-source'];
-    if (!isPlainInner(words, inner >> 2, innerLen)) {
-      const malformed = checkInnerIpv4(bytes, inner, innerLen);
-      if (malformed !== KEEP) return this.#checkUnderlay(outerSource) || malformed;
-    }
-    this.#innerLen = plainTotalLength(words, inner >> 2);
-    return this.#checkAddresses(rx, off, inner, outerSource);
+    this.#innerOff = off + header;
+    this.#innerLen = (first & 0xffff) - header;
+    const fan = this.#table.fanAt(us);
+    if (fan === NONE) return DROP['outer-destination'];
+    this.#fan = fan;
+    if (this.#table.isOwnAddress(sender)) return DROP['outer-source'];
+    return this.#checkInner(rx, off + header, this.#innerLen, sender, first);
   }
 
-  #checkAddresses(rx: PacketBatch, off: number, inner: number, outerSource: number): DropReason {
-    const { words, slab: bytes } = rx;
-    const from = plainSource(words, inner >> 2);
+  #checkInner(rx: PacketBatch, off: number, len: number, sender: number, outerFirst: number): DropReason {
+    const { view } = rx;
+    if (len < PLAIN) return this.#malformed(rx, off, len, sender);
+    const first = view.getInt32(off);
+    const second = view.getInt32(off + 4);
+    const third = view.getInt32(off + 8);
+    const from = view.getInt32(off + SOURCE_AT);
+    const to = view.getInt32(off + DESTINATION_AT);
+    if (!isPlainInner(first, second, third, from, to, len)) {
+      const malformed = this.#malformed(rx, off, len, sender);
+      if (malformed !== KEPT) return malformed;
+    }
+    this.#innerLen = first & 0xffff;
+    const unwanted = this.#checkAddresses(sender, from, to);
+    if (unwanted !== KEPT) return unwanted;
+    // As encap of the other side has left it, unless a router marked congestion.
+    return ((outerFirst ^ first) & ECN_BITS) === 0 ? KEPT : applyEcn(rx.slab, off, outerFirst);
+  }
+
+  /** checkInnerIpv4's reason, if any; but a sender who isn't of the underlay is the graver one. */
+  #malformed(rx: PacketBatch, off: number, len: number, sender: number): DropReason {
+    const malformed = checkInnerIpv4(rx.slab, off, len);
+    if (malformed === KEPT) return KEPT;
+    return checkUnderlay(this.#table.fans[this.#fan]!, sender) || malformed;
+  }
+
+  #checkAddresses(sender: number, from: number, to: number): DropReason {
     this.#chooseFan(from);
-    const foreign = this.#checkUnderlay(outerSource);
-    if (foreign !== KEEP) return foreign;
     const fan = this.#table.fans[this.#fan]!;
+    const foreign = checkUnderlay(fan, sender);
+    if (foreign !== KEPT) return foreign;
     if (isMartian(from)) return DROP['source-martian'];
     if ((from & fan.overlayMask) !== fan.overlayBase) return DROP['source-forged'];
     if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
-    if (underlayHostBits(fan, from) !== outerSource) return DROP['source-forged'];
+    if (underlayHostBits(fan, from) !== sender) return DROP['source-forged'];
     if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    if (!isHostOfSlice(fan, plainDestination(words, inner >> 2))) return OUTSIDE_SLICE;
-    const newTos = decapEcn(tos(bytes, off), tos(bytes, inner));
-    if (newTos === ECN_DROP) return DROP.ecn;
-    applyTos(bytes, inner, newTos);
-    return KEEP;
+    return isHostOfSlice(fan, to) ? KEPT : OUTSIDE_SLICE;
   }
 
   /** Several fans may share an underlay address: the inner source's overlay tells which one is meant. */
@@ -211,13 +218,20 @@ export class DecapPath {
     const found = this.#table.lookup(from);
     if (found >= 0 && fans[found]!.address === fans[this.#fan]!.address) this.#fan = found;
   }
+}
 
-  #checkUnderlay(outerSource: number): DropReason {
-    const fan = this.#table.fans[this.#fan]!;
-    const inside = (outerSource & fan.underlayMask) === fan.underlayBase;
-    const edge = outerSource === fan.underlayBase || outerSource === fan.underlayBroadcast;
-    return inside && !edge ? KEEP : DROP['outer-source'];
-  }
+function checkUnderlay(fan: FanEntry, sender: number): DropReason {
+  const inside = (sender & fan.underlayMask) === fan.underlayBase;
+  const edge = sender === fan.underlayBase || sender === fan.underlayBroadcast;
+  return inside && !edge ? KEPT : DROP['outer-source'];
+}
+
+/** Carries the ECN of an outer header, given its first word, into the inner one at `off`. */
+function applyEcn(bytes: Uint8Array, off: number, outerFirst: number): DropReason {
+  const newTos = decapEcn((outerFirst >>> 16) & 0xff, tos(bytes, off));
+  if (newTos === ECN_DROP) return DROP.ecn;
+  applyTos(bytes, off, newTos);
+  return KEPT;
 }
 
 /** 0/8, 127/8, multicast, and the limited broadcast address: never a source (RFC 1122 §3.2.1.3). */
@@ -237,16 +251,10 @@ function isEdgeOfItsSlice(fan: FanEntry, from: number): boolean {
  * kernel's GRO makes packets that are longer than the link carries. So does reassembly, but a datagram that was
  * fragmented has DF clear, and what a tunnel sends whole has it set.
  */
-function mergedHeaderLen(
-  fan: FanEntry,
-  rx: PacketBatch,
-  i: number,
-  bytes: Uint8Array,
-  inner: number,
-  innerLen: number,
-): number {
-  if (rx.gsoType(i) === 0 && innerLen + OUTER_LEN <= fan.underlayMtu) return 0;
-  if (rx.gsoType(i) !== 0) return rx.headerLen(i) - (inner - rx.offset(i));
+function mergedHeaderLen(fan: FanEntry, rx: PacketBatch, i: number, inner: number, innerLen: number): number {
+  if (!rx.isWhole(i)) return rx.headerLen(i) - (inner - rx.offset(i));
+  if (innerLen <= fan.underlayMtu - OUTER) return 0;
+  const bytes = rx.slab;
   if (!dontFragment(bytes, rx.offset(i))) return 0;
   const ipLen = headerLen(bytes, inner);
   if (innerLen < ipLen + LEAST_TCP_HEADER || isFragment(bytes, inner)) return 0;
@@ -256,6 +264,6 @@ function mergedHeaderLen(
 }
 
 function segmentCount(fan: FanEntry, rx: PacketBatch, i: number, innerLen: number, headers: number): number {
-  const size = rx.gsoType(i) === 0 ? fan.underlayMtu - OUTER_LEN - headers : rx.gsoSize(i);
+  const size = rx.gsoType(i) === 0 ? fan.underlayMtu - OUTER - headers : rx.gsoSize(i);
   return size <= 0 ? 1 : Math.max(1, Math.ceil((innerLen - headers) / size));
 }

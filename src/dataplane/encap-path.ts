@@ -11,8 +11,8 @@ import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
 import { underlayHostBits } from '../fan/mapping.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import { checkInnerIpv4, tos, ttl } from '../wire/ipv4.js';
-import { isPlainInner, plainDestination, plainSource, writePlainOuter } from '../wire/plain-header.js';
+import { checkInnerIpv4, DESTINATION, SOURCE, TOS, TTL } from '../wire/ipv4.js';
+import { isPlainInner, PLAIN_LEN, writePlainOuter } from '../wire/plain-header.js';
 import { COUNTER, type Counters } from './counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding-table.js';
 import type { PathMtuTable } from './path-mtu.js';
@@ -20,6 +20,14 @@ import { PeerTable } from './peer-table.js';
 import type { TooBig } from './too-big.js';
 
 const EMSGSIZE = 90;
+// The compiler folds a constant of this module; it reads an imported one again for each packet.
+const KEPT = KEEP;
+const PLAIN = PLAIN_LEN;
+const OUTER = OUTER_LEN;
+const TOS_AT = TOS;
+const TTL_AT = TTL;
+const SOURCE_AT = SOURCE;
+const DESTINATION_AT = DESTINATION;
 
 export class EncapPath {
   readonly #counters: Counters;
@@ -53,32 +61,29 @@ export class EncapPath {
    * shares the slab. Returns the index of the first packet not taken: less than rx.count when `tx` is full.
    */
   process(fan: FanEntry, rx: PacketBatch, from: number, tx: PacketBatch, nowMs: number): number {
-    const counters = this.#counters;
-    const block = fan.counterBlock;
+    const fitsAll = Math.min(fan.underlayMtu, this.#pathMtu.smallest) - OUTER;
     let packets = 0;
     let innerBytes = 0;
     let i = from;
     for (; i < rx.count && tx.count < tx.capacity; i++) {
-      const off = rx.offset(i);
       const len = rx.length(i);
-      const segments = segmentsOf(rx, i, len);
+      const whole = rx.isWhole(i);
+      const segments = whole ? 1 : segmentsOf(rx, i, len);
       packets += segments;
-      innerBytes += len + (segments - 1) * rx.headerLen(i);
-      const reason = this.#check(fan, rx, off, len);
-      rx.setVerdict(i, reason, fan.index, segments);
-      if (reason !== KEEP) {
-        counters.drop(block, reason, segments);
+      innerBytes += whole ? len : len + (segments - 1) * rx.headerLen(i);
+      const reason = this.#check(fan, rx, rx.offset(i), len);
+      if (reason !== KEPT) {
+        rx.setVerdict(i, reason, fan.index, segments);
+        this.#counters.drop(fan.counterBlock, reason, segments);
         continue;
       }
-      const wireLen = (rx.gsoType(i) === 0 ? len : rx.headerLen(i) + rx.gsoSize(i)) + OUTER_LEN;
-      if (wireLen > fan.underlayMtu || wireLen > this.#pathMtu.smallest) {
-        const limit = this.#pathMtu.lookup(this.#exit, fan.underlayMtu, nowMs);
-        if (wireLen > limit && !this.#tooBig.handle(fan, rx, i, this.#exit, limit, tx, nowMs)) continue;
-      }
+      rx.setVerdict(i, KEPT, fan.index, segments);
+      const longest = whole ? len : rx.headerLen(i) + rx.gsoSize(i);
+      if (longest > fitsAll && !this.#fit(fan, rx, i, longest + OUTER, tx, nowMs)) continue;
       this.#emit(fan, rx, i, tx, segments);
     }
-    counters.add(block, COUNTER['encap-rx-packets'], packets);
-    counters.add(block, COUNTER['encap-rx-bytes'], innerBytes);
+    this.#counters.add(fan.counterBlock, COUNTER['encap-rx-packets'], packets);
+    this.#counters.add(fan.counterBlock, COUNTER['encap-rx-bytes'], innerBytes);
     return i;
   }
 
@@ -93,8 +98,8 @@ export class EncapPath {
         const reason = errno === EMSGSIZE ? DROP['too-big'] : DROP['send-failed'];
         this.#counters.drop(fan.counterBlock, reason, segments || 1);
       } else {
-        let len = tx.length(i) - OUTER_LEN;
-        if (segments > 1) len += (segments - 1) * (tx.headerLen(i) - OUTER_LEN);
+        let len = tx.length(i) - OUTER;
+        if (segments > 1) len += (segments - 1) * (tx.headerLen(i) - OUTER);
         packets += segments;
         innerBytes += len;
         this.#peers.sent(fan.counterBlock, tx.address(i) | 0, segments, len);
@@ -106,14 +111,18 @@ export class EncapPath {
 
   /** Whether the packet may travel; leaves its underlay host in #exit. */
   #check(fan: FanEntry, rx: PacketBatch, off: number, len: number): DropReason {
-    const { words } = rx;
-    const at = off >> 2;
-    if (!isPlainInner(words, at, len)) {
+    const { view } = rx;
+    if (len < PLAIN) return checkInnerIpv4(rx.slab, off, len);
+    const source = view.getInt32(off + SOURCE_AT);
+    const target = view.getInt32(off + DESTINATION_AT);
+    const first = view.getInt32(off);
+    const second = view.getInt32(off + 4);
+    const third = view.getInt32(off + 8);
+    if (!isPlainInner(first, second, third, source, target, len)) {
       const malformed = checkInnerIpv4(rx.slab, off, len);
-      if (malformed !== KEEP) return malformed;
+      if (malformed !== KEPT) return malformed;
     }
-    if (!this.#isOurs(fan, plainSource(words, at))) return DROP['source-not-ours'];
-    const target = plainDestination(words, at);
+    if (!this.#isOurs(fan, source)) return DROP['source-not-ours'];
     if ((target & fan.overlayMask) !== fan.overlayBase) return DROP['outside-overlay'];
     return this.#checkExit(fan, underlayHostBits(fan, target));
   }
@@ -124,7 +133,7 @@ export class EncapPath {
     if (exit === fan.underlayBroadcast) return DROP['underlay-broadcast'];
     if (this.#table.isOwnAddress(exit)) return DROP['to-ourselves'];
     if (fan.exitMayBeOverlay && this.#table.lookup(exit) >= 0) return DROP['to-ourselves'];
-    return KEEP;
+    return KEPT;
   }
 
   /** A host address of this fan's slice, or of a sibling's that leaves by the same underlay address. */
@@ -132,22 +141,25 @@ export class EncapPath {
     return isHostOfSlice(fan, from) || this.#table.isSiblingSource(fan, from);
   }
 
+  /** Whether the checked packet i goes the usual way, `wireLen` bytes at most a packet; if not, too-big.ts had it. */
+  #fit(fan: FanEntry, rx: PacketBatch, i: number, wireLen: number, tx: PacketBatch, nowMs: number): boolean {
+    const limit = this.#pathMtu.lookup(this.#exit, fan.underlayMtu, nowMs);
+    return wireLen <= limit || this.#tooBig.handle(fan, rx, i, this.#exit, limit, tx, nowMs);
+  }
+
   #emit(fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch, segments: number): void {
     const off = rx.offset(i);
-    const at = tx.appendShifted(rx, i, OUTER_LEN);
-    tx.setAddress(at, this.#exit);
-    tx.setTag(at, segments);
-    const outerTos = fan.outerTos[tos(rx.slab, off)]!;
-    const outerTtl = fan.ttl < 0 ? ttl(rx.slab, off) : fan.ttl;
+    const len = rx.length(i) + OUTER;
+    tx.appendRange(rx, i, off - OUTER, len, this.#exit, segments);
+    const outerTos = fan.outerTos[rx.view.getUint8(off + TOS_AT)]!;
+    const outerTtl = fan.ttl < 0 ? rx.view.getUint8(off + TTL_AT) : fan.ttl;
     // The length of a super-packet may pass 65,535 with the outer header: segmentation writes each segment's own.
-    const totalLen = (rx.length(i) + OUTER_LEN) & 0xffff;
-    writePlainOuter(rx.words, (off - OUTER_LEN) >> 2, totalLen, fan.address, this.#exit, outerTos, outerTtl);
+    writePlainOuter(rx.view, off - OUTER, len & 0xffff, fan.address, this.#exit, outerTos, outerTtl);
   }
 }
 
-/** Wire packets that packet i stands for. */
-export function segmentsOf(rx: PacketBatch, i: number, len: number): number {
-  if (rx.gsoType(i) === 0) return 1;
+/** Wire packets that the super-packet i stands for. */
+function segmentsOf(rx: PacketBatch, i: number, len: number): number {
   const size = rx.gsoSize(i);
   return size === 0 ? 1 : Math.max(1, Math.ceil((len - rx.headerLen(i)) / size));
 }

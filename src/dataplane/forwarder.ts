@@ -8,6 +8,7 @@
 import type { RxDevice } from '../io/device.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
+import { ALL, type Share } from '../io/receive-filter.js';
 import type { Counters } from './counters.js';
 import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
@@ -49,24 +50,25 @@ export class Forwarder {
 
   /**
    * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
-   * that peers send.
+   * that peers send. `share`: of the packets, where other workers have the rest.
    */
   constructor(
     counters: Counters,
     poller: Poller,
     onLost: (fan: string, cause: unknown) => void,
     onProbe: OnProbe,
+    share: Share = ALL,
   ) {
     this.#onLost = onLost;
-    this.ports = new Ports(poller);
+    this.ports = new Ports(poller, share);
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
-    this.#replies = new IcmpReplies(counters);
-    this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB);
+    this.#replies = new IcmpReplies(counters, share.count);
+    this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
-    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table);
+    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table, share.index === 0);
   }
 
   /** Forwards for `specs` from now on; on failure as before. */

@@ -21,12 +21,14 @@ const BURST = 100;
 export class IcmpReplies {
   readonly batch = new PacketBatch(CAPACITY, new Uint8Array(CAPACITY * SLOT));
   readonly #counters: Counters;
-  readonly #limit = new RateLimit(PER_SECOND, BURST);
+  readonly #limit: RateLimit;
   /** Is told of what the rate limit holds back. */
   tracer: Tracer | undefined;
 
-  constructor(counters: Counters) {
+  /** `workers` share the rate: one that is asked for all of the errors gives its part of them. */
+  constructor(counters: Counters, workers = 1) {
     this.#counters = counters;
+    this.#limit = new RateLimit(PER_SECOND / workers, BURST / workers);
   }
 
   /**

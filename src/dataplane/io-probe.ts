@@ -150,6 +150,7 @@ async function probeBpf(receiver: PacketReceiver, device: number): Promise<void>
       ttl: -1,
       dscp: -1,
       fragment: true,
+      receiverGroup: 0,
     },
   ]);
   program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address]));

@@ -4,6 +4,9 @@
  *
  * A quote is believed only if we could have sent it: our address, a peer of the fan, protocol 4, and, where enough
  * of the inner header is quoted, a source in our slice and a destination that maps to that peer.
+ *
+ * Of several workers each hears every error and learns the path from it; the first one counts it and tells the
+ * container.
  */
 import { DROP, KEEP } from '../base/drop-reason.js';
 import { underlayHostBits } from '../fan/mapping.js';
@@ -26,13 +29,22 @@ export class PathErrors {
   readonly #pathMtu: PathMtuTable;
   readonly #replies: IcmpReplies;
   readonly #error = createIcmpError();
+  /** Whether this worker speaks for all. */
+  readonly #speaks: boolean;
   #table: ForwardingTable;
 
-  constructor(counters: Counters, pathMtu: PathMtuTable, replies: IcmpReplies, table: ForwardingTable) {
+  constructor(
+    counters: Counters,
+    pathMtu: PathMtuTable,
+    replies: IcmpReplies,
+    table: ForwardingTable,
+    speaks = true,
+  ) {
     this.#counters = counters;
     this.#pathMtu = pathMtu;
     this.#replies = replies;
     this.#table = table;
+    this.#speaks = speaks;
   }
 
   configure(table: ForwardingTable): void {
@@ -50,6 +62,10 @@ export class PathErrors {
     // The socket sees every ICMP error of the host; those about other protocols are none of our business.
     if (bad === KEEP && error.protocol !== PROTOCOL_IPIP) return undefined;
     const fan = bad === KEEP ? this.#fanOf(rx.slab) : undefined;
+    if (!this.#speaks) {
+      if (fan !== undefined) this.#learn(fan, nowMs);
+      return undefined;
+    }
     if (fan === undefined) {
       this.#counters.drop(HOST_BLOCK, DROP['icmp-invalid'], 1);
       rx.setVerdict(i, DROP['icmp-invalid'], NO_FAN, 1);
@@ -62,11 +78,11 @@ export class PathErrors {
 
   /** Returns whether a reply was appended. */
   #relay(fan: FanEntry, bytes: Uint8Array, nowMs: number): boolean {
-    const { type, code, mtu, destination: peer, innerOffset, innerLen } = this.#error;
+    const { type, code, mtu, innerOffset, innerLen } = this.#error;
     const kind = pathErrorOf(type, code, mtu);
     const before = this.#replies.batch.count;
     if (kind === PATH_TOO_BIG) {
-      const learnt = this.#pathMtu.learn(peer, mtu, fan.underlayMtu, nowMs);
+      const learnt = this.#learn(fan, nowMs);
       // A container that lets its packets be cut need not hear of it: the next one leaves in outer fragments.
       if (learnt && innerLen >= RELAYABLE_QUOTE && dontFragment(bytes, innerOffset)) {
         this.#replies.add(fan, bytes, innerOffset, innerLen, FRAGMENTATION_NEEDED, innerMtu(mtu), nowMs);
@@ -75,6 +91,13 @@ export class PathErrors {
       this.#replies.add(fan, bytes, innerOffset, innerLen, HOST_UNREACHABLE, 0, nowMs);
     }
     return this.#replies.batch.count > before;
+  }
+
+  /** Returns whether the error tells of a narrow path. */
+  #learn(fan: FanEntry, nowMs: number): boolean {
+    const { type, code, mtu, destination: peer } = this.#error;
+    if (pathErrorOf(type, code, mtu) !== PATH_TOO_BIG) return false;
+    return this.#pathMtu.learn(peer, mtu, fan.underlayMtu, nowMs);
   }
 
   /** The fan that could have sent the quoted packet, or undefined. */

@@ -7,6 +7,7 @@ import { EncapProgram } from '../io/encap-program.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { IcmpReceiver } from '../io/raw-socket.js';
+import type { Share } from '../io/receive-filter.js';
 import { Tun } from '../io/tun.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import type { FanIo, FanSpec, IoMode } from './worker-protocol.js';
@@ -37,13 +38,16 @@ export class Ports {
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
   readonly #poller: Poller;
+  /** Other workers have queues of the same TUNs. */
+  readonly #multiQueue: boolean;
   #fans: FanPort[] = [];
   /** Descriptors of broken TUNs, until their fans are configured away. */
   readonly #ignored = new Set<number>();
 
-  constructor(poller: Poller) {
+  constructor(poller: Poller, share: Share) {
     this.#poller = poller;
-    this.underlay = new UnderlayPorts(poller, { raw: TOKEN.underlay, packet: TOKEN.packetPorts });
+    this.#multiQueue = share.count > 1;
+    this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, packet: TOKEN.packetPorts });
     this.icmp = IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
@@ -87,7 +91,7 @@ export class Ports {
   }
 
   #open(spec: FanSpec): FanPort {
-    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20 });
+    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20, multiQueue: this.#multiQueue });
     try {
       const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
       return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
@@ -118,7 +122,8 @@ export class Ports {
     const program = mode === 'bpf' ? EncapProgram.attach(spec.tun) : undefined;
     try {
       const underlay = this.underlay.open(spec, mode);
-      return { underlay, program, io: { mode, notes: [...passedOver, ...underlay.notes] } };
+      const { notes, receiverGroup } = underlay;
+      return { underlay, program, io: { mode, notes: [...passedOver, ...notes], receiverGroup } };
     } catch (error) {
       program?.detach();
       throw error;

@@ -8,6 +8,7 @@
 import { DROP } from '../base/drop-reason.js';
 import { native } from '../io/native.js';
 import { GSO_ECN, GSO_NONE, GSO_TCPV4, HEADROOM, MAX_PACKET, type PacketBatch } from '../io/packet-batch.js';
+import { ALL, type Share } from '../io/receive-filter.js';
 import { FRAGMENTATION_NEEDED } from '../wire/icmpv4.js';
 import { fragmentArea, fragmentOuter, OUTER_LEN, writeOuter } from '../wire/ipip.js';
 import { dontFragment, tos, ttl } from '../wire/ipv4.js';
@@ -18,6 +19,9 @@ import type { IcmpReplies } from './icmp-replies.js';
 
 /** A datagram of 64 kB in the smallest fragments (RFC 791: 68 bytes, 48 of data) makes 1366 of them. */
 const MOST_FRAGMENTS = 1400;
+
+/** 16 bits in the outer header (RFC 791); 0 marks what is no fragment. */
+const MOST_ID = 0xffff;
 
 /** A super-packet of 64 kB as datagrams with their own headers, the smallest segments aside. */
 const DATAGRAM_ROOM = 2 * MAX_PACKET;
@@ -34,10 +38,16 @@ export class TooBig {
   /** Where, behind that, fragments go; the next one at #area. */
   readonly #areaStart: number;
   #area: number;
-  #id = 0;
+  #id: number;
+  readonly #idStep: number;
 
-  /** The bytes of `slab` (that of the tx batch) from `tail` on, at least FRAGMENT_ROOM of them, are ours. */
-  constructor(counters: Counters, replies: IcmpReplies, slab: Uint8Array, tail: number) {
+  /**
+   * The bytes of `slab` (that of the tx batch) from `tail` on, at least FRAGMENT_ROOM of them, are ours. `share`: of
+   * the IDs, which no two workers may use at a time, or a peer would put their fragments together.
+   */
+  constructor(counters: Counters, replies: IcmpReplies, slab: Uint8Array, tail: number, share: Share = ALL) {
+    this.#id = share.index + 1 - share.count;
+    this.#idStep = share.count;
     this.#counters = counters;
     this.#replies = replies;
     this.#datagramsAt = tail + HEADROOM;
@@ -78,6 +88,12 @@ export class TooBig {
     }
     if (!fan.fragment || !this.#fragment(fan, rx, i, exit, limit, tx)) this.#drop(fan, rx, i);
     return false;
+  }
+
+  /** From 1 to 65,535, every #idStep-th. */
+  #nextId(): number {
+    const next = this.#id + this.#idStep;
+    return next <= MOST_ID ? next : ((this.#id - 1) % this.#idStep) + 1;
   }
 
   #drop(fan: FanEntry, rx: PacketBatch, i: number): void {
@@ -125,7 +141,7 @@ export class TooBig {
     const totalLen = len + OUTER_LEN;
     const outerTos = fan.outerTos[tos(slab, inner)]!;
     const outerTtl = fan.ttl < 0 ? ttl(slab, inner) : fan.ttl;
-    this.#id = (this.#id % 0xffff) + 1;
+    this.#id = this.#nextId();
     writeOuter(slab, outer, totalLen, fan.address, exit, outerTos, outerTtl, this.#id, false);
     const count = fragmentOuter(slab, outer, totalLen, limit, this.#id, this.#area, HEADROOM, this.#ranges);
     if (count === 0 || tx.count + count > tx.capacity) return false;

@@ -20,14 +20,19 @@ export interface TraceSpec {
   bytesPerSecond: number;
   /** Realtime minus monotonic clock, ns. */
   epochNs: bigint;
-  /** Int32 cells, see CELL; the main thread counts down what it has taken in. */
+  /** Zeros at first, see CELL and REFILLED; all workers have the same. */
   shared: SharedArrayBuffer;
 }
 
-/** Cells of TraceSpec.shared. */
-export const CELL = { waiting: 0, lost: 1 } as const;
+/**
+ * Int32 cells of TraceSpec.shared: records on their way to the main thread, which counts down what it has taken in; those
+ * that were lost; and what may still be copied.
+ */
+export const CELL = { waiting: 0, lost: 1, records: 2, bytes: 3 } as const;
+/** BigInt64 cells of it: until when, on the monotonic clock in ns, `records` and `bytes` were refilled. */
+export const REFILLED = { records: 2, bytes: 3 } as const;
 /** Bytes of it. */
-export const CELL_BYTES = 8;
+export const CELL_BYTES = 32;
 
 /**
  * The walk that a packet was on: out of the TUN, into it, an ICMP error about a packet of ours, or an ICMP error that

@@ -1,11 +1,11 @@
 /**
- * One client's trace in a worker: which packets it wants, how much of them, and at what rate. What passes the rate, or
- * comes while the main thread is behind, is counted as lost and not copied.
+ * One client's trace in a worker: which packets it wants, how much of them, and at what rate. What passes the rate, which
+ * all workers share, or comes while the main thread is behind, is counted as lost and not copied.
  */
 import { FlowFilter, type KnownPacket } from '../wire/flow-filter.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { PacketFilter } from '../wire/packet-filter.js';
-import { CELL, type TraceRecord, type TraceSpec } from './trace-protocol.js';
+import { CELL, REFILLED, type TraceRecord, type TraceSpec } from './trace-protocol.js';
 
 /** Records on their way to the main thread at most. */
 const MOST_WAITING = 2048;
@@ -19,10 +19,7 @@ export class TraceSession {
   readonly #flowFilter: FlowFilter | undefined;
   readonly #send: (session: number, records: TraceRecord[]) => void;
   readonly #cells: Int32Array;
-  /** What may still be copied; a second's worth at most. */
-  #records: number;
-  #bytes: number;
-  #refilledNs = 0n;
+  readonly #refilled: BigInt64Array;
   #gathered: TraceRecord[] = [];
 
   /** Throws FanError usage for a program that is broken. */
@@ -32,8 +29,7 @@ export class TraceSession {
     this.#filter = spec.program.length === 0 ? undefined : new PacketFilter(spec.program);
     this.#flowFilter = this.#filter && new FlowFilter(spec.program);
     this.#cells = new Int32Array(spec.shared);
-    this.#records = spec.recordsPerSecond;
-    this.#bytes = spec.bytesPerSecond;
+    this.#refilled = new BigInt64Array(spec.shared);
     this.dropsOnly = spec.dropsOnly;
     this.epochNs = spec.epochNs;
   }
@@ -79,11 +75,21 @@ export class TraceSession {
   }
 
   refill(nowNs: bigint): void {
-    const { recordsPerSecond, bytesPerSecond } = this.#spec;
-    const seconds = Math.min(1, Number(nowNs - this.#refilledNs) / NS_PER_S);
-    this.#refilledNs = nowNs;
-    this.#records = Math.min(recordsPerSecond, this.#records + seconds * recordsPerSecond);
-    this.#bytes = Math.min(bytesPerSecond, this.#bytes + seconds * bytesPerSecond);
+    this.#refillOne('records', this.#spec.recordsPerSecond, nowNs);
+    this.#refillOne('bytes', this.#spec.bytesPerSecond, nowNs);
+  }
+
+  /** To a second's worth at most. Of several workers the one that moves the time on adds what came due until then. */
+  #refillOne(what: 'records' | 'bytes', perSecond: number, nowNs: bigint): void {
+    const since = Atomics.load(this.#refilled, REFILLED[what]);
+    const elapsedNs = Math.min(NS_PER_S, Number(nowNs - since));
+    const due = Math.floor((elapsedNs * perSecond) / NS_PER_S);
+    if (due < 1) return;
+    // What is less than one stays due.
+    const until = elapsedNs === NS_PER_S ? nowNs : since + BigInt(Math.floor((due * NS_PER_S) / perSecond));
+    if (Atomics.compareExchange(this.#refilled, REFILLED[what], since, until) !== since) return;
+    const room = perSecond - Atomics.load(this.#cells, CELL[what]);
+    Atomics.add(this.#cells, CELL[what], Math.min(due, room));
   }
 
   flush(): void {
@@ -95,12 +101,17 @@ export class TraceSession {
 
   #take(bytes: number): boolean {
     const waiting = Atomics.load(this.#cells, CELL.waiting) + this.#gathered.length;
-    if (this.#records < 1 || this.#bytes < bytes || waiting >= MOST_WAITING) {
-      Atomics.add(this.#cells, CELL.lost, 1);
-      return false;
+    if (waiting < MOST_WAITING && this.#spend('records', 1)) {
+      if (this.#spend('bytes', bytes)) return true;
+      Atomics.add(this.#cells, CELL.records, 1);
     }
-    this.#records -= 1;
-    this.#bytes -= bytes;
-    return true;
+    Atomics.add(this.#cells, CELL.lost, 1);
+    return false;
+  }
+
+  #spend(what: 'records' | 'bytes', amount: number): boolean {
+    if (Atomics.sub(this.#cells, CELL[what], amount) >= amount) return true;
+    Atomics.add(this.#cells, CELL[what], amount);
+    return false;
   }
 }

@@ -7,6 +7,7 @@ import { NextHops } from '../io/next-hops.js';
 import { PacketReceiver, PacketSender } from '../io/packet-socket.js';
 import type { Poller } from '../io/poller.js';
 import { RawReceiver, RawSender } from '../io/raw-socket.js';
+import type { Share } from '../io/receive-filter.js';
 import type { FanSpec, IoMode } from './worker-protocol.js';
 
 /** Poll tokens: the raw receiver's, and from `packet` on two for each packet port, its receiver's and its events'. */
@@ -37,16 +38,20 @@ export interface UnderlayPort {
   readonly deviceIndex: number | undefined;
   /** What this way does without. */
   readonly notes: readonly string[];
+  /** By which packet receivers of other workers share what comes in; 0 in raw mode. */
+  readonly receiverGroup: number;
 }
 
 export class UnderlayPorts {
   readonly #poller: Poller;
   readonly #tokens: UnderlayTokens;
-  readonly #receiver = RawReceiver.open();
+  readonly #receiver: RawReceiver;
   #raw: RawPort[] = [];
   #packet: PacketPort[] = [];
 
-  constructor(poller: Poller, tokens: UnderlayTokens) {
+  /** `share`: of what comes in. */
+  constructor(poller: Poller, share: Share, tokens: UnderlayTokens) {
+    this.#receiver = RawReceiver.open({}, share);
     this.#poller = poller;
     this.#tokens = tokens;
     poller.add(this.#receiver.fd, tokens.raw);
@@ -94,22 +99,23 @@ export class UnderlayPorts {
       port = { address, sender: RawSender.open({ bindAddress: address }) };
       this.#raw.push(port);
     }
-    return { sender: port.sender, deviceIndex: undefined, notes: [] };
+    return { sender: port.sender, deviceIndex: undefined, notes: [], receiverGroup: 0 };
   }
 
-  #openPacket({ mapping: { address }, underlayDevice }: FanSpec): UnderlayPort {
+  #openPacket({ mapping: { address }, underlayDevice, receiverGroup }: FanSpec): UnderlayPort {
     let port = this.#packet.find((each) => each.address === address && each.device === underlayDevice);
     if (!port) {
-      port = this.#makePacket(underlayDevice, address);
+      port = this.#makePacket(underlayDevice, address, receiverGroup);
       this.#packet.push(port);
     }
     const { withoutShim } = port.sender;
     const notes = withoutShim === undefined ? [] : [`packet: segmentation in software: ${withoutShim}`];
-    return { sender: port.sender, deviceIndex: port.hops.deviceIndex, notes };
+    const { deviceIndex } = port.hops;
+    return { sender: port.sender, deviceIndex, notes, receiverGroup: port.receiver.group };
   }
 
   /** The raw receiver looks away first: no packet may come in twice. */
-  #makePacket(device: string, address: number): PacketPort {
+  #makePacket(device: string, address: number, group: number): PacketPort {
     const undo: (() => void)[] = [];
     try {
       const hops = NextHops.open(device, address);
@@ -120,7 +126,7 @@ export class UnderlayPorts {
       undo.push(() => sender.close());
       this.#ignore([...this.#packet, { hops, address }]);
       undo.push(() => this.#ignore(this.#packet));
-      const receiver = new PacketReceiver(hops.deviceIndex, address);
+      const receiver = new PacketReceiver(hops.deviceIndex, address, group);
       const token = this.#freeToken();
       this.#poller.add(receiver.fd, token);
       this.#poller.add(hops.fd, token + 1);

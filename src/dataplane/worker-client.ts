@@ -1,13 +1,21 @@
 /**
- * The main thread's end of the forwarding worker: starts it, reconfigures it, stops it.
+ * The main thread's end of one forwarding worker: starts it, reconfigures it, stops it.
  */
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { FanError } from '../base/error.js';
 import { native } from '../io/native.js';
+import type { Share } from '../io/receive-filter.js';
 import type { OnProbe } from './probe-tap.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
-import type { FanSpec, FromWorker, ToWorker, WorkerData, WorkerState } from './worker-protocol.js';
+import type {
+  Configured,
+  FanSpec,
+  FromWorker,
+  ToWorker,
+  WorkerData,
+  WorkerState,
+} from './worker-protocol.js';
 
 type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
@@ -36,10 +44,15 @@ export class WorkerClient {
   /** Drops of receivers that are closed by now: the sum never falls. */
   #earlierDrops = 0;
 
-  constructor(counters: SharedArrayBuffer, { onDeath, onLost, onProbe, onTraced }: WorkerEvents) {
-    const workerData: WorkerData = { counters, wakeFd: this.#wakeFd };
+  /** `share`: which worker of how many it is. */
+  constructor(
+    counters: SharedArrayBuffer,
+    share: Share,
+    { onDeath, onLost, onProbe, onTraced }: WorkerEvents,
+  ) {
+    const workerData: WorkerData = { counters, wakeFd: this.#wakeFd, share };
     const entry = createRequire(import.meta.url).resolve('#worker');
-    this.#worker = new Worker(entry, { workerData, name: 'ufan-forward' });
+    this.#worker = new Worker(entry, { workerData, name: `ufan-forward-${share.index}` });
     this.#worker.on('message', (answer: FromWorker) => {
       if (answer.type === 'lost') return onLost(answer.fan, answer.message);
       if (answer.type === 'probe') return onProbe(answer.fan, answer.sender, answer.packet);
@@ -57,7 +70,7 @@ export class WorkerClient {
   }
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
-  async configure(fans: FanSpec[]): Promise<Done> {
+  async configure(fans: FanSpec[]): Promise<Configured> {
     const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
     for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
     // The worker may close any of them meanwhile, and the number be another file's.

@@ -3,6 +3,7 @@
  * posts a message and signals the wake eventfd; answers come back as ordinary worker messages.
  */
 import type { FanMapping } from '../fan/mapping.js';
+import type { Share } from '../io/receive-filter.js';
 import type { PathMtuEntry } from './path-mtu.js';
 import type { PeerCounts } from './peer-table.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
@@ -32,6 +33,8 @@ export interface FanSpec {
   dscp: number;
   /** Too big a packet without DF leaves in outer fragments; else it is dropped. */
   fragment: boolean;
+  /** The group of packet receivers to join, by which workers share what comes in; 0: none yet. */
+  receiverGroup: number;
 }
 
 /** What a fan's io came to. */
@@ -39,6 +42,8 @@ export interface FanIo {
   mode: IoMode;
   /** Faster ways that were passed over, each with the reason. */
   notes: readonly string[];
+  /** As FanSpec.receiverGroup; 0 in raw mode. */
+  receiverGroup: number;
 }
 
 /** What a worker knows beside its counters. */
@@ -52,6 +57,8 @@ export interface WorkerState {
 export interface WorkerData {
   counters: SharedArrayBuffer;
   wakeFd: number;
+  /** Which worker of how many it is. */
+  share: Share;
 }
 
 export type ToWorker =
@@ -61,17 +68,18 @@ export type ToWorker =
   | { type: 'inspect'; id: number }
   | { type: 'stop'; id: number };
 
+/** What a worker has opened for its fans. */
+export interface Configured {
+  /** By the fan's id, as is `io`. */
+  tunOffloads: Record<string, number>;
+  io: Record<string, FanIo>;
+  /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
+  encapCounters: Record<string, number>;
+  receiverFds: number[];
+}
+
 export type FromWorker =
-  | {
-      type: 'done';
-      id: number;
-      /** By the fan's id, as is `io`. */
-      tunOffloads: Record<string, number>;
-      io: Record<string, FanIo>;
-      /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
-      encapCounters: Record<string, number>;
-      receiverFds: number[];
-    }
+  | ({ type: 'done'; id: number } & Configured)
   | ({ type: 'inspected'; id: number } & WorkerState)
   | { type: 'failed'; id: number; message: string }
   /** Packets that a trace saw; the session is that of its TraceSpec. */

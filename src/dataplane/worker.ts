@@ -29,6 +29,7 @@ function run(port: MessagePort, data: WorkerData): void {
     poller,
     (fan, cause) => tell({ type: 'lost', fan, message: errorText(cause) }),
     (fan, sender, packet) => tell({ type: 'probe', fan, sender, packet }),
+    data.share,
   );
   const ready = new Int32Array(READY);
   const pace = new Pace();

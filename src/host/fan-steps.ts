@@ -29,6 +29,8 @@ export interface FanPlan {
   /** Addresses that the host keeps, from the gateway on. */
   readonly hostReserve: number;
   readonly dhcp: boolean;
+  /** Threads that forward for it: each has a queue of the TUN. */
+  readonly workers: number;
   /** The device by which outer packets leave. */
   readonly underlayDevice: string;
   /** Directory for files of the steps. */
@@ -54,12 +56,12 @@ export function hostSteps(): StepRecord[] {
 /** The steps of one fan, in order. Throws FanError usage where the slice is too small for what the host keeps. */
 export function fanSteps(plan: FanPlan): StepRecord[] {
   checkReserve(plan);
-  const { bridge, tun, mtu, hostReserve, mapping } = plan;
+  const { bridge, tun, mtu, hostReserve, workers, mapping } = plan;
   const gateway = formatAddress(mapping.gateway);
   const { length } = mapping.slice;
   return [
     record<BridgeData>('bridge', { bridge, mtu, gateway, length, hostReserve }),
-    record<TunData>('tun', { tun, mtu, gateway }),
+    record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
     record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
     record<RpFilterData>('rp-filter', rpFilterData(plan)),
     record<NatData>('nat', natData(plan)),

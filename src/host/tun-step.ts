@@ -1,6 +1,7 @@
 /**
  * Step: the TUN that overlay packets leave and enter the kernel by. Persistent: it and its route outlive a daemon
- * that crashed; the daemon attaches to it with IFF_TUN | IFF_NO_PI | IFF_VNET_HDR.
+ * that crashed; the daemon attaches to it with IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, and IFF_MULTI_QUEUE where it has
+ * several workers. A device is made for one of the two: restored with the other, it is made anew.
  *
  * It carries the gateway address as a /32 beside the bridge. So the overlay's route, whose preferred source that is,
  * stays when somebody re-addresses the bridge, and what is masqueraded into this overlay from another fan's slice gets
@@ -18,6 +19,8 @@ export interface TunData {
   readonly tun: string;
   readonly mtu: number;
   readonly gateway: string;
+  /** One a worker; a fand that knew of one only recorded none. */
+  readonly queues?: number;
   /** Set once the name was found free or ours. */
   readonly claimed?: boolean;
 }
@@ -35,11 +38,9 @@ export const tunStep: StepKind<TunData> = {
     return { ...data, claimed: true };
   },
 
-  async apply({ tun, mtu, gateway }) {
+  async apply({ tun, mtu, gateway, queues = 1 }) {
     await requireControlDevice();
-    const link = await findLink(tun);
-    if (link && !isFitting(link)) throw taken(tun);
-    if (!link) await run('ip', ['tuntap', 'add', 'dev', tun, 'mode', 'tun', 'vnet_hdr']);
+    await ensureTun(tun, queues > 1);
     await disableIpv6(tun);
     const settings = ['alias', OWN_ALIAS, 'mtu', String(mtu), 'txqueuelen', String(QUEUE_LENGTH)];
     await run('ip', ['link', 'set', 'dev', tun, ...settings, 'up']);
@@ -55,15 +56,31 @@ export const tunStep: StepKind<TunData> = {
   async undo({ tun }) {
     const link = await findLink(tun);
     if (!link) return undefined;
-    if (!isFitting(link)) return `device ${tun} is no longer the one that ufan made: left alone`;
+    if (!isTun(link)) return `device ${tun} is no longer the one that ufan made: left alone`;
     await deleteLink(tun);
     return undefined;
   },
 };
 
-/** A TUN that the daemon can attach to; multi-queue ones refuse a single-queue user. */
-function isFitting(link: Link): boolean {
-  return link.kind === 'tun' && link.attributes.type === 'tun' && link.attributes.multi_queue !== true;
+/** A TUN that was made with several queues refuses a user of one, and the other way about. */
+async function ensureTun(tun: string, multiQueue: boolean): Promise<void> {
+  const link = await findLink(tun);
+  const isFitting = link !== undefined && isTun(link) && isMultiQueue(link) === multiQueue;
+  if (isFitting) return;
+  if (link) {
+    if (!isTun(link) || link.alias !== OWN_ALIAS) throw taken(tun);
+    await deleteLink(tun);
+  }
+  const queues = multiQueue ? ['multi_queue'] : [];
+  await run('ip', ['tuntap', 'add', 'dev', tun, 'mode', 'tun', 'vnet_hdr', ...queues]);
+}
+
+function isTun(link: Link): boolean {
+  return link.kind === 'tun' && link.attributes.type === 'tun';
+}
+
+function isMultiQueue(link: Link): boolean {
+  return link.attributes.multi_queue === true;
 }
 
 async function requireControlDevice(): Promise<void> {

@@ -38,8 +38,13 @@ export interface EncapHandles {
 }
 
 export interface Native {
-  /** Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR) and sets the most offloads it takes of `offloads`. */
-  tunOpen(name: string, offloads: number): TunInfo;
+  /**
+   * Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFF_MULTI_QUEUE where told) and sets the most
+   * offloads it takes of `offloads`.
+   */
+  tunOpen(name: string, offloads: number, multiQueue: boolean): TunInfo;
+  /** TUNSETQUEUE: this queue of a multi-queue TUN gets nothing to read any more; writes still work. */
+  tunDetachQueue(fd: number): void;
   /** TUNSETPERSIST: whether the device outlives its last descriptor. */
   tunPersist(fd: number, persist: boolean): void;
   /** Reads packets, bump-allocating from the slab; returns the count or −errno (EAGAIN is 0). */
@@ -60,10 +65,10 @@ export interface Native {
 
   rawOpen(options: RawSocketOptions): number;
   /**
-   * Lets a raw socket receive nothing that came in by one of these devices to the address there, given as pairs
-   * [index of the device, host-order address]. Replaces what was set before.
+   * Lets a raw socket receive only what a program of classic BPF takes, four words an instruction: code, jt, jf, k.
+   * Replaces what was set before.
    */
-  rawIgnore(fd: number, pairs: Uint32Array): void;
+  rawFilter(fd: number, program: Uint32Array): void;
   /** recvmmsg of whole IP packets (outer header first), flags CSUM_UNKNOWN; count or −errno (EAGAIN is 0). */
   rawReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**
@@ -72,8 +77,13 @@ export interface Native {
    */
   rawSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, outerLen: number): number;
 
-  /** An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. */
-  packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number): number;
+  /**
+   * An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. With
+   * the other sockets of its group (0: a new one) it shares them, flow by flow.
+   */
+  packetReceiverOpen(deviceIndex: number, address: number, bufferBytes: number, group: number): number;
+  /** The group of a receiver: a number that is its own in the network namespace. */
+  packetReceiverGroup(fd: number): number;
   /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
   /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */

@@ -39,9 +39,11 @@ export interface NextHop {
   confirmed: boolean;
   /** When the kernel was last given a packet for it. */
   nudgedMs: number;
+  /** The last batch of which a packet for it went by the kernel instead of as a frame. */
+  detour: number;
 }
 
-const NO_WAY: Readonly<NextHop> = { header: undefined, confirmed: true, nudgedMs: 0 };
+const NO_WAY: Readonly<NextHop> = { header: undefined, confirmed: true, nudgedMs: 0, detour: 0 };
 
 export class NextHops {
   /** Readable (poll) when `takeNotifications` has something to do. */
@@ -153,7 +155,7 @@ export class NextHops {
     const address = route.gateway ?? peer;
     const known = this.#neighbours.get(address);
     if (known) return known;
-    const hop: NextHop = { header: undefined, confirmed: true, nudgedMs: 0 };
+    const hop: NextHop = { header: undefined, confirmed: true, nudgedMs: 0, detour: 0 };
     const found = this.#ask(encodeGetNeighbour(this.#device.index, address), MESSAGE.newNeighbour);
     const neighbour = found && decodeNeighbour(found);
     if (neighbour) this.#update(hop, neighbour);

@@ -32,12 +32,17 @@ export const GSO_TCPV4 = 1;
 export const GSO_UDP_L4 = 5;
 export const GSO_ECN = 0x80;
 
+/** Where word 2 of a descriptor has the byte gsoType, by the machine's byte order. */
+const GSO_TYPE_BITS = new Int32Array(Uint8Array.of(0, 0xff, 0, 0).buffer)[0]!;
+
 export class PacketBatch {
   readonly capacity: number;
   readonly slab: Uint8Array;
-  /** The slab as 32-bit words in the machine's byte order; packets that were received start at one. */
-  readonly words: Int32Array;
+  /** The slab, for fields of headers: a DataView reads network order in one instruction. */
+  readonly view: DataView;
   readonly descriptors: Uint32Array;
+  /** The descriptors as int32: V8 has to check each u32 before it may take it for a small integer. */
+  readonly #words: Int32Array;
   readonly #u16: Uint16Array;
   readonly #u8: Uint8Array;
   /** Packets in the batch; a receive sets it, a send reads it. */
@@ -47,8 +52,9 @@ export class PacketBatch {
   constructor(capacity: number, slab: Uint8Array) {
     this.capacity = capacity;
     this.slab = slab;
-    this.words = new Int32Array(slab.buffer, slab.byteOffset, slab.byteLength >> 2);
+    this.view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
     this.descriptors = new Uint32Array(capacity * DESCRIPTOR_WORDS);
+    this.#words = new Int32Array(this.descriptors.buffer);
     this.#u16 = new Uint16Array(this.descriptors.buffer);
     this.#u8 = new Uint8Array(this.descriptors.buffer);
   }
@@ -59,16 +65,20 @@ export class PacketBatch {
   }
 
   offset(i: number): number {
-    return this.descriptors[i * 8]!;
+    return this.#words[i * 8]!;
   }
   length(i: number): number {
-    return this.descriptors[i * 8 + 1]!;
+    return this.#words[i * 8 + 1]!;
   }
   flags(i: number): number {
     return this.#u8[i * 32 + 8]!;
   }
   gsoType(i: number): number {
     return this.#u8[i * 32 + 9]!;
+  }
+  /** Whether packet i is one packet on the wire as well, by its gsoType: the usual case, in one comparison. */
+  isWhole(i: number): boolean {
+    return (this.#words[i * 8 + 2]! & GSO_TYPE_BITS) === 0;
   }
   gsoSize(i: number): number {
     return this.#u16[i * 16 + 5]!;
@@ -83,28 +93,28 @@ export class PacketBatch {
     return this.#u16[i * 16 + 8]!;
   }
   address(i: number): number {
-    return this.descriptors[i * 8 + 5]!;
+    return this.#words[i * 8 + 5]! >>> 0;
   }
   error(i: number): number {
-    return this.descriptors[i * 8 + 7]!;
+    return this.#words[i * 8 + 7]!;
   }
 
   tag(i: number): number {
-    return this.descriptors[i * 8 + 6]!;
+    return this.#words[i * 8 + 6]!;
   }
 
   setRange(i: number, offset: number, length: number): void {
-    this.descriptors[i * 8] = offset;
-    this.descriptors[i * 8 + 1] = length;
+    this.#words[i * 8] = offset;
+    this.#words[i * 8 + 1] = length;
   }
   setAddress(i: number, address: number): void {
-    this.descriptors[i * 8 + 5] = address;
+    this.#words[i * 8 + 5] = address;
   }
   setTag(i: number, tag: number): void {
-    this.descriptors[i * 8 + 6] = tag;
+    this.#words[i * 8 + 6] = tag;
   }
   setError(i: number, errno: number): void {
-    this.descriptors[i * 8 + 7] = errno;
+    this.#words[i * 8 + 7] = errno;
   }
   setGsoSize(i: number, gsoSize: number): void {
     this.#u16[i * 16 + 5] = gsoSize;
@@ -114,17 +124,17 @@ export class PacketBatch {
    * the error word, and in the tag the table's index of the fan (−1: none) and the wire packets that it stands for.
    */
   setVerdict(i: number, reason: number, fan: number, packets: number): void {
-    this.descriptors[i * 8 + 6] = (packets << 16) | (fan + 1);
-    this.descriptors[i * 8 + 7] = reason;
+    this.#words[i * 8 + 6] = (packets << 16) | (fan + 1);
+    this.#words[i * 8 + 7] = reason;
   }
   verdict(i: number): number {
-    return this.descriptors[i * 8 + 7]!;
+    return this.#words[i * 8 + 7]!;
   }
   verdictFan(i: number): number {
-    return (this.descriptors[i * 8 + 6]! & 0xffff) - 1;
+    return (this.#words[i * 8 + 6]! & 0xffff) - 1;
   }
   verdictPackets(i: number): number {
-    return this.descriptors[i * 8 + 6]! >>> 16;
+    return this.#words[i * 8 + 6]! >>> 16;
   }
 
   /** The virtio_net_hdr of packet i in one go. */
@@ -139,23 +149,39 @@ export class PacketBatch {
     this.#u16[i * 16 + 8] = csumOffset;
   }
 
-  /** Appends packet `i` of `from` (same slab) with `by` bytes of new header in front; returns its index. */
-  appendShifted(from: PacketBatch, i: number, by: number): number {
+  /** Appends packet `i` of `from` (same slab) as it is; returns its index. */
+  append(from: PacketBatch, i: number): number {
+    return this.appendRange(from, i, from.offset(i), from.length(i), from.address(i), from.tag(i));
+  }
+
+  /**
+   * Appends packet `i` of `from` (same slab) as the bytes [offset, offset + length) of the slab: with a header more in
+   * front of it, or one less. Returns its index.
+   */
+  appendRange(
+    from: PacketBatch,
+    i: number,
+    offset: number,
+    length: number,
+    address: number,
+    tag: number,
+  ): number {
     const to = this.count++;
     const source = i * 8;
     const target = to * 8;
-    const packet = from.descriptors;
-    const shifted = this.descriptors;
+    const packet = from.#words;
+    const appended = this.#words;
+    const shift = packet[source]! - offset;
     const starts = packet[source + 3]!;
-    shifted[target] = packet[source]! - by;
-    shifted[target + 1] = packet[source + 1]! + by;
-    shifted[target + 2] = packet[source + 2]!;
+    appended[target] = offset;
+    appended[target + 1] = length;
+    appended[target + 2] = packet[source + 2]!;
     // headerLen and csumStart, 16 bits each.
-    shifted[target + 3] = ((starts + by) & 0xffff) | (((starts >>> 16) + by) << 16);
-    shifted[target + 4] = packet[source + 4]!;
-    shifted[target + 5] = packet[source + 5]!;
-    shifted[target + 6] = packet[source + 6]!;
-    shifted[target + 7] = packet[source + 7]!;
+    appended[target + 3] = ((starts + shift) & 0xffff) | (((starts >>> 16) + shift) << 16);
+    appended[target + 4] = packet[source + 4]!;
+    appended[target + 5] = address;
+    appended[target + 6] = tag;
+    appended[target + 7] = 0;
     return to;
   }
 

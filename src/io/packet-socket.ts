@@ -41,12 +41,21 @@ export class GsoShim {
   }
 }
 
-/** Receives IPIP packets to `address` (host order) that come in by one device, outer header first. */
+/**
+ * Receives IPIP packets to `address` (host order) that come in by one device, outer header first. Those of one group
+ * share them: each inner flow has one receiver.
+ */
 export class PacketReceiver implements RxDevice {
   readonly fd: number;
 
-  constructor(deviceIndex: number, address: number) {
-    this.fd = native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES);
+  /** `group`: to join, of the same device and address; 0 for a new one. Throws an Error with {code, errno, syscall}. */
+  constructor(deviceIndex: number, address: number, group = 0) {
+    this.fd = native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES, group);
+  }
+
+  /** Its own in the network namespace. */
+  get group(): number {
+    return native.packetReceiverGroup(this.fd);
   }
 
   /** The slab takes one packet a slot of a little over 64 kB; at most 128 a call. */
@@ -75,6 +84,8 @@ export class PacketSender implements TxDevice {
   /** What goes by the raw socket, and its index in the batch; shares the batch's slab. */
   #rest = new PacketBatch(0, new Uint8Array(0));
   #restIndex = new Uint32Array(0);
+  /** Of the batch at hand. */
+  #batchNumber = 0;
 
   /** `hops` and `raw` stay the caller's. */
   constructor(hops: NextHops, raw: TxDevice) {
@@ -96,6 +107,7 @@ export class PacketSender implements TxDevice {
 
   send(batch: PacketBatch): number {
     const nowMs = performance.now();
+    this.#batchNumber++;
     for (let i = 0; i < batch.count; i++) {
       batch.setError(i, this.#frame(batch, i, nowMs) ? 0 : EHOSTUNREACH);
     }
@@ -108,15 +120,22 @@ export class PacketSender implements TxDevice {
     this.#shim?.detach();
   }
 
-  /** Writes the Ethernet header before packet i; false where it has to go by the raw socket. */
+  /**
+   * Writes the Ethernet header before packet i; false where it has to go by the raw socket. That comes after the frames
+   * of the batch: what follows a packet to the same next hop then goes there too, or it would overtake.
+   */
   #frame(batch: PacketBatch, i: number, nowMs: number): boolean {
     const hop = this.#hops.lookup(batch.address(i));
     const { header } = hop;
     if (header === undefined) return false;
     const bytes = batch.slab;
     const offset = batch.offset(i);
-    if (!hop.confirmed && !isOuterFragment(bytes, offset) && this.#hops.nudge(hop, nowMs)) return false;
-    if (batch.gsoType(i) !== GSO_NONE && !this.#maySegment(batch, i)) return false;
+    if (hop.detour === this.#batchNumber) return false;
+    const nudged = !hop.confirmed && !isOuterFragment(bytes, offset) && this.#hops.nudge(hop, nowMs);
+    if (nudged || (batch.gsoType(i) !== GSO_NONE && !this.#maySegment(batch, i))) {
+      hop.detour = this.#batchNumber;
+      return false;
+    }
     const start = offset - ETHERNET_LEN;
     for (let k = 0; k < ETHERNET_LEN; k++) bytes[start + k] = header[k]!;
     return true;
@@ -137,7 +156,7 @@ export class PacketSender implements TxDevice {
     for (let i = 0; i < batch.count; i++) {
       const error = batch.error(i);
       if (error === EAGAIN || error === ENOBUFS) failed++;
-      else if (error !== 0) this.#restIndex[rest.appendShifted(batch, i, 0)] = i;
+      else if (error !== 0) this.#restIndex[rest.append(batch, i)] = i;
     }
     if (rest.count === 0) return failed;
     failed += this.#raw.send(rest);

@@ -6,6 +6,7 @@ import type { RxDevice, TxDevice } from './device.js';
 import { deviceError } from './device-error.js';
 import { native, type RawSocketOptions } from './native.js';
 import type { PacketBatch } from './packet-batch.js';
+import { ALL, receiveFilter, type Share } from './receive-filter.js';
 
 const PROTOCOL_ICMP = 1;
 const PROTOCOL_IPIP = 4;
@@ -77,13 +78,23 @@ export interface ReceiverOptions {
 
 /** Receives IPIP packets, outer header first. While it is open the kernel answers none of them (RFC 792, 3/2). */
 export class RawReceiver extends Receiver {
-  static open(options: ReceiverOptions = {}): RawReceiver {
-    return new RawReceiver({ receiveBufferBytes: BUFFER_BYTES, ...options, protocol: PROTOCOL_IPIP });
+  #share = ALL;
+
+  /** `share`: of the packets, where other receivers have the rest. */
+  static open(options: ReceiverOptions = {}, share: Share = ALL): RawReceiver {
+    const receiver = new RawReceiver({
+      receiveBufferBytes: BUFFER_BYTES,
+      ...options,
+      protocol: PROTOCOL_IPIP,
+    });
+    receiver.#share = share;
+    if (share.count > 1) receiver.ignore([]);
+    return receiver;
   }
 
   /** Receives nothing by these devices to their addresses, pairs [index, host-order address]: another socket does. */
   ignore(pairs: readonly (readonly [number, number])[]): void {
-    native.rawIgnore(this.fd, Uint32Array.from(pairs.flat()));
+    native.rawFilter(this.fd, receiveFilter(pairs, this.#share));
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { RxDevice, TxDevice } from './device.js';
 import { deviceError } from './device-error.js';
-import { native } from './native.js';
+import { native, type TunInfo } from './native.js';
 import type { PacketBatch } from './packet-batch.js';
 
 /** TUNSETOFFLOAD bits (linux/if_tun.h): what the kernel may leave to us. USO takes both bits, since 6.2. */
@@ -31,10 +31,19 @@ export interface TunOptions {
   mergeTcp?: boolean;
   /** Merging of UDP datagrams on the way to the kernel; takes one that knows USO. */
   mergeUdp?: boolean;
+  /** Of several workers each opens it, for a part of the flows; takes a TUN that was made with several queues. */
+  multiQueue?: boolean;
 }
 
+/**
+ * With several queues there are two descriptors. A flow's queue is its hash, as long as no packet of it, or of its
+ * answers, is written to an attached queue: then the kernel moves the flow there, past those of its packets that still
+ * wait in the old queue. So what is read is not what is written to: the second queue is detached.
+ */
 export class Tun implements RxDevice, TxDevice {
+  /** To be read. */
   readonly fd: number;
+  readonly #writeFd: number;
   readonly name: string;
   /** TUNSETOFFLOAD bits that the kernel accepted. */
   readonly offloads: number;
@@ -42,12 +51,18 @@ export class Tun implements RxDevice, TxDevice {
   readonly #merge: number;
   #closed = false;
 
-  private constructor(fd: number, name: string, offloads: number, mtu: number, merge: number) {
+  private constructor(
+    { fd, name, offloads }: TunInfo,
+    writeFd: number,
+    { mtu, mergeTcp = true, mergeUdp = true, uso = true }: TunOptions,
+  ) {
     this.fd = fd;
+    this.#writeFd = writeFd;
     this.name = name;
     this.offloads = offloads;
+    const takesUso = uso && (offloads & TUN_USO) === TUN_USO;
     this.#mtu = mtu;
-    this.#merge = merge;
+    this.#merge = (mergeTcp ? MERGE_TCP : 0) | (mergeUdp && takesUso ? MERGE_UDP : 0);
   }
 
   /**
@@ -55,12 +70,15 @@ export class Tun implements RxDevice, TxDevice {
    * {code, errno, syscall}: EBUSY when another process holds it, EPERM, ENOENT without /dev/net/tun.
    */
   static open(name: string, options: TunOptions): Tun {
-    const { mtu, csum = true, tso = true, uso = true, mergeTcp = true, mergeUdp = true } = options;
+    const { csum = true, tso = true, uso = true, multiQueue = false } = options;
     const wanted = csum ? TUN_CSUM | (tso ? TUN_TSO4 : 0) | (uso ? TUN_USO : 0) : 0;
-    const info = native.tunOpen(name, wanted);
-    const takesUso = uso && (info.offloads & TUN_USO) === TUN_USO;
-    const merge = (mergeTcp ? MERGE_TCP : 0) | (mergeUdp && takesUso ? MERGE_UDP : 0);
-    return new Tun(info.fd, info.name, info.offloads, mtu, merge);
+    const info = native.tunOpen(name, wanted, multiQueue);
+    try {
+      return new Tun(info, multiQueue ? openDetached(info.name, wanted) : info.fd, options);
+    } catch (error) {
+      native.close(info.fd);
+      throw error;
+    }
   }
 
   /** Whether the device and its routes outlive us. */
@@ -76,7 +94,7 @@ export class Tun implements RxDevice, TxDevice {
   }
 
   send(batch: PacketBatch): number {
-    return native.tunWrite(this.fd, batch.slab, batch.descriptors, batch.count, this.#mtu, this.#merge);
+    return native.tunWrite(this.#writeFd, batch.slab, batch.descriptors, batch.count, this.#mtu, this.#merge);
   }
 
   /** Idempotent; the descriptor must not be used afterwards. */
@@ -84,5 +102,18 @@ export class Tun implements RxDevice, TxDevice {
     if (this.#closed) return;
     this.#closed = true;
     native.close(this.fd);
+    if (this.#writeFd !== this.fd) native.close(this.#writeFd);
+  }
+}
+
+/** A queue that is only written to. */
+function openDetached(name: string, offloads: number): number {
+  const { fd } = native.tunOpen(name, offloads, true);
+  try {
+    native.tunDetachQueue(fd);
+    return fd;
+  } catch (error) {
+    native.close(fd);
+    throw error;
   }
 }

@@ -123,6 +123,7 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       ttl: -1,
       dscp: -1,
       fragment: true,
+      receiverGroup: 0,
     };
   } catch (error) {
     // The network's own or its broadcast address.

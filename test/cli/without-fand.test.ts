@@ -18,6 +18,7 @@ const FAN: FanView = {
   mtu: 1480,
   io: 'raw',
   ioNotes: [],
+  workers: 1,
   state: 'up',
   flags: 'dhcp host-reserve 1',
 };

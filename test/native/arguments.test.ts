@@ -71,7 +71,7 @@ describe('arguments', () => {
     expect(() => native.lockFile('/nonexistent/lock')).toThrow(
       expect.objectContaining({ code: 'ENOENT', errno: 2, syscall: 'open' }),
     );
-    expect(() => native.tunOpen('longer-than-a-device-name', 0)).toThrow(
+    expect(() => native.tunOpen('longer-than-a-device-name', 0, false)).toThrow(
       expect.objectContaining({ code: 'ENAMETOOLONG', syscall: 'open' }),
     );
     expect(() => native.socketDrops(NO_FD)).toThrow(expect.objectContaining({ code: 'EBADF' }));

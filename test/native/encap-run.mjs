@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 const [addon, object] = process.argv.slice(2);
 const native = createRequire(import.meta.url)(addon);
 const { words, flows = [], frames } = JSON.parse(readFileSync(0, 'utf8'));
-native.tunOpen('tun0', 0);
+native.tunOpen('tun0', 0, false);
 const setUp = 'link set lo up\nlink set tun0 up\naddress add 172.30.0.28/16 dev tun0\n';
 execFileSync('ip', ['-batch', '-'], { input: setUp });
 writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');

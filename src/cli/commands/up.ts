@@ -4,6 +4,7 @@ import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
+import { MOST_WORKERS, parseWorkers } from '../../config/worker-count.js';
 import type { RunPaths, UpReply, UpRequest } from '../../daemon/protocol.js';
 import { BrokenOff, NotRunning } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
@@ -25,27 +26,34 @@ UNDERLAY  172.30.0.28/16, eth0/16, or default/16 for the device of the default r
           without a width, /16.
 The words may stand in any order, flags with or without dashes in front. fand is started
 in the background where none runs. A fan whose fand died is restored by the same line.`,
-  options: [],
+  options: [
+    {
+      names: ['--workers'],
+      value: 'N',
+      summary: `forwarding threads of the fand that this starts, 1 to ${MOST_WORKERS}`,
+    },
+  ],
   takesFlags: true,
   run,
 };
 
-async function run({ words, paths }: Invocation): Promise<void> {
+async function run({ words, given, paths }: Invocation): Promise<void> {
   requireRoot('up');
   refuseAuto('up', words);
+  const workers = given.has('--workers') ? parseWorkers('--workers', given.get('--workers')!) : undefined;
   const { overlay, underlay, options } = parseFanLine(words);
   if (options.off)
     throw new FanError('usage', 'off is for a line of /etc/network/fan: leave it out to bring the fan up');
   const request = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay), options };
-  const reply = await requestUp(paths, request);
+  const reply = await requestUp(paths, request, workers);
   for (const note of reply.notes) printNote(note);
   print(reply.bridge);
 }
 
 /** Asks again where the fand that answered has left in between, as it does when it has no fan. */
-async function requestUp(paths: RunPaths, request: UpRequest): Promise<UpReply> {
+async function requestUp(paths: RunPaths, request: UpRequest, workers: number | undefined): Promise<UpReply> {
   for (let attempt = 1; ; attempt++) {
-    const daemon = await ensureDaemon(paths);
+    const daemon = await ensureDaemon(paths, workers);
     try {
       return await askUp(daemon, request);
     } catch (error) {

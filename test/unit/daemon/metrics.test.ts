@@ -56,6 +56,7 @@ describe('metrics', () => {
     expect(sampleOf('ufan_path_mtu_entries')).toBe(1);
     expect(sampleOf('ufan_workers')).toBe(1);
     expect(sampleOf('ufan_worker_cpu_seconds_total', { worker: '0' })).toBe(1);
+    expect(sampleOf('ufan_worker_packets_total', { worker: '0' })).toBe(4000);
     expect(sampleOf('ufan_info', { version: '1.2.3' })).toBe(1);
     expect(sampleOf('process_cpu_seconds_total')).toBe(1.5);
     expect(sampleOf('process_resident_memory_bytes')).toBe(80_000_000);

@@ -12,6 +12,7 @@ const FAN: FanView = {
   mtu: 1480,
   io: 'raw',
   ioNotes: [],
+  workers: 1,
   state: 'up',
   flags: 'host-reserve 1',
 };
@@ -32,7 +33,7 @@ export function sampleActivity(): Activity {
     cpuMs: 1500,
     rssBytes: 80_000_000,
     openFiles: 23,
-    workers: [{ cpuMs: 1000 }],
+    workers: [{ cpuMs: 1000, packets: 4000 }],
     fans: [FAN, { ...FAN, bridge: 'fan-99-0-28', overlay: '99.0.0.0/8', state: 'dead' }],
     stats: {
       host: { counters: countersFrom(100) },

@@ -33,6 +33,7 @@ export function fanSpec(
     ttl: -1,
     dscp: -1,
     fragment: true,
+    receiverGroup: 0,
     ...more,
   };
 }

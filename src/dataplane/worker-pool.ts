@@ -1,0 +1,93 @@
+/**
+ * All forwarding workers of fand as one: each has a queue of every TUN, a part of what the underlay brings, and
+ * counters of its own, and all packets of an inner flow in one direction go through one of them, in order.
+ *
+ *   out    the kernel puts a flow into the TUN queue of its hash (io/tun.ts)
+ *   in     packet receivers form a group, which the kernel serves by the inner flow's hash (native/packet_socket.c);
+ *          raw receivers have filters that each take a share (io/receive-filter.ts)
+ *   errors ICMP errors reach every worker: each learns path MTUs, the first one answers (path-errors.ts)
+ *
+ * The first worker decides on the io of a fan, and the encap programs in the kernel are its alone; the others follow.
+ */
+
+import type { TraceSpec } from './trace-protocol.js';
+import { WorkerClient, type WorkerEvents } from './worker-client.js';
+import type { WorkerCounters } from './worker-counters.js';
+import type { Configured, FanSpec, WorkerState } from './worker-protocol.js';
+
+export class WorkerPool {
+  readonly #first: WorkerClient;
+  readonly #others: readonly WorkerClient[];
+  readonly #counters: WorkerCounters;
+  /** What they were last told to forward for. */
+  #fans: { first: FanSpec[]; others: FanSpec[] } = { first: [], others: [] };
+
+  /** A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. */
+  constructor(counters: WorkerCounters, events: WorkerEvents) {
+    this.#counters = counters;
+    const count = counters.copies.length;
+    const [first, ...others] = counters.copies.map(
+      ({ shared }, index) => new WorkerClient(shared, { index, count }, events),
+    );
+    this.#first = first!;
+    this.#others = others;
+  }
+
+  /** Makes them forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
+  async configure(first: FanSpec[]): Promise<Configured> {
+    const answer = await this.#first.configure(first);
+    const others = first.map((spec) => following(spec, answer));
+    const results = await Promise.allSettled(this.#others.map((worker) => worker.configure(others)));
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      await this.#revert();
+      throw failed.reason;
+    }
+    this.#fans = { first, others };
+    return answer;
+  }
+
+  /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.trace(sessions)));
+  }
+
+  /** What each knows beside its counters, between two of its batches. */
+  async inspect(): Promise<(WorkerState & { packets: number })[]> {
+    const states = await Promise.all(this.#all.map((worker) => worker.inspect()));
+    return states.map((state, index) => ({ ...state, packets: this.#counters.packets(index) }));
+  }
+
+  /** Packets that the kernel dropped because a receive buffer of ours was full. */
+  get socketDrops(): number {
+    return this.#all.reduce((sum, worker) => sum + worker.socketDrops, 0);
+  }
+
+  /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
+  kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
+    return this.#first.kernelEncap(fan);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.stop()));
+  }
+
+  get #all(): readonly WorkerClient[] {
+    return [this.#first, ...this.#others];
+  }
+
+  /** Back to the fans before. One that can't is one that died, of which its event tells. */
+  async #revert(): Promise<void> {
+    const { first, others } = this.#fans;
+    await Promise.allSettled([
+      this.#first.configure(first),
+      ...this.#others.map((worker) => worker.configure(others)),
+    ]);
+  }
+}
+
+/** A fan as the other workers forward for it: in the mode that the first one found to work, without its program. */
+function following(spec: FanSpec, { io }: Configured): FanSpec {
+  const { mode, receiverGroup } = io[spec.id]!;
+  return { ...spec, io: [mode === 'bpf' ? 'packet' : mode], ioNotes: [], receiverGroup };
+}
