@@ -9,7 +9,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{unit,property,oracle,vectors,native,cli,arch}/**/*.test.ts'],
-          testTimeout: 30_000,
+          maxWorkers: 2,
+          testTimeout: 60_000,
         },
       },
       {

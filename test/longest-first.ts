@@ -5,8 +5,19 @@
 import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Without ".test.ts", from three minutes down to one. The others go by their size, as vitest has it. */
-const LONG = ['probe', 'doctor', 'traffic', 'doctor-healthy'];
+/** Without ".test.ts", from three minutes down to half a one. The others go by their size, as vitest has it. */
+const LONG = [
+  'probe',
+  'doctor',
+  'traffic',
+  'doctor-healthy',
+  'wire',
+  'bench',
+  'lifecycle',
+  'docker',
+  'demo',
+  'doctor-fix',
+];
 
 function rank({ moduleId }: TestSpecification): number {
   const place = LONG.indexOf(basename(moduleId, '.test.ts'));

@@ -113,10 +113,10 @@ export class RunningCommand {
     }
   }
 
-  /** Ends it, with SIGKILL where the first signal doesn't help within 3 s. */
+  /** Ends it, with SIGKILL where the first signal doesn't help within 10 s. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Output> {
     this.#child.kill(signal);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 3000);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
     try {
       return await this.ended;
     } finally {

@@ -22,12 +22,13 @@ export async function raiseFan(
   words: readonly string[],
   wrapper: readonly string[] = [],
 ): Promise<RaisedFan> {
-  const before = await showFans(host);
   const { stdout } = await host.exec([...wrapper, process.execPath, FANCTL, 'up', ...words]);
-  const view = (await showFans(host)).find(({ bridge }) => !before.some((old) => old.bridge === bridge));
-  if (!view) throw new Error(`fanctl up ${words.join(' ')} succeeded, but show --json has no new fan`);
+  const printed = stdout.trim();
+  const view = (await showFans(host)).find(({ bridge }) => bridge === printed);
+  if (!view)
+    throw new Error(`fanctl up ${words.join(' ')} printed ${printed}, but show --json has no such fan`);
   await attachContainers(host, view);
-  return { view, printed: stdout.trim() };
+  return { view, printed };
 }
 
 export async function showFans(host: Host): Promise<FanView[]> {

@@ -77,7 +77,7 @@ export async function randomFile(from: Namespace, dir: string, bytes: number) {
 
 /** Waits until something listens on the TCP port. */
 export async function listens(where: Namespace, port: number | string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 500; tries++) {
     const { stdout } = await where.exec(['ss', '-Hltn', `sport = :${port}`]);
     if (stdout !== '') return;
     await sleep(20);

@@ -11,6 +11,7 @@ export type LegacyRule = readonly string[];
 
 const COMMAND = 'iptables-legacy';
 const WAIT = '-w';
+const FILTER = 'filter';
 
 /** Puts `rules` first in `chain` and in what Docker keeps for the user, where a packet could be dropped there. */
 export async function insertLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly LegacyRule[]): Promise<void> {
@@ -36,9 +37,9 @@ export async function removeLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly L
   }
 }
 
-/** `iptables-legacy -S`: the filter table; empty where this network namespace has none. */
-export async function legacyListing(): Promise<string> {
-  return (await isInUse()) ? run(COMMAND, [WAIT, '-S']) : '';
+/** `iptables-legacy -S` of a table; empty where this network namespace does not have it. */
+export async function legacyListing(table = FILTER): Promise<string> {
+  return (await isInUse(table)) ? run(COMMAND, [WAIT, '-t', table, '-S']) : '';
 }
 
 /** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */
@@ -50,8 +51,8 @@ export async function legacyTables(): Promise<string[]> {
   }
 }
 
-async function isInUse(): Promise<boolean> {
-  return (await legacyTables()).includes('filter') && (await isInstalled(COMMAND));
+async function isInUse(table = FILTER): Promise<boolean> {
+  return (await legacyTables()).includes(table) && (await isInstalled(COMMAND));
 }
 
 async function succeeds(args: readonly string[]): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * The old iptables' rules as packet-verdict.ts walks them, from `iptables-legacy -S` (its filter table).
+ * The old iptables' rules as packet-verdict.ts walks them, from `iptables-legacy -S` of each table.
  * An option that is not known here may match.
  */
 import { parseAddress } from '../addr/ipv4-address.js';
@@ -39,11 +39,18 @@ const TESTS: Readonly<Record<string, Test>> = {
   '--comment': SILENT,
   '--ctstate': ({ state }, value) => isExactly(value.toLowerCase().split(',').includes(state)),
   '--state': ({ state }, value) => isExactly(value.toLowerCase().split(',').includes(state)),
-  '--dport': ({ destinationPort }, value) =>
-    destinationPort === undefined || !/^\d+$/.test(value)
-      ? 'maybe'
-      : isExactly(destinationPort === Number(value)),
+  '--sport': ({ sourcePort }, value) => isPort(sourcePort, value),
+  '--dport': ({ destinationPort }, value) => isPort(destinationPort, value),
 };
+/** Options that name a network. */
+const NETWORKS = ['-s', '-d'];
+
+/** Tables in the order of their hooks, each with its priority (linux/netfilter_ipv4.h). */
+const TABLES: readonly (readonly [string, number])[] = [
+  ['raw', -300],
+  ['mangle', -150],
+  ['filter', 0],
+];
 
 const TARGETS: Readonly<Record<string, Action>> = {
   ACCEPT: { kind: 'accept' },
@@ -54,27 +61,34 @@ const TARGETS: Readonly<Record<string, Action>> = {
   RETURN: { kind: 'return' },
 };
 
-/** The base chains of the old iptables on this host; none where it is not in use. */
+/** The base chains of the old iptables on this host; none where it is not in use. Its table nat drops nothing. */
 export async function readLegacyBases(): Promise<BaseChain[]> {
-  return legacyBases(await legacyListing());
+  const listed = TABLES.map(async ([table, priority]) =>
+    legacyBases(await legacyListing(table), table, priority),
+  );
+  return (await Promise.all(listed)).flat();
 }
 
-/** The text of `iptables-legacy -S`. */
-export function legacyBases(text: string): BaseChain[] {
+/** The text of `iptables-legacy -t table -S`. */
+export function legacyBases(text: string, tableName = 'filter', priority = 0): BaseChain[] {
   const lines = text.split('\n').map(wordsOf);
   const table = new Map<string, FirewallChain & { rules: FirewallRule[] }>();
   const policies: [string, string][] = [];
+  const inTable = tableName === 'filter' ? '' : ` -t ${tableName}`;
   for (const [what, name = '', ...rest] of lines) {
     if (what === '-P') policies.push([name, rest[0] ?? '']);
     if (what === '-P' || what === '-N')
-      table.set(name, { label: `iptables-legacy chain ${name}`, rules: [] });
-    if (what === '-A') table.get(name)?.rules.push(ruleOf(name, rest, table.get(name)?.rules.length ?? 0));
+      table.set(name, { label: `iptables-legacy${inTable} chain ${name}`, rules: [] });
+    const at = (table.get(name)?.rules.length ?? 0) + 1;
+    if (what === '-A')
+      table.get(name)?.rules.push(ruleOf(rest, at, `iptables-legacy${inTable} -D ${name} ${at}`));
   }
   return policies.map(([name, policy]) => ({
     ...table.get(name)!,
     hook: name.toLowerCase(),
+    priority,
     policy: policy === 'DROP' ? 'drop' : 'accept',
-    policyRemedy: `iptables-legacy -P ${name} ACCEPT`,
+    policyRemedy: `iptables-legacy${inTable} -P ${name} ACCEPT`,
     devices: [],
     table,
   }));
@@ -84,7 +98,8 @@ function wordsOf(line: string): string[] {
   return [...line.matchAll(WORD)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
-function ruleOf(chain: string, words: readonly string[], at: number): FirewallRule {
+function ruleOf(words: readonly string[], at: number, remedy: string): FirewallRule {
+  const networks: Prefix[] = [];
   const tests: ((packet: PacketKind) => Match)[] = [];
   let action: Action | undefined;
   let isNegated = false;
@@ -100,14 +115,18 @@ function ruleOf(chain: string, words: readonly string[], at: number): FirewallRu
       break; // What follows are the target's own options.
     }
     if (!word.startsWith('-')) continue;
+    if (NETWORKS.includes(word)) networks.push(parseNetwork(value));
     const test = TESTS[word] ?? UNKNOWN;
     const wanted = isNegated ? not : (match: Match) => match;
     tests.push((packet) => wanted(test(packet, value)));
     isNegated = false;
   }
   const matches = (packet: PacketKind) => tests.map((test) => test(packet)).reduce(both, 'yes');
-  const remedy = `iptables-legacy -D ${chain} ${at + 1}`;
-  return { matches, label: `rule ${at + 1}`, remedy, ...(action ? { action } : {}) };
+  return { matches, label: `rule ${at}`, remedy, networks, ...(action ? { action } : {}) };
+}
+
+function isPort(port: number | undefined, value: string): Match {
+  return port === undefined || !/^\d+$/.test(value) ? 'maybe' : isExactly(port === Number(value));
 }
 
 function parseNetwork(text: string): Prefix {

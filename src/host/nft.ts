@@ -16,6 +16,7 @@ export interface NftChain {
   /** Base chains only. */
   readonly type?: string;
   readonly hook?: string;
+  readonly prio?: number;
   readonly policy?: string;
 }
 
@@ -30,10 +31,20 @@ export interface NftRule {
   readonly expr: readonly NftExpression[];
 }
 
+/** A named set, or a named map. */
+export interface NftSet {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** Absent: it is empty. Of a map: [key, value]. */
+  readonly elem?: readonly unknown[];
+}
+
 export interface Ruleset {
   readonly tables: readonly NftTable[];
   readonly chains: readonly NftChain[];
   readonly rules: readonly NftRule[];
+  readonly sets: readonly NftSet[];
 }
 
 /** Every table of ours starts so. */
@@ -58,7 +69,8 @@ export function parseRuleset(text: string): Ruleset {
   const { nftables } = JSON.parse(text) as { nftables: Record<string, unknown>[] };
   const all = <T>(kind: string) => nftables.filter((entry) => kind in entry).map((entry) => entry[kind] as T);
   const rules = all<NftRule>('rule').map((rule) => ({ ...rule, expr: rule.expr ?? [] }));
-  return { tables: all<NftTable>('table'), chains: all<NftChain>('chain'), rules };
+  const sets = [...all<NftSet>('set'), ...all<NftSet>('map')];
+  return { tables: all<NftTable>('table'), chains: all<NftChain>('chain'), rules, sets };
 }
 
 /**

@@ -3,11 +3,13 @@
  * of which only some things are known.
  *
  * So a rule matches, doesn't, or may. One that may match decides nothing, but leaves a doubt where it would have
- * saved the packet from a later drop. Pure; nft-verdict.ts and legacy-verdict.ts bring the rules of either kind.
+ * saved the packet from a later drop. Where it may because what it asks for could not be read, a drop of its own is
+ * a doubt too. Pure; nft-verdict.ts and legacy-verdict.ts bring the rules of either kind.
  */
 import { containsPrefix, overlaps, type Prefix } from '../addr/prefix.js';
 
-export type Match = 'yes' | 'no' | 'maybe';
+/** "maybe": some packets of the kind, or by things that no address tells; "unread": perhaps all of them. */
+export type Match = 'yes' | 'no' | 'maybe' | 'unread';
 
 /** A kind of packet: any of these addresses. */
 export interface PacketKind {
@@ -18,9 +20,10 @@ export interface PacketKind {
   readonly destination: Prefix;
   /** IANA's number. */
   readonly protocol: number;
+  readonly sourcePort?: number;
   readonly destinationPort?: number;
   /** Of connection tracking. */
-  readonly state: 'new' | 'untracked';
+  readonly state: 'new' | 'untracked' | 'invalid';
 }
 
 export type Action =
@@ -35,6 +38,8 @@ export interface FirewallRule {
   readonly label: string;
   /** The command that takes it away. */
   readonly remedy: string;
+  /** Networks and addresses that it names; of a range, the first. */
+  readonly networks: readonly Prefix[];
 }
 
 export interface FirewallChain {
@@ -47,6 +52,8 @@ export interface FirewallChain {
 export interface BaseChain extends FirewallChain {
   /** As nft names hooks: "forward", "input", "ingress". */
   readonly hook: string;
+  /** The lower, the earlier; linux/netfilter_ipv4.h. */
+  readonly priority: number;
   readonly policy: 'accept' | 'drop';
   /** The command that makes it accept. */
   readonly policyRemedy: string;
@@ -60,18 +67,25 @@ export interface Drop {
   readonly by: string;
   /** The command that ends it. */
   readonly remedy: string;
-  /** False where a rule before it may have let the packet pass. */
+  /** False where a rule before it may have let the packet pass, or the rule itself could not be read. */
   readonly isSure: boolean;
 }
 
-type Outcome =
-  | { readonly kind: 'accept' | 'end' }
-  | { readonly kind: 'drop'; readonly by: string; readonly remedy: string };
+interface Dropped {
+  readonly kind: 'drop';
+  readonly by: string;
+  readonly remedy: string;
+}
+
+type Outcome = { readonly kind: 'accept' | 'end' } | Dropped;
 
 const ACCEPTED: Outcome = { kind: 'accept' };
 const AT_END: Outcome = { kind: 'end' };
 /** The kernel refuses deeper nesting (NFT_JUMP_STACK_SIZE). */
 const MOST_JUMPS = 16;
+/** NF_IP_PRI_CONNTRACK: a packet that comes by a chain before has no state yet, which counts as invalid. */
+const CONNTRACK = -200;
+const BEFORE_CONNTRACK = ['ingress', 'prerouting', 'output'];
 
 /** The drop that a packet meets at `hook`, a sure one if there is any; undefined where it passes. */
 export function findDrop(bases: readonly BaseChain[], hook: string, packet: PacketKind): Drop | undefined {
@@ -87,18 +101,48 @@ function isOnDevice({ hook, devices }: BaseChain, { input, output }: PacketKind)
   return devices.includes((hook === 'ingress' ? input : output) ?? '');
 }
 
-function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
-  const doubt = { isThere: false };
-  const outcome = walk(base.table, base, packet, doubt, 0);
-  const isSure = !doubt.isThere;
-  if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
-  if (outcome.kind === 'accept' || base.policy === 'accept') return undefined;
-  return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
+/** Whatever the rules at `hooks` name inside `network`, each once, at most `most`. */
+export function networksInside(
+  bases: readonly BaseChain[],
+  hooks: readonly string[],
+  network: Prefix,
+  most: number,
+): Prefix[] {
+  const found = new Map<string, Prefix>();
+  const tables = new Set(bases.filter(({ hook }) => hooks.includes(hook)).map(({ table }) => table));
+  for (const table of tables) {
+    for (const { rules } of table.values()) {
+      for (const named of rules.flatMap(({ networks }) => networks)) {
+        if (found.size === most) return [...found.values()];
+        if (named.length > network.length && containsPrefix(network, named))
+          found.set(`${named.base}/${named.length}`, named);
+      }
+    }
+  }
+  return [...found.values()];
 }
 
-/** A rule was met that may have let the packet pass. */
+function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
+  const doubt: Doubt = { isThere: false };
+  const outcome = walk(base.table, base, asSeenBy(base, packet), doubt, 0);
+  const isSure = !doubt.isThere;
+  if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
+  if (outcome.kind === 'end' && base.policy === 'drop')
+    return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
+  return doubt.drop && { by: doubt.drop.by, remedy: doubt.drop.remedy, isSure: false };
+}
+
+function asSeenBy({ hook, priority }: BaseChain, packet: PacketKind): PacketKind {
+  const isEarly = BEFORE_CONNTRACK.includes(hook) && (priority < CONNTRACK || hook === 'ingress');
+  return isEarly && packet.state === 'new' ? { ...packet, state: 'invalid' } : packet;
+}
+
+/** What is not sure of a walk. */
 interface Doubt {
+  /** A rule was met that may have let the packet pass. */
   isThere: boolean;
+  /** Of a rule that could not be read. */
+  drop?: Dropped;
 }
 
 function walk(
@@ -111,15 +155,20 @@ function walk(
   for (const rule of chain.rules) {
     const match = rule.action ? rule.matches(packet) : 'no';
     if (match === 'no' || !rule.action) continue;
-    const aside: Doubt = match === 'maybe' ? { isThere: false } : doubt;
+    const aside: Doubt = match === 'yes' ? doubt : { isThere: false };
     const drop: Outcome = { kind: 'drop', by: `${chain.label} (${rule.label})`, remedy: rule.remedy };
     const outcome = follow(rule.action, drop, (target) => {
       const next = depth < MOST_JUMPS ? table.get(target) : undefined;
       return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
     });
     const isFinal = rule.action.kind !== 'jump' || outcome.kind !== 'end';
-    if (match === 'yes' && isFinal) return outcome;
-    if (match === 'maybe' && (aside.isThere || (isFinal && outcome.kind !== 'drop'))) doubt.isThere = true;
+    if (match === 'yes') {
+      if (isFinal) return outcome;
+      continue;
+    }
+    if (aside.isThere || (isFinal && outcome.kind !== 'drop')) doubt.isThere = true;
+    const unread = outcome.kind === 'drop' ? outcome : aside.drop;
+    if (match === 'unread' && unread) doubt.drop ??= unread;
   }
   return AT_END;
 }
@@ -130,19 +179,22 @@ function follow(action: Action, drop: Outcome, into: (target: string) => Outcome
   return action.kind === 'accept' ? ACCEPTED : AT_END;
 }
 
+/** What both must match. */
 export function both(a: Match, b: Match): Match {
-  if (a === 'no' || b === 'no') return 'no';
-  return a === 'yes' && b === 'yes' ? 'yes' : 'maybe';
+  return least([a, b], ['no', 'maybe', 'unread']) ?? 'yes';
 }
 
 export function either(matches: readonly Match[]): Match {
-  if (matches.includes('yes')) return 'yes';
-  return matches.includes('maybe') ? 'maybe' : 'no';
+  return least(matches, ['yes', 'unread', 'maybe']) ?? 'no';
+}
+
+function least(matches: readonly Match[], order: readonly Match[]): Match | undefined {
+  return order.find((one) => matches.includes(one));
 }
 
 export function not(match: Match): Match {
-  if (match === 'maybe') return 'maybe';
-  return match === 'yes' ? 'no' : 'yes';
+  if (match === 'yes') return 'no';
+  return match === 'no' ? 'yes' : match;
 }
 
 export function isExactly(equal: boolean): Match {

@@ -131,6 +131,12 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       evidence: /^250\.0\.27\.9 leads nowhere/,
     },
     {
+      title: "an address of the host's own, in the slice of another",
+      arrange: 'ip address add 250.0.27.9/32 dev eth0',
+      restore: 'ip address del 250.0.27.9/32 dev eth0',
+      evidence: /^250\.0\.27\.9 is an address of this host \(eth0\)/,
+    },
+    {
       title: 'a policy rule for what containers send',
       arrange: 'ip route add default dev eth0 table 77; ip rule add from 250.0.28.0/24 lookup 77',
       restore: 'ip rule del from 250.0.28.0/24; ip route flush table 77',
@@ -356,6 +362,10 @@ describe('forged-source', () => {
       const found = await trouble();
       expect(found).toMatchObject({ check: 'forged-source', direction: 'in' });
       expect(found.evidence).toMatch(/[1-9]\d* just now, .* the last one from 172\.30\.0\.27/);
+      await forger.stop();
+      const { code, results } = await diagnose(broken());
+      expect(code).toBe(0);
+      expect(named(results, 'warn')).toEqual(['forged-source']);
     } finally {
       await forger.stop();
     }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fields } from '../../bench/lab/capture.js';
 import type { RunningCommand } from '../../bench/lab/command.js';
@@ -165,6 +166,11 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
       const names = new Set(comments.map(([name]) => name?.split('/')[0]));
       expect([reason, [...names]]).toEqual([reason, [where === 'fan' ? 'fan-250-0-28' : 'host']]);
     }
+  });
+
+  it('fanctl prints what fand counted', async () => {
+    const printed = async () => JSON.parse((await victim.fanctl(['stats', '--json'])).stdout);
+    await expect.poll(async () => isDeepStrictEqual(await printed(), await readStats(victim))).toBe(true);
   });
 
   it('no trace is left when they end, and fand lives', async () => {

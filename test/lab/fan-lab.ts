@@ -10,7 +10,8 @@ import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
-import type { Counters, FanView, Stats } from '../../src/daemon/protocol.js';
+import { FandClient } from '../../src/cli/client.js';
+import { type Counters, type FanView, runPaths, type Stats } from '../../src/daemon/protocol.js';
 
 /** The announcement's fan. */
 export const FAN = ['250.0.0.0/8', 'eth0/16'];
@@ -72,8 +73,9 @@ export class FanLab {
   }
 }
 
-export async function readStats(host: Host): Promise<Stats> {
-  return JSON.parse((await host.fanctl(['stats', '--json'])).stdout) as Stats;
+/** What `fanctl stats --json` prints, as fand answers it: a test asks often, and each fanctl is a Node that starts. */
+export function readStats(host: Host): Promise<Stats> {
+  return new FandClient(runPaths(host.dir)).stats();
 }
 
 /** Counters of the host's fan on `bridge`, by default its first. */

@@ -25,3 +25,21 @@ export async function whileStopped(host: Host, act: () => Promise<unknown>): Pro
     process.kill(pid, 'SIGCONT');
   }
 }
+
+/**
+ * Counts packets that pass a device's hook and match a rule, as long as the host lives: of a burst a busy machine loses some
+ * before they get there, which nobody can put down to a fan.
+ */
+export async function countAt(
+  host: Host,
+  hook: 'ingress' | 'egress',
+  device: string,
+  match: string,
+): Promise<() => Promise<number>> {
+  const chain = `type filter hook ${hook} device "${device}" priority 0;`;
+  await host.exec(['nft', `table netdev ${hook} { chain seen { ${chain} ${match} counter; }; }`]);
+  return async () => {
+    const { stdout } = await host.exec(['nft', 'list', 'table', 'netdev', hook]);
+    return Number(/counter packets (\d+)/.exec(stdout)?.[1]);
+  };
+}

@@ -55,7 +55,7 @@ beforeAll(async () => {
   peer = lab.host(2);
 });
 afterEach(async () => {
-  for (const each of lab.hosts) await each.fanctl(['down', '-e']);
+  await Promise.all(lab.hosts.map((each) => each.fanctl(['down', '-e'])));
 });
 afterAll(() => lab.remove());
 

@@ -11,7 +11,7 @@ import { REPOSITORY } from '../../bench/lab/repository.js';
 import type { Stats } from '../../src/daemon/protocol.js';
 import { countersOf, parsePrometheus } from '../unit/daemon/prometheus-text.js';
 import { FAN, FanLab, growth, PYTHON, readCounters, readStats, until } from './fan-lab.js';
-import { scrapeSocket, whileStopped } from './kernel-drops.js';
+import { countAt, scrapeSocket, whileStopped } from './kernel-drops.js';
 
 const FLOOD = join(REPOSITORY, 'test/lab/flood.py');
 /** More than a receive buffer of 16 MB takes: each small packet weighs a kernel buffer of some 800 bytes. */
@@ -28,10 +28,10 @@ async function fetchIn(host: Host, path: string, method = 'GET'): Promise<{ stat
   return JSON.parse((await host.exec(argv)).stdout) as { status: number; body: string };
 }
 
-/** All counters of a host, as metrics and as stats, in the same shape. */
+/** All counters of a host, as metrics and as fanctl prints them, in the same shape. */
 async function bothWays(host: Host): Promise<{ metrics: unknown; stats: unknown }> {
   const metrics = await scrapeSocket(host);
-  const stats = await readStats(host);
+  const stats = JSON.parse((await host.fanctl(['stats', '--json'])).stdout) as Stats;
   const shape = (read: (fan: string) => unknown) =>
     [...stats.fans.map(({ bridge }) => bridge), 'host'].map(read);
   return {
@@ -73,18 +73,20 @@ describe.each(['raw', 'packet'])('io %s', (io) => {
   it('counts what overflowed the receive buffer as socket-overflow, each once', async () => {
     const host = net.host(1);
     const before = await readStats(host);
+    const arrived = await countAt(host, 'ingress', 'eth0', 'ip protocol 4');
     const flood = [PYTHON, FLOOD, 'ipip', host.address, net.address(2), net.address(1), `${IPIP_FLOOD}`];
     await whileStopped(host, () => net.host(2).exec(flood));
     const lost = async () => {
       const now = await readStats(host);
       const received = growth(before.fans[0]!.counters, now.fans[0]!.counters)['decap-rx-packets'] ?? 0;
       const overflow = growth(before.host.counters, now.host.counters)['drop-socket-overflow-packets'] ?? 0;
-      return { received, overflow };
+      return { received, overflow, arrived: await arrived() };
     };
-    const { received, overflow } = await until(lost, (now) => now.received + now.overflow >= IPIP_FLOOD);
+    const all = await until(lost, (now) => now.received + now.overflow === now.arrived);
+    const { received, overflow } = all;
     expect(received).toBeGreaterThan(1000);
     expect(overflow).toBeGreaterThan(1000);
-    expect(received + overflow).toBe(IPIP_FLOOD);
+    expect(all.arrived).toBeGreaterThan(IPIP_FLOOD / 2);
     expect(countersOf(await scrapeSocket(host), 'host')['drop-socket-overflow-packets']).toBe(
       before.host.counters['drop-socket-overflow-packets']! + overflow,
     );
@@ -93,15 +95,17 @@ describe.each(['raw', 'packet'])('io %s', (io) => {
   it('counts what overflowed the TUN as tun-overflow, each once', async () => {
     const host = net.host(1);
     const before = await readCounters(host);
+    const arrived = await countAt(host, 'egress', net.fan(1).bridge.replace('fan', 'tun'), 'udp dport 9');
     const flood = [PYTHON, FLOOD, 'udp', net.address(2), `${UDP_FLOOD}`];
     await whileStopped(host, () => net.container(1).exec(flood));
     const lost = async () => {
       const grown = growth(before, await readCounters(host));
-      return { read: grown['encap-rx-packets'] ?? 0, overflow: grown['drop-tun-overflow-packets'] ?? 0 };
+      const [read, overflow] = [grown['encap-rx-packets'] ?? 0, grown['drop-tun-overflow-packets'] ?? 0];
+      return { read, overflow, arrived: await arrived() };
     };
-    const { read, overflow } = await until(lost, (now) => now.read + now.overflow >= UDP_FLOOD);
+    const { read, overflow } = await until(lost, (now) => now.read + now.overflow === now.arrived);
     expect(read).toBeGreaterThan(900);
-    expect(read + overflow).toBe(UDP_FLOOD);
+    expect(overflow).toBeGreaterThan(0);
   });
 
   it('keeps the count of a receiver that is closed', async () => {

@@ -6,6 +6,8 @@ import { type Check, type Finding, fail, ok, warn } from './finding.js';
 const FORGED = 'drop-source-forged-packets';
 /** What came so long ago may well come again. */
 const RECENT_MS = 60_000;
+/** So many while the counters are watched: they keep arriving. One may be a stray. */
+const SEVERAL = 2;
 
 /** Each with what fills it. */
 const QUEUES: readonly (readonly [string, string])[] = [
@@ -22,16 +24,16 @@ export const forgedSource: Check = {
     const offenders = await patient.offenders();
     return after.fans.map(({ bridge, counters, overlay, underlay }): Finding => {
       const total = counters[FORGED] ?? 0;
-      const old = before.fans.find((fan) => fan.bridge === bridge)?.counters[FORGED] ?? 0;
+      const now = total - (before.fans.find((fan) => fan.bridge === bridge)?.counters[FORGED] ?? 0);
       const last = offenders.find((one) => one.bridge === bridge && one.reason === 'source-forged');
-      if (total === old && (!last || last.ageMs > RECENT_MS)) {
+      if (now === 0 && (!last || last.ageMs > RECENT_MS)) {
         return ok(`${bridge} dropped ${total} packets of forged senders, none just now`);
       }
       const from = last ? `, the last one from ${last.address}` : '';
-      const evidence = `${bridge} drops packets whose inner source maps to another host: ${total - old} just now, ${total} in all${from}`;
+      const evidence = `${bridge} drops packets whose inner source maps to another host: ${now} just now, ${total} in all${from}`;
       const width = underlay.slice(underlay.indexOf('/'));
       const fix = `on ${last?.address ?? 'the sender'}: fanctl show (it must have ${overlay} on ${width}), or stop what forges them`;
-      return { ...fail(evidence, fix), direction: 'in' };
+      return { ...(now < SEVERAL ? warn(evidence, fix) : fail(evidence, fix)), direction: 'in' };
     });
   },
 };

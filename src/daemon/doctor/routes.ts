@@ -63,6 +63,8 @@ async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding
   const link = await patient.link(fan.plan.tun);
   const isRouted = (await hasRoute(patient, fan)) || (await isTaken(patient, fan));
   if (!link?.flags.includes('UP') || !isRouted) return [ok(`${fan.plan.tun} has no route yet`)];
+  const taken = await addressesTaken(patient, fan);
+  if (taken.length > 0) return taken;
   const candidates = await candidatesIn(patient, overlay);
   const found = await Promise.all(candidates.map((candidate) => examineAddress(patient, fan, candidate)));
   const wrong = found.filter((finding) => finding !== undefined);
@@ -73,6 +75,24 @@ async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding
   return [ok(`${formatPrefix(overlay)} leads to ${fan.plan.tun}, ${candidates.length + 1} places looked at`)];
 }
 
+/** Addresses of other hosts' slices that this host has itself, and so answers for. */
+async function addressesTaken(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {
+  const own = ownDevices(patient);
+  const { overlay, slice } = plan.mapping;
+  return (await patient.addresses())
+    .filter(({ device, address }) => !own.has(device) && contains(overlay, address))
+    .filter(({ address }) => !contains(slice, address))
+    .map(({ device, address, length }) => {
+      const text = formatAddress(address);
+      const evidence = `${text} is an address of this host (${device}), so nobody here reaches the container that has it`;
+      return fail(evidence, `ip address delete ${text}/${length} dev ${device}`);
+    });
+}
+
+function ownDevices({ fans }: Patient): Set<string> {
+  return new Set(fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
+}
+
 async function examineAddress(
   patient: Patient,
   fan: FanRecord,
@@ -81,7 +101,7 @@ async function examineAddress(
   const { plan } = fan;
   // Our own addresses lead to the host itself.
   if ((await patient.addresses()).some(({ address }) => address === candidate.address)) return undefined;
-  const ours = new Set(patient.fans.flatMap((one) => [one.plan.bridge, one.plan.tun]));
+  const ours = ownDevices(patient);
   const forwarded = await forwardedDevice(fan, candidate.address);
   const local = await routeDevice(candidate.address);
   const device = forwarded ?? local;
@@ -113,7 +133,7 @@ function anyRemote({ plan }: FanRecord): Candidate {
 
 /** An address for each route and policy rule inside `network` that is not of a fan. */
 export async function candidatesIn(patient: Patient, network: Prefix): Promise<Candidate[]> {
-  const own = new Set(patient.fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
+  const own = ownDevices(patient);
   const routes = (await patient.routes())
     .filter(({ device, destination }) => !own.has(device) && destination.length > 0)
     .filter(({ destination }) => overlaps(destination, network))

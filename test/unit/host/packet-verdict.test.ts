@@ -1,10 +1,10 @@
 /** What a firewall would do to a packet: rules as `nft -j -p list ruleset` and `iptables-legacy -S` print them. */
 import { describe, expect, it, test } from 'vitest';
-import { parsePrefix } from '../../../src/addr/prefix.js';
+import { formatPrefix, parsePrefix } from '../../../src/addr/prefix.js';
 import { legacyBases } from '../../../src/host/legacy-verdict.js';
 import { parseRuleset } from '../../../src/host/nft.js';
 import { nftBases, parseNftText } from '../../../src/host/nft-verdict.js';
-import { findDrop, type PacketKind } from '../../../src/host/packet-verdict.js';
+import { findDrop, networksInside, type PacketKind } from '../../../src/host/packet-verdict.js';
 
 /** TCP from a container to another host's. */
 const PACKET: PacketKind = {
@@ -70,19 +70,103 @@ describe('one rule that drops', () => {
     ['for a port of another protocol', [match(field('udp', 'dport'), 53)]],
     ['for one port', [match(field('tcp', 'dport'), 80)]],
     ['for a connection that stands', [match({ ct: { key: 'state' } }, ['established', 'related'], 'in')]],
-    ['for a named set', [match(field('ip', 'saddr'), '@blocked')]],
     ['at a limit', [{ limit: { rate: 1, per: 'second' } }]],
     ['for a mark', [match(meta('mark'), 7)]],
     ['by a match of iptables', [{ xt: { type: 'match', name: 'recent' } }]],
+    ['at a limit for each sender, by a meter', [{ meter: { name: 'm', stmt: { limit: { rate: 9 } } } }]],
+    ['at a limit for each sender', [{ set: { op: 'add', set: '@m', stmt: [{ limit: { rate: 9 } }] } }]],
   ])('lets pass %s', (_, expr) => {
     expect(verdict([base(), rule('f', ...expr, DROP)])).toBe('passes');
   });
 });
 
+describe('a named set', () => {
+  const saddr = field('ip', 'saddr');
+  const set = (...elem: unknown[]) => ({ set: { family: 'inet', table: 't', name: 's', elem } });
+  const wrapped = { elem: { val: prefix('250.0.0.0/8'), expires: 9 } };
+  const pair = (a: unknown, b: unknown) => ({ concat: [a, b] });
+
+  it.each<[string, object, object, string, string]>([
+    ['of a network', set(prefix('10.0.0.0/8'), prefix('250.0.0.0/8')), saddr, '==', 'dropped'],
+    ['of a range', set({ range: ['250.0.28.0', '250.0.28.255'] }), saddr, '==', 'dropped'],
+    [
+      'whose parts make up the whole',
+      set(prefix('250.0.28.128/25'), prefix('250.0.28.0/25')),
+      saddr,
+      '==',
+      'dropped',
+    ],
+    ['with a timeout', set(wrapped), saddr, '==', 'dropped'],
+    ['of other networks', set(prefix('10.0.0.0/8'), '1.2.3.4'), saddr, '==', 'passes'],
+    ['of one address of many', set('250.0.28.7'), saddr, '==', 'passes'],
+    ['of nothing', set(), saddr, '==', 'passes'],
+    ['of those that may pass', set(prefix('250.0.0.0/8')), saddr, '!=', 'passes'],
+    ['of others that may pass', set(prefix('10.0.0.0/8')), saddr, '!=', 'dropped'],
+    ['of protocols', set(6, 17), meta('l4proto'), '==', 'dropped'],
+    ['of devices', set('eth0', 'fan-*'), meta('iifname'), '==', 'dropped'],
+    ['of everything', set('1.2.3.4', '*'), saddr, '==', 'dropped'],
+    ['of pairs', set(pair(prefix('250.0.0.0/8'), 6)), pair(saddr, meta('l4proto')), '==', 'dropped'],
+    ['of other pairs', set(pair(prefix('250.0.0.0/8'), 17)), pair(saddr, meta('l4proto')), '==', 'passes'],
+    ['of pairs with ports', set(pair(6, 80)), pair(meta('l4proto'), field('th', 'dport')), '==', 'passes'],
+    ['of what is no address', set({ map: 1 }), saddr, '==', 'unsure'],
+    ['that is not there', chain('other'), saddr, '==', 'unsure'],
+  ])('%s', (_, named, left, op, expected) => {
+    expect(verdict([base(), named, rule('f', match(left, '@s', op), DROP)])).toBe(expected);
+  });
+
+  it('is of its own table', () => {
+    const other = { set: { family: 'ip', table: 't', name: 's', elem: [prefix('250.0.0.0/8')] } };
+    expect(verdict([base(), other, rule('f', match(saddr, '@s'), DROP)])).toBe('unsure');
+  });
+
+  it('that can not be read is a doubt of what it leads to, but not beside what is known not to fit', () => {
+    const unread = match(saddr, '@gone');
+    const into = { jump: { target: 'c' } };
+    expect(verdict([base(), chain('c'), rule('f', unread, into), rule('c', DROP)])).toBe('unsure');
+    expect(verdict([base(), chain('c'), rule('f', unread, into), rule('c', ACCEPT)])).toBe('passes');
+    expect(verdict([base(), rule('f', unread, match(meta('iifname'), 'docker0'), DROP)])).toBe('passes');
+    expect(verdict([base(), rule('f', unread, match(field('tcp', 'dport'), 22), DROP)])).toBe('passes');
+    expect(verdict([base(), rule('f', unread, ACCEPT), rule('f', DROP)])).toBe('unsure');
+  });
+
+  it('is among what the rules name', () => {
+    const entries = [
+      base(),
+      set(prefix('250.0.30.0/24'), prefix('10.0.0.0/8'), '250.0.28.2', '250.0.28.2'),
+      rule('f', match(saddr, '@s'), DROP),
+      rule('f', match(field('ip', 'daddr'), { range: ['250.9.0.1', '250.9.0.5'] }), DROP),
+      rule('f', match(field('ip', 'daddr'), prefix('250.0.0.0/8')), DROP),
+    ];
+    const ruleset = parseRuleset(JSON.stringify({ nftables: entries }));
+    const named = (hooks: string[], most: number) =>
+      networksInside(nftBases(ruleset, parseNftText('')), hooks, parsePrefix('250.0.0.0/8'), most).map(
+        formatPrefix,
+      );
+    expect(named(['forward'], 9)).toEqual(['250.0.30.0/24', '250.0.28.2/32', '250.9.0.1/32']);
+    expect(named(['forward'], 1)).toEqual(['250.0.30.0/24']);
+    expect(named(['input'], 9)).toEqual([]);
+  });
+});
+
+test('before connection tracking a packet is invalid, from then on new', () => {
+  const at = (prio: number, state: string) => [
+    chain('f', { type: 'filter', hook: 'prerouting', prio, policy: 'accept' }),
+    rule('f', match({ ct: { key: 'state' } }, state), DROP),
+  ];
+  const passes = (entries: readonly object[]) => {
+    const ruleset = parseRuleset(JSON.stringify({ nftables: entries }));
+    return findDrop(nftBases(ruleset, parseNftText('')), 'prerouting', PACKET) === undefined;
+  };
+  expect(passes(at(-300, 'invalid'))).toBe(false);
+  expect(passes(at(-300, 'new'))).toBe(true);
+  expect(passes(at(-150, 'invalid'))).toBe(true);
+  expect(passes(at(-150, 'new'))).toBe(false);
+});
+
 test('a policy of drop, and rules that save from it', () => {
   expect(verdict([base('drop')])).toBe('dropped');
   expect(verdict([base('drop'), rule('f', match(meta('iifname'), 'fan-250-0-28'), ACCEPT)])).toBe('passes');
-  expect(verdict([base('drop'), rule('f', match(field('ip', 'saddr'), '@friends'), ACCEPT)])).toBe('unsure');
+  expect(verdict([base('drop'), rule('f', match(meta('mark'), 7), ACCEPT)])).toBe('unsure');
   expect(verdict([base('drop'), rule('f', match(meta('iifname'), 'docker0'), ACCEPT)])).toBe('dropped');
 });
 
@@ -97,11 +181,7 @@ test('jump comes back, goto does not, return ends the chain', () => {
   expect(verdict(into('goto'))).toBe('dropped');
   expect(verdict([...into('jump'), rule('c', { return: null }), rule('c', DROP)])).toBe('passes');
   expect(
-    verdict([
-      ...into('jump'),
-      rule('c', match(field('ip', 'saddr'), '@x'), { return: null }),
-      rule('c', DROP),
-    ]),
+    verdict([...into('jump'), rule('c', match(meta('mark'), 7), { return: null }), rule('c', DROP)]),
   ).toBe('unsure');
 });
 
@@ -115,7 +195,22 @@ test('a verdict map takes the element that fits', () => {
   const map = (...set: [unknown, object][]) => rule('f', { vmap: { key: meta('l4proto'), data: { set } } });
   expect(verdict([base(), map(['udp', DROP], ['tcp', ACCEPT]), rule('f', DROP)])).toBe('passes');
   expect(verdict([base(), map(['tcp', DROP])])).toBe('dropped');
-  expect(verdict([base(), rule('f', { vmap: { key: meta('iifname'), data: '@verdicts' } })])).toBe('passes');
+  expect(verdict([base(), map(['tcp', ACCEPT], ['*', DROP])])).toBe('passes');
+  expect(verdict([base(), map(['udp', ACCEPT], ['*', DROP])])).toBe('dropped');
+});
+
+test('a named verdict map', () => {
+  const pair = { concat: [meta('iifname'), meta('l4proto')] };
+  const named = (...elem: unknown[]) => ({
+    map: { family: 'inet', table: 't', name: 'v', map: 'verdict', elem },
+  });
+  const byName = rule('f', { vmap: { key: meta('iifname'), data: '@v' } });
+  expect(verdict([base(), named(['fan-250-0-28', DROP]), byName])).toBe('dropped');
+  expect(verdict([base(), named(['eth0', DROP], ['*', ACCEPT]), byName])).toBe('passes');
+  expect(verdict([base(), byName])).toBe('unsure');
+  const byPair = rule('f', { vmap: { key: pair, data: '@v' } });
+  expect(verdict([base(), named([{ concat: ['fan-250-0-28', 6] }, DROP]), byPair])).toBe('dropped');
+  expect(verdict([base(), named([{ concat: ['fan-250-0-28', 17] }, DROP]), byPair])).toBe('passes');
 });
 
 test('a drop of any base chain is final, an accept is not', () => {
@@ -201,6 +296,16 @@ describe('the old iptables', () => {
     const bases = legacyBases(`-P INPUT ACCEPT\n-A INPUT -p ${name} -j DROP`);
     const drop = findDrop(bases, 'input', { ...PACKET, protocol: 4 });
     expect(drop?.isSure ? 'dropped' : 'passes').toBe(verdict);
+  });
+
+  it('has more tables than filter, and remedies say which', () => {
+    const [before] = legacyBases('-P PREROUTING ACCEPT\n-A PREROUTING -i tun+ -j DROP', 'raw', -300);
+    expect(before).toMatchObject({ hook: 'prerouting', priority: -300 });
+    expect(findDrop([before!], 'prerouting', { ...PACKET, input: 'tun-250-0-28' })).toEqual({
+      by: 'iptables-legacy -t raw chain PREROUTING (rule 1)',
+      remedy: 'iptables-legacy -t raw -D PREROUTING 1',
+      isSure: true,
+    });
   });
 
   it('is not there', () => {
