@@ -1,18 +1,32 @@
 /**
  * `fanctl explain`: what an address is to the fans of this host, and the way that a packet to it would take from here.
- * The arithmetic is fan/explanation.ts; here are routes, neighbour, MTUs and I/O mode, as they are now. No traffic.
+ * The arithmetic is fan/explanation.ts; here are routes, neighbour, MTUs and I/O mode, as they are now, and the verdict
+ * is of both. No traffic.
  */
 import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
+import { contains } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
-import { explainAddress } from '../fan/explanation.js';
-import type { FanMapping } from '../fan/mapping.js';
-import { type Link, readLinks } from '../host/links.js';
-import { lookUpRoute, type Route, readNeighbour } from '../host/route-lookup.js';
-import type { ExplainedHost, ExplainRequest, Explanation } from './protocol.js';
+import { type AddressExplanation, explainAddress } from '../fan/explanation.js';
+import { type DeviceAddress, type Link, readAddresses, readLinks } from '../host/links.js';
+import { lookUpRoute, type Neighbour, type Route, readNeighbour } from '../host/route-lookup.js';
+import { containerLeg, deadFan, followLeg, type Leg, type Way } from './inner-way.js';
+import type { ExplainedHost, ExplainRequest, Explanation, HostVerdict } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
 /** What the dataplane has learnt of the path to an underlay host, u32; null where nothing. */
 type PathMtu = (host: number) => Promise<number | null>;
+
+interface Stop {
+  readonly verdict: HostVerdict;
+  readonly why: string;
+}
+
+/** What this host has, read once. */
+interface Host {
+  readonly fans: readonly FanRecord[];
+  readonly links: readonly Link[];
+  readonly addresses: readonly DeviceAddress[];
+}
 
 /** Throws FanError bad-address, or not-configured where this host has no fan. */
 export async function explain(
@@ -23,37 +37,123 @@ export async function explain(
   const target = parseAddress(address);
   const sender = from === undefined ? undefined : parseAddress(from);
   if (fans.length === 0) throw new FanError('not-configured', 'this host has no fan');
-  const explanation = explainAddress(
-    fans.map(({ plan }) => plan.mapping),
-    target,
-    sender,
-  );
+  const mappings = fans.map(({ plan }) => plan.mapping);
+  const explanation = explainAddress(mappings, target, sender);
   const fan = fans.find(({ view }) => view.slice === explanation.fan?.slice);
   if (!fan || explanation.host === null) return { ...explanation, here: null };
-  const inner = explanation.kind === 'overlay' ? explanation.address : undefined;
-  return { ...explanation, here: await describeWay(fan, explanation.host, inner, pathMtu) };
+  const host: Host = { fans, links: await readLinks(), addresses: await readAddresses() };
+  const leg = explanation.kind === 'overlay' ? legOf(host, fan, target, sender) : undefined;
+  const inner = leg ? await followLeg(fan, leg, host.links) : undefined;
+  const outer = await followOuter(host, fan, explanation.host);
+  const stop = inner?.stop ?? outer.stop;
+  const isStopped = stop !== undefined && wouldPass(explanation, fan, target);
+  const notes = [...outer.notes, ...(await containerNotes(host, fan, leg, sender, inner))];
+  const here = await describeHost(host, fan, explanation.host, pathMtu);
+  return {
+    ...explanation,
+    ...(isStopped ? stop : {}),
+    here: { ...here, innerRoute: inner?.route ?? null, ...outer.found, notes },
+  };
 }
 
-async function describeWay(
+/** By the arithmetic: delivered, or it never leaves the bridge. */
+function wouldPass({ verdict, kind }: AddressExplanation, { plan }: FanRecord, target: number): boolean {
+  if (verdict === 'deliverable') return true;
+  return verdict === 'to-ourselves' && kind === 'overlay' && contains(plan.mapping.slice, target);
+}
+
+/** The way of a packet through the kernel of this host; undefined for one that it does not route. */
+function legOf(
+  { fans, addresses }: Host,
+  fan: FanRecord,
+  target: number,
+  from: number | undefined,
+): Leg | undefined {
+  const destination = formatAddress(target);
+  const isOurs = contains(fan.plan.mapping.slice, target);
+  const towards = isOurs ? 'bridge' : 'tun';
+  if (from === undefined) return { source: fan.view.gateway, destination, towards };
+  const source = formatAddress(from);
+  if (addresses.some(({ address }) => address === from)) return { source, destination, towards };
+  const sender = fans.find(({ plan }) => contains(plan.mapping.slice, from));
+  // From one container to another the bridge carries it.
+  if (sender === fan && isOurs) return undefined;
+  if (sender) return { source, destination, input: sender.plan.bridge, towards };
+  return isOurs ? { source, destination, input: fan.plan.tun, towards } : undefined;
+}
+
+/** That of containers differs from what was asked, which was of this host itself. */
+async function containerNotes(
+  { links }: Host,
+  fan: FanRecord,
+  leg: Leg | undefined,
+  from: number | undefined,
+  inner: Way | undefined,
+): Promise<string[]> {
+  if (leg?.towards !== 'tun' || from !== undefined) return [];
+  const { stop } = await followLeg(fan, containerLeg(fan, leg.destination), links);
+  if (!stop || stop.verdict === inner?.stop?.verdict) return [];
+  return [`what containers send there: ${stop.verdict}, ${stop.why}`];
+}
+
+interface Outer {
+  readonly found: { readonly route: Route | null; readonly neighbour: Neighbour | null };
+  readonly stop: Stop | undefined;
+  readonly notes: readonly string[];
+}
+
+/** The way of the outer packet to the underlay address `to`; of our own there is none. */
+async function followOuter(host: Host, { plan, view }: FanRecord, to: string): Promise<Outer> {
+  const source = formatAddress(plan.mapping.address);
+  if (to === source) return { found: { route: null, neighbour: null }, stop: undefined, notes: [] };
+  const route = await lookUpRoute({ destination: to, source });
+  const neighbour = route ? await readNeighbour(route.nextHop, route.device) : null;
+  const notes: string[] = [];
+  if (route && route.device !== plan.underlayDevice)
+    notes.push(`outer packets leave by ${route.device}, the fan came up on ${plan.underlayDevice}`);
+  if (neighbour?.state === 'FAILED') notes.push(`${neighbour.address} did not answer ARP when last asked`);
+  const found = { route: route ?? null, neighbour };
+  const stop = view.state === 'up' ? outerFault(host, plan, route, to) : deadFan(plan.bridge);
+  return { found, stop, notes };
+}
+
+function outerFault(
+  { links, addresses }: Host,
+  { mapping, underlayDevice }: FanRecord['plan'],
+  route: Route | undefined,
+  to: string,
+): Stop | undefined {
+  const source = formatAddress(mapping.address);
+  if (!addresses.some(({ address }) => address === mapping.address)) {
+    return { verdict: 'address-changed', why: `this host no longer has ${source}` };
+  }
+  const device = route?.device ?? underlayDevice;
+  const flags = links.find(({ name }) => name === device)?.flags ?? [];
+  if (!flags.includes('UP') || flags.includes('NO-CARRIER')) {
+    return {
+      verdict: 'underlay-down',
+      why: `${device} is ${flags.includes('UP') ? 'without carrier' : 'down'}`,
+    };
+  }
+  if (route) return undefined;
+  return { verdict: 'underlay-unreachable', why: `no route leads from ${source} to ${to}` };
+}
+
+async function describeHost(
+  { links }: Host,
   { view, plan }: FanRecord,
   host: string,
-  inner: string | undefined,
   pathMtu: PathMtu,
-): Promise<ExplainedHost> {
+): Promise<Omit<ExplainedHost, 'innerRoute' | 'route' | 'neighbour' | 'notes'>> {
   const { mapping, tun, bridge } = plan;
+  const { state, io, ioNotes } = view;
   const isOurs = host === formatAddress(mapping.address);
-  const links = await readLinks();
-  const innerRoute = inner === undefined ? undefined : await lookUpRoute(inner, view.gateway);
-  const route = isOurs ? undefined : await lookUpRoute(host, formatAddress(mapping.address));
   return {
     bridge,
     tun,
-    state: view.state,
-    io: view.io,
-    ioNotes: view.ioNotes,
-    innerRoute: innerRoute ?? null,
-    route: route ?? null,
-    neighbour: route ? await readNeighbour(route.nextHop, route.device) : null,
+    state,
+    io,
+    ioNotes,
     mtu: {
       containers: portMtus(links, bridge),
       bridge: mtuOf(links, bridge),
@@ -61,7 +161,6 @@ async function describeWay(
       path: isOurs ? null : await pathMtu(parseAddress(host)),
       underlay: mtuOf(links, plan.underlayDevice),
     },
-    notes: deviations(view.state, isOurs, innerRoute, route, plan, mapping),
   };
 }
 
@@ -72,27 +171,4 @@ function portMtus(links: readonly Link[], bridge: string): ExplainedHost['mtu'][
 
 function mtuOf(links: readonly Link[], name: string): number | null {
   return links.find((link) => link.name === name)?.mtu ?? null;
-}
-
-/** Routes that lead elsewhere than the fan's own, in words. */
-function deviations(
-  state: string,
-  isOurs: boolean,
-  innerRoute: Route | undefined,
-  route: Route | undefined,
-  { tun, bridge, underlayDevice }: FanRecord['plan'],
-  mapping: FanMapping,
-): string[] {
-  const notes: string[] = [];
-  if (state !== 'up') notes.push(`${bridge} is ${state}: nothing is carried until "fanctl up" restores it`);
-  const own = isOurs ? [bridge, 'lo'] : [tun];
-  if (innerRoute && !own.includes(innerRoute.device)) {
-    notes.push(`a route takes it to ${innerRoute.device} instead of ${own[0]}`);
-  }
-  if (isOurs) return notes;
-  if (!route) notes.push(`no route leads from ${formatAddress(mapping.address)} to the host`);
-  else if (route.device !== underlayDevice) {
-    notes.push(`outer packets leave by ${route.device}, the fan came up on ${underlayDevice}`);
-  }
-  return notes;
 }

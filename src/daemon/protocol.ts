@@ -20,7 +20,7 @@
 import type { DropReasonName } from '../base/drop-reason.js';
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
-import type { AddressExplanation } from '../fan/explanation.js';
+import type { AddressExplanation, Verdict } from '../fan/explanation.js';
 import type { Neighbour, Route } from '../host/route-lookup.js';
 import type { TraceLine } from '../trace/trace-lines.js';
 
@@ -126,8 +126,22 @@ export interface ExplainRequest {
   from?: string;
 }
 
+/** What this host does with a packet other than the fan means to: a name of a check of doctor, or of probe. */
+export type HostVerdict =
+  | 'fan-dead'
+  | 'bridge-changed'
+  | 'tun-changed'
+  | 'ip-forward-off'
+  | 'route-missing'
+  | 'route-overridden'
+  | 'address-changed'
+  | 'underlay-down'
+  | 'underlay-unreachable';
+
 /** What `fanctl explain --json` prints. */
-export interface Explanation extends AddressExplanation {
+export interface Explanation extends Omit<AddressExplanation, 'verdict'> {
+  /** The arithmetic's, unless this host stops a packet that would be delivered by it. */
+  verdict: Verdict | HostVerdict;
   /** What this host does with it; null where the arithmetic alone was asked for. */
   here: ExplainedHost | null;
 }
@@ -138,7 +152,10 @@ export interface ExplainedHost {
   state: FanState;
   io: string;
   ioNotes: string[];
-  /** Of the packet itself, from the gateway; null for an underlay address, or where none leads there. */
+  /**
+   * Of the packet itself, as its sender's; from the gateway where none was named. Null for an underlay address, for what
+   * stays on the bridge or does not come by here, or where none leads there.
+   */
   innerRoute: Route | null;
   /** Of the outer packet, from the underlay address; null where none leads there. */
   route: Route | null;

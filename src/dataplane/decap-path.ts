@@ -33,7 +33,11 @@ import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding
 import { PeerTable } from './peer-table.js';
 import type { ProbeTap } from './probe-tap.js';
 
-// The compiler folds a constant of this module; it reads an imported one again for each packet.
+// The compiler folds a constant of this module; it reads an imported one, and looks at it, again for each packet.
+const hostOf = underlayHostBits;
+const isOurHost = isHostOfSlice;
+const isInner = isPlainInner;
+const isOuter = isPlainOuter;
 const KEPT = KEEP;
 const PLAIN = PLAIN_LEN;
 const OUTER = OUTER_LEN;
@@ -159,7 +163,7 @@ export class DecapPath {
     const sender = view.getInt32(off + SOURCE_AT);
     const us = view.getInt32(off + DESTINATION_AT);
     let header = PLAIN;
-    if (!isPlainOuter(first, second, third, sender, us, len)) {
+    if (!isOuter(first, second, third, sender, us, len)) {
       if (checkOuterIpv4(rx.slab, off, len) !== KEPT) return DROP['outer-malformed'];
       header = headerLen(rx.slab, off);
     }
@@ -180,7 +184,7 @@ export class DecapPath {
     const third = view.getInt32(off + 8);
     const from = view.getInt32(off + SOURCE_AT);
     const to = view.getInt32(off + DESTINATION_AT);
-    if (!isPlainInner(first, second, third, from, to, len)) {
+    if (!isInner(first, second, third, from, to, len)) {
       const malformed = this.#malformed(rx, off, len, sender);
       if (malformed !== KEPT) return malformed;
     }
@@ -203,12 +207,15 @@ export class DecapPath {
     const fan = this.#table.fans[this.#fan]!;
     const foreign = checkUnderlay(fan, sender);
     if (foreign !== KEPT) return foreign;
-    if (isMartian(from)) return DROP['source-martian'];
-    if ((from & fan.overlayMask) !== fan.overlayBase) return DROP['source-forged'];
+    if ((from & fan.overlayMask) !== fan.overlayBase) {
+      return isMartian(from) ? DROP['source-martian'] : DROP['source-forged'];
+    }
+    // No overlay has any other martian in it (fan/mapping.ts).
+    if (from === LIMITED_BROADCAST) return DROP['source-martian'];
     if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
-    if (underlayHostBits(fan, from) !== sender) return DROP['source-forged'];
+    if (hostOf(fan, from) !== sender) return DROP['source-forged'];
     if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    return isHostOfSlice(fan, to) ? KEPT : OUTSIDE_SLICE;
+    return isOurHost(fan, to) ? KEPT : OUTSIDE_SLICE;
   }
 
   /** Several fans may share an underlay address: the inner source's overlay tells which one is meant. */
@@ -221,9 +228,9 @@ export class DecapPath {
 }
 
 function checkUnderlay(fan: FanEntry, sender: number): DropReason {
-  const inside = (sender & fan.underlayMask) === fan.underlayBase;
-  const edge = sender === fan.underlayBase || sender === fan.underlayBroadcast;
-  return inside && !edge ? KEPT : DROP['outer-source'];
+  if ((sender & fan.underlayMask) !== fan.underlayBase) return DROP['outer-source'];
+  if (sender === fan.underlayBase || sender === fan.underlayBroadcast) return DROP['outer-source'];
+  return KEPT;
 }
 
 /** Carries the ECN of an outer header, given its first word, into the inner one at `off`. */

@@ -20,7 +20,10 @@ import { PeerTable } from './peer-table.js';
 import type { TooBig } from './too-big.js';
 
 const EMSGSIZE = 90;
-// The compiler folds a constant of this module; it reads an imported one again for each packet.
+// The compiler folds a constant of this module; it reads an imported one, and looks at it, again for each packet.
+const hostOf = underlayHostBits;
+const isOurHost = isHostOfSlice;
+const isInner = isPlainInner;
 const KEPT = KEEP;
 const PLAIN = PLAIN_LEN;
 const OUTER = OUTER_LEN;
@@ -118,13 +121,13 @@ export class EncapPath {
     const first = view.getInt32(off);
     const second = view.getInt32(off + 4);
     const third = view.getInt32(off + 8);
-    if (!isPlainInner(first, second, third, source, target, len)) {
+    if (!isInner(first, second, third, source, target, len)) {
       const malformed = checkInnerIpv4(rx.slab, off, len);
       if (malformed !== KEPT) return malformed;
     }
     if (!this.#isOurs(fan, source)) return DROP['source-not-ours'];
     if ((target & fan.overlayMask) !== fan.overlayBase) return DROP['outside-overlay'];
-    return this.#checkExit(fan, underlayHostBits(fan, target));
+    return this.#checkExit(fan, hostOf(fan, target));
   }
 
   #checkExit(fan: FanEntry, exit: number): DropReason {
@@ -138,7 +141,7 @@ export class EncapPath {
 
   /** A host address of this fan's slice, or of a sibling's that leaves by the same underlay address. */
   #isOurs(fan: FanEntry, from: number): boolean {
-    return isHostOfSlice(fan, from) || this.#table.isSiblingSource(fan, from);
+    return isOurHost(fan, from) || this.#table.isSiblingSource(fan, from);
   }
 
   /** Whether the checked packet i goes the usual way, `wireLen` bytes at most a packet; if not, too-big.ts had it. */

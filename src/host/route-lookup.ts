@@ -2,8 +2,19 @@
  * The way that the kernel would choose for one packet, now: route, next hop, and what is known of that neighbour
  * (`ip -json route get`, `ip -json neighbour`). Reads only.
  */
-import { FanError } from '../base/error.js';
+import { parseAddress } from '../addr/ipv4-address.js';
+import { contains, formatPrefix } from '../addr/prefix.js';
+import { errorText, FanError } from '../base/error.js';
+import { readRoutes } from './routes.js';
 import { ipJson } from './run.js';
+
+/** What the kernel answers where a route of that type, or a rule, takes the packet. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  'Invalid argument': 'blackhole',
+  'No route to host': 'unreachable',
+  'Permission denied': 'prohibit',
+  'Network is unreachable': 'throw',
+};
 
 export interface Route {
   readonly device: string;
@@ -24,9 +35,21 @@ export interface Neighbour {
   readonly mac: string | null;
 }
 
+/** A packet to be routed. */
+export interface RouteQuestion {
+  readonly destination: string;
+  /** An address of this host, unless the packet is one to forward. */
+  readonly source: string;
+  /** The device that a packet to forward came in by; undefined for one that this host sends. */
+  readonly input?: string | undefined;
+}
+
 interface RouteRow {
   type?: string;
+  dst?: string;
   dev?: string;
+  table?: string;
+  nexthops?: { dev?: string; gateway?: string }[];
   gateway?: string;
   prefsrc?: string;
   metrics?: { mtu?: number }[];
@@ -38,21 +61,58 @@ interface NeighbourRow {
   state?: string[];
 }
 
-/** The route of a packet that this host sends from `source` to `destination`, or undefined where there is none. */
-export async function lookUpRoute(destination: string, source: string): Promise<Route | undefined> {
+/** The route of a packet, or undefined where none leads there or the kernel refuses it. */
+export async function lookUpRoute(question: RouteQuestion): Promise<Route | undefined> {
+  const { destination, source } = question;
+  const row = await get(question);
+  if (row instanceof FanError || row?.dev === undefined) return undefined;
+  return {
+    device: row.dev,
+    source: row.prefsrc ?? source,
+    nextHop: row.gateway ?? destination,
+    onLink: row.gateway === undefined,
+    mtu: row.metrics?.find(({ mtu }) => mtu !== undefined)?.mtu ?? null,
+  };
+}
+
+/**
+ * What decides on a packet, in words: "route 250.0.27.0/24 via 172.30.0.99 dev eth0, table 77", "route 250.0.27.2/32
+ * (blackhole)", or a policy rule where no route says so. Undefined where nothing leads there.
+ */
+export async function describeMatch(question: RouteQuestion): Promise<string | undefined> {
+  const row = await get(question, 'fibmatch');
+  if (row instanceof FanError) return describeRefusal(question, errorText(row));
+  if (row?.dst === undefined) return undefined;
+  const hops = (row.nexthops ?? [row]).map(({ gateway, dev }) => {
+    return `${gateway === undefined ? '' : `via ${gateway} `}dev ${dev ?? '?'}`;
+  });
+  const table = row.table === undefined || row.table === 'main' ? '' : `, table ${row.table}`;
+  return `route ${row.dst} ${hops.join(' and ')}${table}`;
+}
+
+async function describeRefusal({ destination }: RouteQuestion, text: string): Promise<string | undefined> {
+  const type = Object.entries(REFUSALS).find(([said]) => text.includes(said))?.[1];
+  if (type === undefined) return undefined;
+  const address = parseAddress(destination);
+  const [longest] = (await readRoutes())
+    .filter((route) => route.device === type && contains(route.destination, address))
+    .sort((a, b) => b.destination.length - a.destination.length);
+  if (longest) return `route ${formatPrefix(longest.destination)} (${type})`;
+  return type === 'throw' ? undefined : `a policy rule (${type})`;
+}
+
+/** The kernel's answer, its refusal as an error: "Network is unreachable" and its like. */
+async function get(
+  { destination, source, input }: RouteQuestion,
+  ...words: string[]
+): Promise<RouteRow | FanError | undefined> {
+  const by = input === undefined ? [] : ['iif', input];
   try {
-    const [row] = await ipJson<RouteRow>(['-4', 'route', 'get', destination, 'from', source]);
-    if (row?.dev === undefined) return undefined;
-    return {
-      device: row.dev,
-      source: row.prefsrc ?? source,
-      nextHop: row.gateway ?? destination,
-      onLink: row.gateway === undefined,
-      mtu: row.metrics?.find(({ mtu }) => mtu !== undefined)?.mtu ?? null,
-    };
+    const args = ['-4', 'route', 'get', ...words, destination, 'from', source, ...by];
+    return (await ipJson<RouteRow>(args))[0];
   } catch (error) {
-    // "Network is unreachable" and its like; a missing program is another matter.
-    if (error instanceof FanError && error.code === 'step-failed') return undefined;
+    // A missing program is another matter.
+    if (error instanceof FanError && error.code === 'step-failed') return error;
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import { FAN, growth, readCounters } from './fan-lab.js';
 
 const PEER = '172.30.0.27';
 const HEALTHY = [
+  'route-overridden',
   'underlay-unreachable',
   'duplicate-slice',
   'peer-down',
@@ -162,6 +163,43 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
       check: 'peer-down',
       evidence: expect.stringContaining('with no fan that overlaps 250.0.0.0/8'),
     });
+  });
+
+  it.each([
+    ['a route', 'ip route add 250.0.27.0/24 via 172.30.0.99', 'ip route del 250.0.27.0/24'],
+    ['a blackhole', 'ip route add blackhole 250.0.27.2', 'ip route del blackhole 250.0.27.2'],
+    [
+      'a policy rule for containers',
+      'ip route add default via 172.30.0.99 table 77; ip rule add iif fan-250-0-28 table 77',
+      'ip rule del iif fan-250-0-28; ip route flush table 77',
+    ],
+  ])('%s that takes overlay addresses elsewhere', async (_title, arrange, restore) => {
+    undo.push(() => one.exec(['sh', '-c', restore]));
+    await one.exec(['sh', '-c', arrange]);
+    expect(await failure(one, '250.0.27.2')).toMatchObject({ check: 'route-overridden' });
+  });
+
+  it('a route on the peer that takes its replies elsewhere', async () => {
+    undo.push(() => two.ip('route del 250.0.28.0/24'));
+    await two.ip('route add 250.0.28.0/24 via 172.30.0.99');
+    expect(await failure(one, PEER)).toMatchObject({
+      check: 'route-overridden',
+      direction: 'in',
+      evidence: expect.stringMatching(
+        /^on 172\.30\.0\.27: 250\.0\.28\.0, sent by this host, leads to eth0 instead of to tun-250-0-27/,
+      ),
+    });
+    expect((await failure(two, '172.30.0.28')).check).toBe('route-overridden');
+  });
+
+  it('a host that does not forward, and one without the route', async () => {
+    undo.push(() => one.exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']));
+    await one.exec(['sysctl', '-qw', 'net.ipv4.ip_forward=0']);
+    expect((await failure(one, PEER)).check).toBe('ip-forward-off');
+    await undo.pop()!();
+    undo.push(() => one.ip('route add 250.0.0.0/8 dev tun-250-0-28 src 250.0.28.1 proto static'));
+    await one.ip('route del 250.0.0.0/8');
+    expect((await failure(one, PEER)).check).toBe('route-missing');
   });
 
   it('no host at all', async () => {

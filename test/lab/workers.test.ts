@@ -1,6 +1,6 @@
 /**
  * Two workers on each host, in every I/O mode: both take part, a flow keeps its order, what one learns both know, and
- * fans come, go and are restored as with one. The other lab tests pass with UFAN_WORKERS=2 as well.
+ * fans come, go and are restored as with one.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

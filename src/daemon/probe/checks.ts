@@ -6,6 +6,7 @@ import { PROBE_PORT } from '../../base/probe-port.js';
 import { ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE } from '../../wire/icmpv4.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
 import { PROTOCOL_IPIP, PROTOCOL_UDP } from '../../wire/ipv4.js';
+import { type Stop, WAY_VERDICTS, type WayVerdict } from '../inner-way.js';
 import type { CheckResult } from '../protocol.js';
 import type { PathNotice } from './icmp-socket.js';
 import type { Answer, Facts } from './message.js';
@@ -14,6 +15,7 @@ const PORT_UNREACHABLE = 3;
 
 /** Every check, in the order in which a probe makes them; the last is a warning only. */
 export const PROBE_CHECKS = [
+  ...WAY_VERDICTS,
   'underlay-unreachable',
   'duplicate-slice',
   'peer-down',
@@ -31,6 +33,35 @@ export type FactsAnswer = Extract<Answer, { answer: 'facts' }>;
 
 function ok(check: ProbeCheck, evidence: string): ProbeResult {
   return { check, status: 'ok', severity: 'info', evidence, fix: '' };
+}
+
+/** Of the way through the kernel of this host, where the last name stands for all of them that are well. */
+export function wayCheck(stop: Stop | undefined, evidence: string): ProbeResult {
+  if (!stop) return ok('route-overridden', evidence);
+  return {
+    check: stop.verdict,
+    status: 'fail',
+    severity: 'critical',
+    evidence: stop.why,
+    fix: wayFix(stop.verdict, ''),
+  };
+}
+
+/** Replies of the peer that its own kernel takes elsewhere. */
+export function wayBackCheck(host: string, { verdict, why }: Stop): ProbeResult {
+  return {
+    check: verdict,
+    status: 'fail',
+    severity: 'critical',
+    evidence: `on ${host}: ${why}`,
+    fix: wayFix(verdict, `on ${host}: `),
+    direction: 'in',
+  };
+}
+
+function wayFix(verdict: WayVerdict, where: string): string {
+  if (verdict !== 'route-overridden') return `${where}fanctl doctor --fix`;
+  return `${where}remove that route or policy rule; fanctl doctor shows the command`;
 }
 
 export function underlayCheck(host: string, isReachable: boolean, evidence: string): ProbeResult {

@@ -6,7 +6,10 @@
  *           of the hardware addresses asked about are the peer's
  *   seen    the probes with this nonce that came in through the fan
  *   send    please send one probe with this nonce through the fan to me
+ *   way     does your kernel take what you send to me into the fan?
  */
+
+import { type Stop, WAY_VERDICTS, type WayVerdict } from '../inner-way.js';
 
 /** Bytes of every request. */
 export const REQUEST_LEN = 1024;
@@ -14,6 +17,8 @@ const PROTOCOL = 1;
 /** Probes that a "seen" lists: with the frame around them they fit REQUEST_LEN. */
 export const MOST_SEEN = 60;
 export const MOST_MACS = 8;
+/** Characters of what a "way" says. */
+export const MOST_WHY = 400;
 
 export interface Facts {
   /** "250.0.0.0/8" */
@@ -30,7 +35,7 @@ export interface Facts {
 
 export interface Request {
   id: string;
-  ask: 'facts' | 'seen' | 'send';
+  ask: 'facts' | 'seen' | 'send' | 'way';
   overlay: string;
   nonce: string;
   /** Of hosts that claim the peer's address, at most MOST_MACS. */
@@ -41,7 +46,12 @@ export type Answer =
   | { id: string; answer: 'facts'; version: string; fans: number; fan: Facts | null; macs: string[] }
   /** Pairs of sequence and length. */
   | { id: string; answer: 'seen'; probes: [number, number][] }
-  | { id: string; answer: 'sent' };
+  | { id: string; answer: 'sent' }
+  /** Null where what is sent gets into the fan. */
+  | { id: string; answer: 'way'; stop: Stop | null };
+
+/** What can be asked. */
+const ASKS: readonly Request['ask'][] = ['facts', 'seen', 'send', 'way'];
 
 export function encodeRequest(request: Request): Buffer {
   return Buffer.from(JSON.stringify({ ufan: PROTOCOL, ...request }).padEnd(REQUEST_LEN));
@@ -55,8 +65,8 @@ export function encodeAnswer(answer: Answer): Buffer {
 export function decodeRequest(bytes: Uint8Array): Request | undefined {
   const { id, ask, overlay, nonce, macs } = parse(bytes) ?? {};
   if (typeof id !== 'string' || typeof overlay !== 'string' || typeof nonce !== 'string') return undefined;
-  if (ask !== 'facts' && ask !== 'seen' && ask !== 'send') return undefined;
-  return { id, ask, overlay, nonce, macs: textsOf(macs) };
+  const known = ASKS.find((each) => each === ask);
+  return known && { id, ask: known, overlay, nonce, macs: textsOf(macs) };
 }
 
 /** Undefined for what is no answer of this protocol; whether it answers anything of ours is the caller's to know. */
@@ -65,6 +75,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer | undefined {
   const { id, answer } = message;
   if (typeof id !== 'string') return undefined;
   if (answer === 'sent') return { id, answer };
+  if (answer === 'way') return decodeWay(id, message.stop);
   if (answer === 'seen') {
     const probes = Array.isArray(message.probes) ? message.probes.filter(isPair) : [];
     return { id, answer, probes };
@@ -75,13 +86,27 @@ export function decodeAnswer(bytes: Uint8Array): Answer | undefined {
   return { id, answer, version, fans, fan, macs: textsOf(macs) };
 }
 
+function decodeWay(id: string, stop: unknown): Answer | undefined {
+  if (stop === null) return { id, answer: 'way', stop };
+  if (typeof stop !== 'object') return undefined;
+  const { verdict, why } = stop as Record<string, unknown>;
+  if (!WAY_VERDICTS.includes(verdict as WayVerdict) || typeof why !== 'string') return undefined;
+  return { id, answer: 'way', stop: { verdict: verdict as WayVerdict, why } };
+}
+
 function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {
-    const message = JSON.parse(Buffer.from(bytes).toString('utf8')) as Record<string, unknown> | null;
+    const text = Buffer.from(bytes).toString('utf8');
+    const message = JSON.parse(text, harmless) as Record<string, unknown> | null;
     return message?.ufan === PROTOCOL ? message : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What a peer says ends up on a terminal: no control character may come with it. */
+function harmless(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll(/\p{Cc}/gu, '?') : value;
 }
 
 function textsOf(value: unknown): string[] {

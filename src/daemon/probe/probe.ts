@@ -2,7 +2,7 @@
 import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
 import { contains } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
-import { underlayHostOf } from '../../fan/mapping.js';
+import { sliceOf, underlayHostOf } from '../../fan/mapping.js';
 import { fanOf, judgeExit } from '../../fan/verdict.js';
 import type { ProbeReply, ProbeRequest } from '../protocol.js';
 import type { FanRecord } from '../state-store.js';
@@ -21,14 +21,22 @@ export async function probe(
   }
   const up = records.filter(({ view }) => view.state === 'up');
   if (up.length === 0) throw new FanError('not-configured', 'no fan is up on this host');
-  const { fan, host } = findPeer(up, parseAddress(target));
+  const { fan, host, inner } = findPeer(up, parseAddress(target));
   // With it comes an addon, raw-socket's: most hosts probe nobody.
   const { Prober } = await import('./prober.js');
-  return new Prober(responder, fan, host, count).run();
+  return new Prober(responder, fan, { host, inner }, count).run();
+}
+
+interface Peer {
+  fan: FanRecord;
+  /** Its underlay address, u32. */
+  host: number;
+  /** The overlay address that was named, else that of its gateway; u32. */
+  inner: number;
 }
 
 /** The fan that an overlay address is of, or the first whose underlay an underlay address is of. */
-function findPeer(records: readonly FanRecord[], target: number): { fan: FanRecord; host: number } {
+function findPeer(records: readonly FanRecord[], target: number): Peer {
   const fans = records.map(({ plan }) => plan.mapping);
   const overlay = fanOf(fans, target);
   const mapping = overlay ?? fans.find(({ underlay }) => contains(underlay, target));
@@ -46,5 +54,5 @@ function findPeer(records: readonly FanRecord[], target: number): { fan: FanReco
     const kind = reason === 'underlay-network' ? 'network' : 'broadcast';
     throw new FanError('bad-address', `${text} is no host's: ${formatAddress(host)} is the ${kind} address`);
   }
-  return { fan, host };
+  return { fan, host, inner: overlay ? target : sliceOf(mapping, host).base + 1 };
 }

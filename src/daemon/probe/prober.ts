@@ -2,6 +2,7 @@
  * `fanctl probe`: finds out, for one peer, where packets of a fan die. In order, each step by what the one before left
  * open, up to the first that fails:
  *
+ *   0. way        does our own kernel take what we send, and what a container would, into the fan?
  *   1. underlay   ICMP echo from our underlay address; on an Ethernet, who answers ARP for either address
  *   2. peer       its fand's facts over UDP: is there a fan, with the same overlay and widths?
  *   3. protocol 4 probes through our fan and the peer's, and back; which way they fail the peer can tell
@@ -18,6 +19,7 @@ import { arping } from '../../host/arping.js';
 import { readLinks } from '../../host/links.js';
 import { lookUpRoute, type Route } from '../../host/route-lookup.js';
 import { LEAST_PROBE_LEN } from '../../wire/probe.js';
+import { containerLeg, followLeg, type Stop } from '../inner-way.js';
 import type { ProbeReply, ProbeStep } from '../protocol.js';
 import type { FanRecord } from '../state-store.js';
 import {
@@ -33,6 +35,8 @@ import {
   protocolCheck,
   silentCheck,
   underlayCheck,
+  wayBackCheck,
+  wayCheck,
   widthCheck,
 } from './checks.js';
 import { Exchange } from './exchange.js';
@@ -54,6 +58,7 @@ export class Prober {
   readonly #fan: FanRecord;
   readonly #host: number;
   readonly #hostText: string;
+  readonly #inner: number;
   readonly #count: number;
   readonly #icmp = new IcmpSocket();
   readonly #steps: ProbeStep[] = [];
@@ -62,11 +67,20 @@ export class Prober {
   #socket: ProbeSocket | undefined;
   #incomplete = false;
 
-  /** `host` is the peer's underlay address, u32, in the fan's underlay. Throws FanError step-failed. */
-  constructor(responder: Responder, fan: FanRecord, host: number, count: number) {
+  /**
+   * `host` is the peer's underlay address, in the fan's underlay, `inner` an overlay address of it; both u32. Throws
+   * FanError step-failed.
+   */
+  constructor(
+    responder: Responder,
+    fan: FanRecord,
+    { host, inner }: { host: number; inner: number },
+    count: number,
+  ) {
     this.#responder = responder;
     this.#fan = fan;
     this.#host = host;
+    this.#inner = inner;
     this.#hostText = formatAddress(host);
     this.#count = count;
     this.#exchange = new Exchange(responder, fan, host);
@@ -77,8 +91,10 @@ export class Prober {
     const { mapping } = this.#fan.plan;
     const shared = this.#responder.socketAt(mapping.address);
     try {
-      this.#socket = shared ?? (await openSocket(mapping.address));
-      await this.#probe();
+      if (!(await this.#reportWay())) {
+        this.#socket = shared ?? (await openSocket(mapping.address));
+        await this.#probe();
+      }
     } finally {
       this.#icmp.close();
       this.#exchange.close();
@@ -100,7 +116,8 @@ export class Prober {
 
   async #probe(): Promise<void> {
     const { mapping } = this.#fan.plan;
-    const route = await lookUpRoute(this.#hostText, formatAddress(mapping.address));
+    const source = formatAddress(mapping.address);
+    const route = await lookUpRoute({ destination: this.#hostText, source });
     const [echoes, claims] = await Promise.all([
       this.#echo(mapping.address, this.#host),
       route ? this.#claims(route) : [],
@@ -117,6 +134,27 @@ export class Prober {
     );
     if (!isReachable || this.#reportClaims(claims)) return;
     await this.#probeSilent(returned, isClosed());
+  }
+
+  /**
+   * Of probes, of what this host sends to the address that was named, and of what a container sends there. Returns
+   * whether one of them does not get into the fan.
+   */
+  async #reportWay(): Promise<boolean> {
+    const { plan, view } = this.#fan;
+    const base = formatAddress(sliceOf(plan.mapping, this.#host).base);
+    const inner = formatAddress(this.#inner);
+    const links = await readLinks();
+    const own = { source: view.gateway, towards: 'tun' } as const;
+    const legs = [
+      { ...own, destination: base },
+      { ...own, destination: inner },
+      containerLeg(this.#fan, inner),
+    ];
+    let stop: Stop | undefined;
+    for (const leg of legs) stop ??= (await followLeg(this.#fan, leg, links)).stop;
+    this.#checks.push(wayCheck(stop, `${inner} leads to ${plan.tun}, for containers too`));
+    return stop !== undefined;
   }
 
   /** The peer's fand answers: everything can be known. */
@@ -189,7 +227,9 @@ export class Prober {
       if (sent?.answer === 'sent') unasked = await this.#exchange.unaskedReply();
     }
     const check = protocolCheck({ sent: this.#count, returned: returned.length, arrived, unasked });
-    this.#checks.push(check);
+    const astray = check.direction === 'in' ? await this.#ask('way') : undefined;
+    const stop = astray?.answer === 'way' ? astray.stop : null;
+    this.#checks.push(stop ? wayBackCheck(this.#hostText, stop) : check);
     return check.status === 'fail';
   }
 

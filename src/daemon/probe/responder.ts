@@ -8,15 +8,21 @@ import { contains, overlaps, parsePrefix } from '../../addr/prefix.js';
 import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
+import { RateLimit } from '../../dataplane/rate-limit.js';
 import { sliceOf } from '../../fan/mapping.js';
 import { readLinks } from '../../host/links.js';
 import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/probe.js';
+import { followLeg, type Stop } from '../inner-way.js';
 import type { FanRecord } from '../state-store.js';
-import { type Answer, type Facts, MOST_SEEN, type Request } from './message.js';
+import { type Answer, type Facts, MOST_SEEN, MOST_WHY, type Request } from './message.js';
 import { ProbeSender } from './probe-sender.js';
 import { ProbeSocket } from './probe-socket.js';
 import { SeenProbes } from './seen-probes.js';
 import { SenderLimits } from './sender-limits.js';
+
+/** Route look-ups for all peers together: each starts a program or two. */
+const LOOK_UPS_PER_SECOND = 5;
+const LOOK_UPS_BURST = 20;
 
 export interface ResponderOptions {
   readonly isOn: boolean;
@@ -32,6 +38,7 @@ export class Responder {
   readonly #options: ResponderOptions;
   readonly #log: Logger;
   readonly #limits = new SenderLimits();
+  readonly #lookUps = new RateLimit(LOOK_UPS_PER_SECOND, LOOK_UPS_BURST);
   readonly #seen = new SeenProbes();
   readonly #replies = new Map<string, OnReply>();
   #fans: readonly FanRecord[] = [];
@@ -138,6 +145,11 @@ export class Responder {
     if (!NONCE.test(nonce)) return undefined;
     if (ask === 'seen') return { id, answer: 'seen', probes: this.#seen.of(sender, nonce).slice(-MOST_SEEN) };
     if (!fan) return undefined;
+    if (ask === 'way') {
+      return this.#lookUps.take(performance.now())
+        ? { id, answer: 'way', stop: await wayTo(fan, sender) }
+        : undefined;
+    }
     this.#reply(fan, sender, { sequence: 0, nonce, length: LEAST_PROBE_LEN });
     return { id, answer: 'sent' };
   }
@@ -155,6 +167,14 @@ export class Responder {
       this.#log.warn(`a probe of ${formatAddress(host)} was not answered: ${errorText(error)}`);
     }
   }
+}
+
+/** Why replies of ours don't get into the fan, or null where they do. */
+async function wayTo(fan: FanRecord, host: number): Promise<Stop | null> {
+  const destination = formatAddress(sliceOf(fan.plan.mapping, host).base);
+  const leg = { source: fan.view.gateway, destination, towards: 'tun' } as const;
+  const { stop } = await followLeg(fan, leg, await readLinks());
+  return stop ? { ...stop, why: stop.why.slice(0, MOST_WHY) } : null;
 }
 
 /** Those of `macs` that devices of this host have. */

@@ -45,6 +45,21 @@ describe('decap', () => {
     expect(fan).toEqual({ 'decap-rx-packets': 1, 'decap-rx-bytes': 120 });
   });
 
+  it.each([
+    [4, 0, 'drop-outer-malformed-packets'],
+    [24, 1, 'drop-inner-malformed-packets'],
+  ])('reads no further than the slab where %i bytes are there at its end', (length, block, reason) => {
+    const outer = tunnelled(PEER, US, inner.slice(0, 4));
+    const rx = new PacketBatch(1, new Uint8Array(64 + length));
+    rx.slab.set(outer.subarray(0, length), 64);
+    rx.setRange(0, 64, length);
+    rx.count = 1;
+    const counters = new Counters();
+    const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16)]);
+    new DecapPath(counters, table).process(rx, [new PacketBatch(1, rx.slab)]);
+    expect(counters.read(block)[reason]).toBe(1);
+  });
+
   it('counts under its sender what it accepts, and nothing else', () => {
     const { peers } = decap([
       tunnelled(PEER, US, inner),

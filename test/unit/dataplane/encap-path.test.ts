@@ -38,6 +38,11 @@ function encap(
 const inner = packet('250.0.28.2', '250.0.27.2', { ttl: 61, tos: 0xb9, dontFragment: true });
 
 describe('encap', () => {
+  it('reads no further than the slab where a packet is cut short at its end', () => {
+    const { seen } = encap([inner], { prepare: (rx) => rx.setRange(0, rx.slab.length - 4, 4) });
+    expect(seen()).toEqual({ 'encap-rx-packets': 1, 'encap-rx-bytes': 4, 'drop-not-ipv4-packets': 1 });
+  });
+
   it('writes the outer header that the rules ask for', () => {
     const { tx, seen } = encap([inner]);
     const bytes = bytesOf(tx, 0);

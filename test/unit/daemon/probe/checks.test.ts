@@ -6,6 +6,8 @@ import {
   isProtocolClosed,
   mtuCheck,
   protocolCheck,
+  wayBackCheck,
+  wayCheck,
   widthCheck,
 } from '../../../../src/daemon/probe/checks.js';
 import { createIcmpError } from '../../../../src/wire/icmpv4.js';
@@ -27,6 +29,34 @@ describe('protocol 4', () => {
     const out = { sent: 3, returned: 0, arrived: 0 };
     expect(protocolCheck({ ...out, unasked: true }).evidence).toMatch(/; one that it sent did$/);
     expect(protocolCheck({ ...out, unasked: false }).evidence).toMatch(/, nor did one that it sent$/);
+  });
+});
+
+describe('the way into the fan', () => {
+  const stop = { verdict: 'route-overridden', why: '250.0.27.2 leads to eth0' } as const;
+
+  it('is one line where it is well, and the name of what is wrong where it is not', () => {
+    expect(wayCheck(undefined, '250.0.27.2 leads to tun0')).toMatchObject({
+      check: 'route-overridden',
+      status: 'ok',
+      evidence: '250.0.27.2 leads to tun0',
+    });
+    expect(wayCheck(stop, '')).toMatchObject({
+      check: 'route-overridden',
+      status: 'fail',
+      evidence: stop.why,
+    });
+    expect(wayCheck({ ...stop, verdict: 'tun-changed' }, '').fix).toBe('fanctl doctor --fix');
+  });
+
+  it('of the peer is its own', () => {
+    expect(wayBackCheck('172.30.0.27', stop)).toMatchObject({
+      check: 'route-overridden',
+      status: 'fail',
+      direction: 'in',
+      evidence: 'on 172.30.0.27: 250.0.27.2 leads to eth0',
+      fix: expect.stringMatching(/^on 172\.30\.0\.27: remove/),
+    });
   });
 });
 

@@ -7,6 +7,7 @@ import {
   encodeRequest,
   MOST_MACS,
   MOST_SEEN,
+  MOST_WHY,
   REQUEST_LEN,
 } from '../../../../src/daemon/probe/message.js';
 import { SeenProbes } from '../../../../src/daemon/probe/seen-probes.js';
@@ -31,6 +32,8 @@ const ANSWERS: Answer[] = [
   { id: 'a', answer: 'facts', version: '0.1.0', fans: 2, fan: null, macs: [] },
   { id: 'a', answer: 'seen', probes: [[1, 44]] },
   { id: 'a', answer: 'sent' },
+  { id: 'a', answer: 'way', stop: null },
+  { id: 'a', answer: 'way', stop: { verdict: 'route-overridden', why: '250.0.28.0 leads to eth0' } },
 ];
 
 describe('messages of probes', () => {
@@ -68,6 +71,24 @@ describe('messages of probes', () => {
     };
     const facts = encodeAnswer({ id, answer: 'facts', version: '100.100.100', fans: 256, fan, macs });
     expect(facts.length).toBeLessThanOrEqual(REQUEST_LEN);
+    const stop = { verdict: 'route-overridden', why: 'é'.repeat(MOST_WHY) } as const;
+    expect(encodeAnswer({ id, answer: 'way', stop }).length).toBeLessThanOrEqual(REQUEST_LEN);
+  });
+
+  it('bring no control character to a terminal', () => {
+    const stop = { verdict: 'route-overridden', why: 'to \u001b[31mé\r\n' } as const;
+    expect(decodeAnswer(encodeAnswer({ id: 'a', answer: 'way', stop }))).toMatchObject({
+      stop: { why: 'to ?[31mé??' },
+    });
+  });
+
+  it.each([
+    '{"ufan":1,"id":"a","answer":"way"}',
+    '{"ufan":1,"id":"a","answer":"way","stop":7}',
+    '{"ufan":1,"id":"a","answer":"way","stop":{"verdict":"rm","why":"x"}}',
+    '{"ufan":1,"id":"a","answer":"way","stop":{"verdict":"route-missing","why":1}}',
+  ])('%j is no way', (text) => {
+    expect(decodeAnswer(Buffer.from(text))).toBeUndefined();
   });
 
   it.each([
