@@ -11,6 +11,7 @@ const LONG = [
   'doctor',
   'traffic',
   'doctor-healthy',
+  'doctor-firewall',
   'wire',
   'bench',
   'lifecycle',

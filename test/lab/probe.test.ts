@@ -165,6 +165,29 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     });
   });
 
+  it('a filter on the way that lets neither protocol 4 nor UDP pass', async () => {
+    undo.push(() => lab.wire.exec(['nft', 'delete table bridge f']));
+    await lab.wire.exec([
+      'nft',
+      'add table bridge f; add chain bridge f pass { type filter hook forward priority 0; }; add rule bridge f pass ip protocol { 4, 17 } drop',
+    ]);
+    expect(await failure(one, PEER)).toMatchObject({
+      check: 'protocol-4-blocked',
+      direction: 'unknown',
+    });
+  });
+
+  it('a host without a fan that answers nothing but protocol 4, which it refuses', async () => {
+    undo.push(() => lab.host(3).exec(['nft', 'delete table ip quiet']));
+    await lab
+      .host(3)
+      .exec([
+        'nft',
+        'add table ip quiet; add chain ip quiet in { type filter hook input priority 0; }; add rule ip quiet in ip protocol { icmp, udp } drop',
+      ]);
+    expect(await failure(one, lab.host(3).address)).toMatchObject({ check: 'peer-down' });
+  });
+
   it.each([
     ['a route', 'ip route add 250.0.27.0/24 via 172.30.0.99', 'ip route del 250.0.27.0/24'],
     ['a blackhole', 'ip route add blackhole 250.0.27.2', 'ip route del blackhole 250.0.27.2'],

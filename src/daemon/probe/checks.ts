@@ -161,7 +161,7 @@ export function protocolCheck({ sent, returned, arrived, unasked }: ProtocolResu
   const evidence = {
     out: `none of ${sent} IP-in-IP packets arrived at the peer${back}`,
     in: `${arrived} of ${sent} IP-in-IP packets arrived at the peer, none of its replies here`,
-    unknown: `none of ${sent} IP-in-IP packets came back, and the peer can't say whether they arrived`,
+    unknown: `none of ${sent} IP-in-IP packets came back, and the peer's fand, which could say whether they arrived, does not answer`,
   }[direction];
   const fix =
     'let IP protocol 4 (not 94) pass, in host firewalls and security groups; Azure and DigitalOcean carry none';

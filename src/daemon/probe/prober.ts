@@ -125,15 +125,19 @@ export class Prober {
     this.#step('underlay', `${echoes.length} of ${this.#count} ICMP echoes answered`, echoes);
     const peer = claims.find(({ isOurs }) => !isOurs);
     const facts = await this.#askFacts(peer?.macs);
-    const isClosed = (): boolean => isPortClosed(this.#icmp.notices, this.#host);
     if (facts) return this.#probeFan(facts, echoes, claims);
     const returned = await this.#exchange.round(this.#count, PROBE_LEN);
-    const isReachable = echoes.length > 0 || returned.length > 0 || isClosed();
+    const isReachable = echoes.length > 0 || returned.length > 0 || this.#isRefused();
     this.#checks.push(
       underlayCheck(this.#hostText, isReachable, this.#reachability(echoes, route, isReachable)),
     );
     if (!isReachable || this.#reportClaims(claims)) return;
-    await this.#probeSilent(returned, isClosed());
+    await this.#probeSilent(returned);
+  }
+
+  /** Whether the host itself says that it has no responder, or no fan. */
+  #isRefused(): boolean {
+    return isPortClosed(this.#icmp.notices, this.#host) || isProtocolClosed(this.#icmp.notices, this.#host);
   }
 
   /**
@@ -185,10 +189,13 @@ export class Prober {
   }
 
   /** The host is there, its responder is not: what comes back through the fan is all that can be known. */
-  async #probeSilent(returned: readonly number[], isClosed: boolean): Promise<void> {
+  async #probeSilent(returned: readonly number[]): Promise<void> {
+    const isClosed = isPortClosed(this.#icmp.notices, this.#host);
     const said = isClosed ? `UDP port ${PROBE_PORT} is closed` : `UDP port ${PROBE_PORT} does not answer`;
     const gateway = await this.#echoGateway();
     if (returned.length === 0 && gateway === undefined) {
+      // A host without a fan says so; silence at both is a filter's.
+      if (!this.#isRefused()) return void (await this.#reportProtocol(returned, false));
       const refused = isProtocolClosed(this.#icmp.notices, this.#host) ? ', and it refuses protocol 4' : '';
       this.#checks.push(
         peerDownCheck(
