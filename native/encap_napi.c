@@ -7,11 +7,6 @@
 #include "encap_loader.h"
 #include "exports.h"
 
-enum {
-  CONFIG_WORDS = sizeof(struct encap_config) / sizeof(__u32),
-  FLOW_WORDS = sizeof(struct encap_flow) / sizeof(__u32),
-};
-
 static bool set_number(napi_env env, napi_value object, const char *name, double value) {
   return napi_set_named_property(env, object, name, number(env, value)) == napi_ok;
 }
@@ -37,35 +32,32 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
   return complete ? result : NULL;
 }
 
-static napi_value js_configure(napi_env env, napi_callback_info info) {
+/* A file descriptor, and a struct of the program's as its words, each in the host's order. */
+static bool fd_and_words(napi_env env, napi_callback_info info, int *fd, void *to, size_t size) {
   napi_value argv[2];
-  int fd;
   uint32_t *words;
   size_t count;
-  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
-  if (!argument_words(env, argv[1], "words", &words, &count)) return NULL;
-  if (count != CONFIG_WORDS) {
-    napi_throw_range_error(env, NULL, "words: one for each field of encap_config");
-    return NULL;
+  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], fd)) return false;
+  if (!argument_words(env, argv[1], "words", &words, &count)) return false;
+  if (count != size / sizeof *words) {
+    napi_throw_range_error(env, NULL, "words: one for each field of the struct");
+    return false;
   }
+  memcpy(to, words, size);
+  return true;
+}
+
+static napi_value js_configure(napi_env env, napi_callback_info info) {
+  int fd;
   struct encap_config config;
-  memcpy(&config, words, sizeof config);
+  if (!fd_and_words(env, info, &fd, &config, sizeof config)) return NULL;
   return nothing_or_throw(env, encap_configure(fd, &config), "BPF_MAP_UPDATE_ELEM");
 }
 
 static napi_value js_add_flow(napi_env env, napi_callback_info info) {
-  napi_value argv[2];
   int fd;
-  uint32_t *words;
-  size_t count;
-  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
-  if (!argument_words(env, argv[1], "words", &words, &count)) return NULL;
-  if (count != FLOW_WORDS) {
-    napi_throw_range_error(env, NULL, "words: one for each field of encap_flow");
-    return NULL;
-  }
   struct encap_flow flow;
-  memcpy(&flow, words, sizeof flow);
+  if (!fd_and_words(env, info, &fd, &flow, sizeof flow)) return NULL;
   return number(env, encap_add_flow(fd, &flow));
 }
 
