@@ -137,6 +137,12 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       evidence: /^250\.0\.27\.9 is an address of this host \(eth0\)/,
     },
     {
+      title: 'a network that is all of the host itself',
+      arrange: 'ip route add local 250.0.27.0/24 dev lo',
+      restore: 'ip route del local 250.0.27.0/24 dev lo',
+      evidence: /^250\.0\.27\.1 leads to lo instead of tun-250-0-28: route 250\.0\.27\.0\/24 \(lo\)/,
+    },
+    {
       title: 'a policy rule for what containers send',
       arrange: 'ip route add default dev eth0 table 77; ip rule add from 250.0.28.0/24 lookup 77',
       restore: 'ip rule del from 250.0.28.0/24; ip route flush table 77',

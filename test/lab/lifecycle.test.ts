@@ -122,6 +122,30 @@ describe('an up that fails', () => {
       ['route del 250.9.0.0/16'],
       /250\.9\.0\.0\/16/,
     ],
+    [
+      'an address of the overlay is on lo',
+      ['address add 250.0.99.1/32 dev lo'],
+      ['address del 250.0.99.1/32 dev lo'],
+      /holds 250\.0\.99\.1, an address of this host on lo: /,
+    ],
+    [
+      'an address of our slice is on the underlay',
+      ['address add 250.0.28.1/32 dev eth0'],
+      ['address del 250.0.28.1/32 dev eth0'],
+      /holds 250\.0\.28\.1, an address of this host on eth0: /,
+    ],
+    [
+      'an address of the overlay is on a device that is down',
+      ['link add spare type bridge', 'address add 250.0.28.1/24 dev spare'],
+      ['link del spare'],
+      /holds 250\.0\.28\.1, an address of this host on spare: /,
+    ],
+    [
+      'lo takes the overlay by an address that is outside of it',
+      ['address add 240.0.0.1/4 dev lo'],
+      ['address del 240.0.0.1/4 dev lo'],
+      /the route to 240\.0\.0\.0\/4 on lo/,
+    ],
   ])('leaves the host as it was: %s', async (_, arrange, restore, cause) => {
     await host.ip(...arrange);
     try {
@@ -211,6 +235,21 @@ describe('a fand that was killed in the middle of an up', () => {
     expect((await host.exec(['nft', 'list', 'ruleset'])).stdout).toContain('masquerade');
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
     expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('an address of the overlay that came after up', () => {
+  it('does not stand in the way of restoring the fan', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    await host.ip('address add 250.0.99.1/32 dev lo');
+    try {
+      process.kill(daemonPid(host), 'SIGKILL');
+      expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+      await host.fanctl(['down', '-e']);
+      expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/250\.0\.99\.1/);
+    } finally {
+      await host.ip('address del 250.0.99.1/32 dev lo');
+    }
   });
 });
 
