@@ -46,7 +46,7 @@ export interface DaemonOptions {
   readonly metrics: MetricsAddress | undefined;
 }
 
-/** How often it is seen to that the run directory is still there. */
+/** How often it is seen to that the run directory is still there, and what the underlays' MTU is. */
 const WATCH_MS = 2000;
 /** How often another fand may be found in it before we give way. */
 const MOST_LOST = 5;
@@ -181,6 +181,7 @@ export class Daemon {
 
   #watch(): void {
     this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
+    this.#timers.push(setInterval(() => void this.#followUnderlay(), WATCH_MS));
     const { leaveAfterMs } = this.#options;
     if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
   }
@@ -194,6 +195,10 @@ export class Daemon {
     }
     this.#log.info('no fan has come up: fand leaves');
     void this.#leave(this.#manager.isEmpty);
+  }
+
+  async #followUnderlay(): Promise<void> {
+    if (!this.#leaving && !this.#isBusy) await this.#manager.followUnderlay();
   }
 
   /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */

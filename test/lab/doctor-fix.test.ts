@@ -1,6 +1,6 @@
 /**
- * `fanctl doctor --fix` where more than a setting is amiss: a dead daemon, a dead fan, dnsmasq gone, an underlay of another
- * MTU; and `down` after all that.
+ * `fanctl doctor --fix` where more than a setting is amiss: a dead daemon, a dead fan, dnsmasq gone; and `down` after all
+ * that.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -78,21 +78,6 @@ describe('doctor and its --fix', () => {
     expect(await failures(broken())).toEqual(['dhcp-blocked']);
     expect(await failures(broken(), '--fix')).toEqual([]);
     await sh('nft delete table ip filter');
-  });
-
-  it('underlay-mtu-changed: the fan follows, and its DHCP', async () => {
-    await net
-      .container(1)
-      .attach({ bridge: BRIDGE, address: '250.0.28.2/24', gateway: '250.0.28.1', mtu: 1380 });
-    await sh('ip link set eth0 mtu 1400');
-    const { code, notes } = await diagnose(broken(), '--fix');
-    expect(code).toBe(0);
-    expect(notes).toContain('MTU of fan-250-0-28 from 1480 to 1380');
-    expect(JSON.parse((await broken().fanctl(['show', '--json'])).stdout)).toMatchObject([
-      { mtu: 1380, state: 'up' },
-    ]);
-    const full = { size: 1380 - 28, df: true };
-    expect(await ping(net.container(1), net.address(2), full)).toMatchObject({ received: 3 });
   });
 
   it('down leaves nothing of what --fix did', async () => {
