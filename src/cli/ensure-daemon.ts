@@ -19,7 +19,7 @@ import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from '../daemon/protoco
 import { FandClient } from './client.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 15;
 /** A fand whose fanctl was killed before it asked for a fan is not to stay for ever. */
