@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { raiseFan } from '../../bench/lab/fan.js';
 import { ping } from '../../bench/lab/ping.js';
 import { diagnose, failures, named } from './doctor-lab.js';
 import { FAN, FanLab } from './fan-lab.js';
@@ -66,7 +67,7 @@ describe('doctor and its --fix', () => {
 
   it('dhcp-dead: dnsmasq was killed', async () => {
     await broken().fanctl(['down', '-e']);
-    await broken().fanctl(['up', ...FAN, 'dhcp']);
+    await raiseFan(broken(), [...FAN, 'dhcp']);
     const pid = Number(readFileSync(join(broken().dir, `dnsmasq-${BRIDGE}.pid`), 'utf8'));
     process.kill(pid, 'SIGKILL');
     await expect.poll(() => failures(broken())).toEqual(['dhcp-dead']);
@@ -80,9 +81,20 @@ describe('doctor and its --fix', () => {
     await sh('nft delete table ip filter');
   });
 
+  it('forward-drop: a firewall that came after up, and was loaded anew', async () => {
+    for (const firewall of ['iptables -P FORWARD DROP', 'nft flush chain ip filter FORWARD']) {
+      await sh(firewall);
+      expect(await ping(net.container(1), net.address(2), { count: 1 })).toMatchObject({ received: 0 });
+      expect(await failures(broken())).toEqual(['forward-drop']);
+      expect(await failures(broken(), '--fix')).toEqual([]);
+      expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
+    }
+  });
+
   it('down leaves nothing of what --fix did', async () => {
     await broken().fanctl(['down', '-e']);
-    expect((await sh('nft list ruleset')).stdout).toBe('');
+    const { stdout } = await sh('iptables -S FORWARD; nft delete table ip filter; nft list ruleset');
+    expect(stdout).toBe('-P FORWARD DROP\n');
     expect((await sh('ip -o link')).stdout).not.toMatch(/ (fan|tun)-/);
     expect(await diagnose(broken())).toMatchObject({ code: 0 });
   });
