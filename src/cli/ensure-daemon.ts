@@ -19,7 +19,7 @@ import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from '../daemon/protoco
 import { FandClient } from './client.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 30_000;
 /** Of all attempts together: each rival that was faster than the fand that we started is given its time. */
 const LONGEST_MS = 60_000;
 const STOP_TIMEOUT_MS = 5_000;

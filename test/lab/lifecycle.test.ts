@@ -260,7 +260,7 @@ describe('a worker that dies while it is being configured', () => {
     const { code, stderr } = await dyingUp();
     expect(stderr).toMatch(/^fanctl: .*fan-250-0-28 could not be restored: the worker died: /);
     expect(code).toBe(1);
-    expect(await processes()).toBe('');
+    await expect.poll(processes).toBe('');
     const fatal = readFileSync(join(host.dir, 'fand.log'), 'utf8')
       .split('\n')
       .filter((line) => line.includes('"level":60'));
