@@ -1,8 +1,9 @@
 /**
  * One life of fand: takes the run directory, serves the control socket, and leaves.
  *
- * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; and
- * where another fand has taken its run directory. It does so between two requests and after the change under way.
+ * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; where
+ * another fand has taken its run directory; and where a worker died. It does so between two requests and after the change
+ * under way.
  */
 import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,7 +47,7 @@ export interface DaemonOptions {
   readonly metrics: MetricsAddress | undefined;
 }
 
-/** How often it is seen to that the run directory is still there. */
+/** How often it is seen to that the run directory is still there, and what the underlays' MTU is. */
 const WATCH_MS = 2000;
 /** How often another fand may be found in it before we give way. */
 const MOST_LOST = 5;
@@ -97,7 +98,7 @@ export class Daemon {
     this.#forwarding = new Forwarding(options.workers, log, {
       onDeath: (cause) => {
         log.fatal({ err: cause }, 'a forwarding worker died: fans are dead until the next "fanctl up"');
-        process.exit(1);
+        void this.#leave(true, 1);
       },
       onLost: (fan, message) => void this.#manager.lost(fan, message),
     });
@@ -129,7 +130,7 @@ export class Daemon {
   /** Ends it by a signal: the fans stay on the host. */
   stop(signal: string): Promise<void> {
     this.#log.info(`${signal}: the fans stay on the host, "fanctl up" restores them`);
-    return this.#leave(false);
+    return this.#leave(false, 0);
   }
 
   #routes(): Routes {
@@ -176,11 +177,12 @@ export class Daemon {
   }
 
   #leaveIfEmpty(): void {
-    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true);
+    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true, 0);
   }
 
   #watch(): void {
     this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
+    this.#timers.push(setInterval(() => void this.#followUnderlay(), WATCH_MS));
     const { leaveAfterMs } = this.#options;
     if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
   }
@@ -193,7 +195,11 @@ export class Daemon {
       return;
     }
     this.#log.info('no fan has come up: fand leaves');
-    void this.#leave(this.#manager.isEmpty);
+    void this.#leave(true, 0);
+  }
+
+  async #followUnderlay(): Promise<void> {
+    if (!this.#leaving && !this.#isBusy) await this.#manager.followUnderlay();
   }
 
   /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */
@@ -219,8 +225,8 @@ export class Daemon {
     }
   }
 
-  /** `clean`: nothing is left on the host, and so no file either. Ends the process. */
-  async #leave(clean: boolean): Promise<void> {
+  /** `mayClean`: where nothing is left on the host, no file is either. Ends the process with `status`. */
+  async #leave(mayClean: boolean, status: number): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
     for (const timer of this.#timers) clearTimeout(timer);
@@ -230,8 +236,9 @@ export class Daemon {
     this.#responder.close();
     await this.#forwarding.stop();
     const { socket, log } = this.#options.paths;
+    const clean = mayClean && this.#manager.isEmpty;
     if (clean) await this.#store.remove();
     await this.#runDir.release(clean ? [socket, log] : [socket], clean && this.#state.removeRunDir);
-    process.exit(0);
+    process.exit(status);
   }
 }

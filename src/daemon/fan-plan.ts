@@ -18,9 +18,7 @@ import { checkTunnel4 } from '../host/tunnels.js';
 import { resolveUnderlay } from '../host/underlay.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import type { FanView, UpRequest } from './protocol.js';
-
-/** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
-export const LEAST_UNDERLAY_MTU = 576;
+import { LEAST_UNDERLAY_MTU } from './underlay-mtu.js';
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
 export async function planFan(

@@ -119,7 +119,7 @@ describe('fand', () => {
 
   it('leaves where no fan has come up in time', async () => {
     const dir = freshDir('idle');
-    const fand = startFand(dir, '--leave-after', '0.5', '--remove-run-dir');
+    const fand = startFand(dir, '--leave-after', '1.5', '--remove-run-dir');
     await appears(join(dir, 'fand.sock'));
     expect(await fand.ended).toBe(0);
     expect(existsSync(dir)).toBe(false);
@@ -146,11 +146,16 @@ describe('fand', () => {
     const dir = freshDir('connected');
     const fand = startFand(dir);
     await answers(dir);
-    // The last fan goes while somebody is connected who has not asked yet.
-    const late = request(dir, 'GET /v1/fans', sleep(400));
+    // The last fan goes while somebody is connected who has not asked yet, and has a second for it.
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const late = request(dir, 'GET /v1/fans', begun);
     expect(await request(dir, 'DELETE /v1/fans')).toMatch(/^HTTP\/1.1 /);
     await sleep(200);
     expect(fand.isAlive()).toBe(true);
+    begin();
     expect(await late).toMatch(/^HTTP\/1.1 200 [\s\S]*\n\[\]\n/);
     expect(await fand.ended).toBe(0);
     expect(readdirSync(dir)).toEqual([]);

@@ -86,7 +86,7 @@ export async function readCounters(host: Host, bridge?: string): Promise<Counter
   return fan.counters;
 }
 
-/** What grew, by how much. */
+/** What grew, by how much. A worker counts a packet as sent after it has sent it: to the last one, ask until it is so. */
 export function growth(before: Counters, after: Counters): Counters {
   const names = Object.keys(after).filter((name) => after[name] !== before[name]);
   return Object.fromEntries(names.map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]));

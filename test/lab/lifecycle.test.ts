@@ -238,6 +238,55 @@ describe('a fand that was killed in the middle of an up', () => {
   });
 });
 
+describe('a worker that dies while it is being configured', () => {
+  /** Without this capability no worker can open its sockets. */
+  const withoutSockets = (...argv: string[]) => ['setpriv', '--bounding-set', '-net_raw', ...argv];
+  const dyingUp = () =>
+    host
+      .exec(withoutSockets(process.execPath, FANCTL, 'up', OVERLAY, UNDERLAY))
+      .catch((error: CommandError) => error.output);
+  const processes = async () => (await run(['ip', 'netns', 'pids', host.name])).stdout;
+
+  it('fails the first up, which leaves nothing', async () => {
+    const before = await snapshot(host);
+    expect((await dyingUp()).stderr).toMatch(/^fanctl: the worker died: socket: Operation not permitted$/m);
+    expect(await snapshot(host)).toEqual(before);
+  });
+
+  it('ends fand, and the same up restores what it left', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    await expect.poll(processes).toBe('');
+    const { code, stderr } = await dyingUp();
+    expect(stderr).toMatch(/^fanctl: .*fan-250-0-28 could not be restored: the worker died: /);
+    expect(code).toBe(1);
+    expect(await processes()).toBe('');
+    const fatal = readFileSync(join(host.dir, 'fand.log'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"level":60'));
+    expect(fatal).toEqual([expect.stringContaining('a forwarding worker died')]);
+    expect(await showFans(host)).toMatchObject([{ state: 'dead' }]);
+
+    const fand = new URL('../../dist/src/daemon/fand.js', import.meta.url).pathname;
+    const restored = host.exec(withoutSockets(process.execPath, fand, '--restore'));
+    expect(await restored.catch((error: CommandError) => error.output)).toMatchObject({ code: 1 });
+    expect(await showFans(host)).toMatchObject([{ state: 'dead' }]);
+
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+  });
+
+  it('does not stand in the way of down', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    await expect.poll(processes).toBe('');
+    await dyingUp();
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    expect(await snapshot(host)).toEqual(before);
+  });
+});
+
 describe('an address of the overlay that came after up', () => {
   it('does not stand in the way of restoring the fan', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);

@@ -14,7 +14,8 @@ import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { FandClient } from '../../src/cli/client.js';
 import { runPaths } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, readStats, until } from './fan-lab.js';
+import { countAt } from './kernel-drops.js';
 import { buildNarrowPath } from './narrow-path.js';
 
 const UDP_FLOWS = join(REPOSITORY, 'test/lab/udp-flows.py');
@@ -100,7 +101,8 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
   it('share a hundred flows, each of which keeps its order, as do the answers', async () => {
     const hosts = [net.host(1), net.host(2)];
     const before = await Promise.all(hosts.map(shares));
-    const counters = await Promise.all(hosts.map((host) => readCounters(host)));
+    const stats = await Promise.all(hosts.map(readStats));
+    const arrived = await countAt(net.host(2), 'ingress', 'eth0', 'ip protocol 4');
     const { there, back } = await udpFlows(ends[0], ends[1], net.address(2), 100, 200);
     expect(there).toMatchObject({ flows: 100, late: 0 });
     // As fast as it goes is faster than a busy machine carries.
@@ -112,12 +114,26 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
     for (const [one = 0, two = 0] of taken) {
       expect(Math.min(one, two)).toBeGreaterThan((one + two) / 8);
     }
-    const [grownHere, grownThere] = await Promise.all(
-      hosts.map(async (host, h) => growth(counters[h]!, await readCounters(host))),
+    const account = async () => {
+      const [here, far] = await Promise.all(hosts.map(readStats));
+      const grownHere = growth(stats[0]!.fans[0]!.counters, here!.fans[0]!.counters);
+      const grownThere = growth(stats[1]!.fans[0]!.counters, far!.fans[0]!.counters);
+      const grownHost = growth(stats[1]!.host.counters, far!.host.counters);
+      return {
+        sent: grownHere['encap-tx-packets'] ?? 0,
+        arrived: await arrived(),
+        received: grownThere['decap-rx-packets'] ?? 0,
+        overflow: grownHost['drop-socket-overflow-packets'] ?? 0,
+        delivered: grownThere['decap-tx-packets'] ?? 0,
+      };
+    };
+    // What a veth of a busy machine loses on the way never arrived.
+    const { sent, received } = await until(
+      account,
+      (now) => now.received + now.overflow === now.arrived && now.delivered === now.received,
     );
-    expect(grownHere!['encap-tx-packets']).toBeGreaterThanOrEqual(there.datagrams);
-    expect(grownThere!['decap-rx-packets']).toBe(grownHere!['encap-tx-packets']);
-    expect(grownThere!['decap-tx-packets']).toBe(grownThere!['decap-rx-packets']);
+    expect(sent).toBeGreaterThanOrEqual(received);
+    expect(received).toBeGreaterThanOrEqual(there.datagrams);
   });
 
   it('keep the order of fast flows', async () => {

@@ -4,7 +4,7 @@ import { formatChecks } from '../../../src/cli/check-output.js';
 import { CHECKS } from '../../../src/daemon/doctor/checks.js';
 import { examineKernel } from '../../../src/daemon/doctor/machine.js';
 import type { Patient } from '../../../src/daemon/doctor/patient.js';
-import { kernelTunnel } from '../../../src/daemon/doctor/underlay.js';
+import { kernelTunnel, underlayMtu } from '../../../src/daemon/doctor/underlay.js';
 import { parseLinks } from '../../../src/host/links.js';
 
 describe('kernel-regression', () => {
@@ -36,6 +36,22 @@ test('kernel-tunnel: tunl0 that is up takes our packets too', async () => {
     { status: 'fail', fix: 'ip link set dev tunl0 down', evidence: expect.stringContaining('172.30.0.28') },
   ]);
   expect(await kernelTunnel.examine(tunl0(['NOARP']))).toMatchObject([{ status: 'ok' }]);
+});
+
+test('underlay-mtu-changed: a fan that will follow is no failure', async () => {
+  const fan = { plan: { underlayDevice: 'eth0', mtu: 1480 }, view: { bridge: 'fan-250-0-28' } };
+  const examine = (mtu: number) =>
+    underlayMtu.examine({
+      link: async () => parseLinks([{ ifname: 'eth0', mtu }])[0],
+      eachFan: (one: (fan: object) => unknown) => Promise.all([fan].map(one)),
+    } as unknown as Patient);
+  expect(await examine(1500)).toMatchObject([{ status: 'ok' }]);
+  for (const mtu of [576, 1499, 9001]) {
+    expect(await examine(mtu)).toMatchObject([
+      { status: 'warn', evidence: expect.stringContaining('fand follows'), fix: 'fanctl doctor' },
+    ]);
+  }
+  expect(await examine(575)).toMatchObject([{ status: 'fail', fix: 'ip link set dev eth0 mtu 1500' }]);
 });
 
 test('every check has a name of its own', () => {
