@@ -41,7 +41,7 @@ export class Forwarding {
   constructor(workers: number, log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
     this.#counters = new WorkerCounters(workers);
     this.#log = log;
-    this.#relays = new RelayKeeper((relays) => this.#workers?.useRelays(relays));
+    this.#relays = new RelayKeeper(async (relays) => this.#workers?.useRelays(relays));
     this.#events = {
       ...events,
       onTraced: (session, records) => this.onTraced(session, records),
@@ -144,7 +144,7 @@ export class Forwarding {
 
   /** Takes away what forwarding needs of the host beside the steps of the fans, after the last one has gone. */
   async release(): Promise<void> {
-    await this.#relays.fit([]);
+    await this.#relays.clear();
   }
 
   async stop(): Promise<void> {

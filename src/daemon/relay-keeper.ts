@@ -7,13 +7,14 @@ import type { Relays } from '../dataplane/worker-protocol.js';
 import { makeRelay, removeRelays } from '../host/relays.js';
 
 export class RelayKeeper {
-  readonly #tell: (relays: Relays) => Promise<void> | undefined;
+  readonly #tell: (relays: Relays) => Promise<void>;
+  /** As the workers were last told. */
   #relays: Relays = {};
   /** Device → why it has none. */
   readonly #failures = new Map<string, string>();
 
   /** `tell` makes the workers take exactly these. */
-  constructor(tell: (relays: Relays) => Promise<void> | undefined) {
+  constructor(tell: (relays: Relays) => Promise<void>) {
     this.#tell = tell;
   }
 
@@ -25,24 +26,29 @@ export class RelayKeeper {
   /** A relay at exactly these underlay devices, as far as they can be had; a name may come more than once. */
   async fit(devices: readonly string[]): Promise<void> {
     const kept = Object.entries(this.#relays).filter(([device]) => devices.includes(device));
-    const relays: Record<string, number> = Object.fromEntries(kept);
-    await this.#take(relays);
-    await removeRelays(Object.values(relays));
+    await this.#take(Object.fromEntries(kept));
     for (const device of new Set(devices)) {
-      if (device in relays || this.#failures.has(device)) continue;
+      if (device in this.#relays || this.#failures.has(device)) continue;
+      const before = this.#relays;
       try {
-        await this.#take({ ...relays, [device]: await makeRelay(device) });
-        relays[device] = this.#relays[device]!;
+        await this.#take({ ...before, [device]: await makeRelay(device) });
       } catch (error) {
         this.#failures.set(device, errorText(error));
-        await this.#take(relays);
-        await removeRelays(Object.values(relays));
+        await this.#take(before);
       }
     }
   }
 
+  /** Removes all, also those of an earlier run, where no fan is left that could use one. */
+  async clear(): Promise<void> {
+    this.#relays = {};
+    await removeRelays();
+  }
+
+  /** What is not among them any more is removed once nobody uses it. */
   async #take(relays: Relays): Promise<void> {
     await this.#tell(relays);
-    this.#relays = { ...relays };
+    this.#relays = relays;
+    await removeRelays(Object.values(relays));
   }
 }

@@ -7,11 +7,12 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { FanError } from '../base/error.js';
-import { deleteLink, findLink, OWN_ALIAS, readLinks, requireLink } from './links.js';
+import { deleteLink, findLink, readLinks, requireLink } from './links.js';
 import { run } from './run.js';
 import { disableIpv6 } from './sysctl.js';
 
-const NAME = /^relay-\d+$/;
+/** Not that of a fan's own devices: relays belong to none. One end bears it, and takes the other along. */
+const ALIAS = 'ufan-relay';
 /** Frames of an underlay with any MTU pass. */
 const MTU = '65535';
 
@@ -34,18 +35,16 @@ export async function makeRelay(device: string): Promise<number> {
 /** Removes every relay but those with these indices, also one that an earlier run left. */
 export async function removeRelays(except: readonly number[] = []): Promise<void> {
   for (const { name, alias, index } of await readLinks()) {
-    if (alias === OWN_ALIAS && NAME.test(name) && !except.includes(index)) await deleteLink(name);
+    if (alias === ALIAS && !except.includes(index)) await deleteLink(name);
   }
 }
 
 async function setUp(relay: string, out: string, device: string): Promise<void> {
   const far = ['peer', 'name', out, 'mtu', MTU];
   await run('ip', ['link', 'add', 'name', relay, 'mtu', MTU, 'type', 'veth', ...far]);
-  for (const end of [relay, out]) {
-    // First of all the mark: what bears it is removed, whatever happens.
-    await run('ip', ['link', 'set', 'dev', end, 'alias', OWN_ALIAS]);
-    await disableIpv6(end);
-  }
+  // First of all the mark: what bears it is removed, whatever happens.
+  await run('ip', ['link', 'set', 'dev', relay, 'alias', ALIAS]);
+  for (const end of [relay, out]) await disableIpv6(end);
   // A veth merges only what its other end can't send in one piece.
   await run('ethtool', ['-K', relay, 'tso', 'off']);
   await run('ethtool', ['-K', out, 'gro', 'on']);
@@ -73,6 +72,6 @@ async function hasIpsecPolicies(): Promise<boolean> {
 async function removeRelay(relay: string): Promise<void> {
   const link = await findLink(relay);
   if (!link) return;
-  if (link.alias !== OWN_ALIAS) throw new FanError('in-use', `a device ${relay} exists and is not ours`);
+  if (link.alias !== ALIAS) throw new FanError('in-use', `a device ${relay} exists and is not ours`);
   await deleteLink(relay);
 }
