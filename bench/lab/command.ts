@@ -103,7 +103,7 @@ export class RunningCommand {
   }
 
   /** Waits until stdout or stderr matches; fails when the command ends before, or after `timeoutMs`. */
-  async prints(pattern: RegExp, timeoutMs = 20_000): Promise<void> {
+  async prints(pattern: RegExp, timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {
       if (!this.running) throw new CommandError(this.argv, await this.ended, 'ended before it was ready');

@@ -202,9 +202,15 @@ export class Daemon {
     if (!this.#leaving && !this.#isBusy) await this.#manager.followUnderlay();
   }
 
+  /** Whether all is in the run directory by which we are found, now and after a crash. */
+  get #isWhole(): boolean {
+    const isRecorded = this.#store.isThere || this.#manager.isEmpty || this.#manager.isBusy;
+    return this.#runDir.isOurs && this.#server.isReachable && isRecorded;
+  }
+
   /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */
   async #keepRunDir(): Promise<void> {
-    if (this.#leaving || (this.#runDir.isOurs && this.#server.isReachable)) return;
+    if (this.#leaving || this.#isWhole) return;
     const { dir } = this.#options.paths;
     if (this.#manager.isEmpty && !this.#manager.isBusy) {
       this.#log.warn(`${dir} was removed and there is no fan: fand leaves`);
@@ -212,7 +218,7 @@ export class Daemon {
     }
     try {
       if (!this.#runDir.isOurs) await this.#runDir.retake();
-      await this.#server.listen();
+      if (!this.#server.isReachable) await this.#server.listen();
       await this.#manager.save();
       this.#lost = 0;
       this.#log.warn(`files of ${dir} were removed: they are made again`);

@@ -183,10 +183,10 @@ describe('many fanctl at once', () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
-  it('down, show and stats find no fand that leaves', async () => {
+  it('down, show, stats, explain and doctor find no fand that leaves', async () => {
     const dir = freshDir('readers');
     const script =
-      'for i in 1 2 3; do "$0" "$1" up 9$i no$i 2>/dev/null & "$0" "$1" show --json & "$0" "$1" stats --json >/dev/null & "$0" "$1" down -e & done; wait';
+      'for i in 1 2 3; do "$0" "$1" up 9$i no$i 2>/dev/null & "$0" "$1" show --json & "$0" "$1" stats --json >/dev/null & "$0" "$1" down -e & "$0" "$1" explain 250.0.27.2 2>&1 | grep -v "no fan is up" & "$0" "$1" doctor >/dev/null || echo "doctor: $?" & done; wait';
     const args = ['--net', 'bash', '-c', script, process.execPath, built('cli/fanctl.js')];
     const { stdout, stderr } = await runCommand('unshare', args, dir);
     expect(stderr).toBe('');

@@ -2,7 +2,7 @@
  * fand and fanctl over a whole life, on real hosts of a lab: up leaves what it should, down leaves nothing, a
  * failure half-way leaves nothing either, and a daemon that was killed comes back with the same command.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CommandError, run } from '../../bench/lab/command.js';
@@ -260,7 +260,7 @@ describe('a worker that dies while it is being configured', () => {
     const { code, stderr } = await dyingUp();
     expect(stderr).toMatch(/^fanctl: .*fan-250-0-28 could not be restored: the worker died: /);
     expect(code).toBe(1);
-    expect(await processes()).toBe('');
+    await expect.poll(processes).toBe('');
     const fatal = readFileSync(join(host.dir, 'fand.log'), 'utf8')
       .split('\n')
       .filter((line) => line.includes('"level":60'));
@@ -340,6 +340,33 @@ describe('a run directory that somebody removed', () => {
     expect(daemonPid(host)).toBe(pid);
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
     expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('files of the run directory that somebody removed', () => {
+  it.each(['state.json', 'fand.lock', 'fand.sock'])('%s is made again while a fan is up', async (name) => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const pid = daemonPid(host);
+    rmSync(join(host.dir, name));
+    await expect.poll(() => existsSync(join(host.dir, name))).toBe(true);
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => showFans(host)).toMatchObject([{ state: 'dead' }]);
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+  });
+
+  it('a directory that was moved away, with all that was in it', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const pid = daemonPid(host);
+    renameSync(host.dir, `${host.dir}-moved`);
+    try {
+      await expect.poll(() => existsSync(join(host.dir, 'state.json'))).toBe(true);
+      await expect.poll(() => daemonPid(host)).toBe(pid);
+      await expect.poll(() => showFans(host)).toMatchObject([{ state: 'up' }]);
+    } finally {
+      rmSync(`${host.dir}-moved`, { recursive: true });
+    }
   });
 });
 
