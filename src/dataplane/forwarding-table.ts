@@ -79,20 +79,35 @@ export function isHostOfSlice(fan: FanEntry, address: number): boolean {
   );
 }
 
+/** Field by field, so that all entries have one shape: those that a spread makes differ, and a walk is slow over many. */
 function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntry {
   const { address, overlay, slice, underlay } = spec.mapping;
+  const { underlayBase, overlayHostMask, shift } = mappingBits(spec.mapping);
   return {
-    ...spec,
+    id: spec.id,
+    mapping: spec.mapping,
+    tun: spec.tun,
+    underlayDevice: spec.underlayDevice,
+    io: spec.io,
+    ioNotes: spec.ioNotes,
+    underlayMtu: spec.underlayMtu,
+    counterBlock: spec.counterBlock,
+    ttl: spec.ttl,
+    dscp: spec.dscp,
+    fragment: spec.fragment,
+    receiverGroup: spec.receiverGroup,
     index,
     outerTos: Uint8Array.from({ length: 256 }, (_, tos) => encapTos(tos, spec.dscp)),
     address: address | 0,
     overlayMask: maskOf(overlay.length) | 0,
     overlayBase: overlay.base | 0,
+    overlayHostMask,
+    shift,
     sliceMask: maskOf(slice.length) | 0,
     sliceBase: slice.base | 0,
     sliceBroadcast: broadcastOf(slice) | 0,
     underlayMask: maskOf(underlay.length) | 0,
-    ...mappingBits(spec.mapping),
+    underlayBase,
     underlayBroadcast: broadcastOf(underlay) | 0,
     exitMayBeOverlay: all.some((other) => overlaps(other.mapping.overlay, underlay)),
   };
