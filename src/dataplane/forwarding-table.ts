@@ -79,7 +79,7 @@ export function isHostOfSlice(fan: FanEntry, address: number): boolean {
   );
 }
 
-/** Field by field, so that all entries have one shape: those that a spread makes differ, and a walk is slow over many. */
+/** Field by field: a spread gives each entry a shape of its own in the end, and the walks are compiled for one. */
 function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntry {
   const { address, overlay, slice, underlay } = spec.mapping;
   const { underlayBase, overlayHostMask, shift } = mappingBits(spec.mapping);
