@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
+          setupFiles: ['test/lab/tell-logs.ts'],
           // Most of their time they wait: for daemons, answers, timeouts.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },

@@ -60,6 +60,12 @@ bool argument_string(napi_env env, napi_value value, const char *name, char *out
   return strlen(out) == length || refuse_range(env, name, "holds a NUL");
 }
 
+bool argument_object(napi_env env, napi_value value, const char *name) {
+  napi_valuetype type;
+  return (napi_typeof(env, value, &type) == napi_ok && type == napi_object) ||
+         refuse_type(env, name, "an object");
+}
+
 static bool argument_array(napi_env env, napi_value value, const char *name,
                            napi_typedarray_type wanted, const char *expected, void **data,
                            size_t *length) {
@@ -88,6 +94,15 @@ bool argument_words(napi_env env, napi_value value, const char *name, uint32_t *
   if (!argument_array(env, value, name, napi_uint32_array, "a Uint32Array", &data, count))
     return false;
   *out = data;
+  return true;
+}
+
+bool argument_struct(napi_env env, napi_value value, const char *name, void *out, size_t size) {
+  uint32_t *words;
+  size_t count;
+  if (!argument_words(env, value, name, &words, &count)) return false;
+  if (count != size / sizeof *words) return refuse_range(env, name, "are not those of the struct");
+  memcpy(out, words, size);
   return true;
 }
 

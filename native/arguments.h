@@ -25,12 +25,18 @@ bool argument_boolean(napi_env env, napi_value value, const char *name, bool *ou
 /* A string of less than `size` bytes without NUL. */
 bool argument_string(napi_env env, napi_value value, const char *name, char *out, size_t size);
 
+/* An object, for its properties. */
+bool argument_object(napi_env env, napi_value value, const char *name);
+
 /* A Uint8Array; its memory is good until the call returns to JavaScript. */
 bool argument_bytes(napi_env env, napi_value value, const char *name, struct slab *out);
 
 /* A Uint32Array of `count` words. */
 bool argument_words(napi_env env, napi_value value, const char *name, uint32_t **out,
                     size_t *count);
+
+/* A struct of `size` bytes as its words in the host's order: a Uint32Array of just as many. */
+bool argument_struct(napi_env env, napi_value value, const char *name, void *out, size_t size);
 
 /* A Uint32Array that holds at least `count` descriptors. */
 bool argument_packets(napi_env env, napi_value value, size_t count, struct packet **out);

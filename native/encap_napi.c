@@ -32,32 +32,24 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
   return complete ? result : NULL;
 }
 
-/* A file descriptor, and a struct of the program's as its words, each in the host's order. */
-static bool fd_and_words(napi_env env, napi_callback_info info, int *fd, void *to, size_t size) {
+/* A map's file descriptor, and a struct of the program's. */
+static bool fd_and_struct(napi_env env, napi_callback_info info, int *fd, void *out, size_t size) {
   napi_value argv[2];
-  uint32_t *words;
-  size_t count;
-  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], fd)) return false;
-  if (!argument_words(env, argv[1], "words", &words, &count)) return false;
-  if (count != size / sizeof *words) {
-    napi_throw_range_error(env, NULL, "words: one for each field of the struct");
-    return false;
-  }
-  memcpy(to, words, size);
-  return true;
+  return arguments(env, info, 2, argv) && argument_fd(env, argv[0], fd) &&
+         argument_struct(env, argv[1], "words", out, size);
 }
 
 static napi_value js_configure(napi_env env, napi_callback_info info) {
   int fd;
   struct encap_config config;
-  if (!fd_and_words(env, info, &fd, &config, sizeof config)) return NULL;
+  if (!fd_and_struct(env, info, &fd, &config, sizeof config)) return NULL;
   return nothing_or_throw(env, encap_configure(fd, &config), "BPF_MAP_UPDATE_ELEM");
 }
 
 static napi_value js_add_flow(napi_env env, napi_callback_info info) {
   int fd;
   struct encap_flow flow;
-  if (!fd_and_words(env, info, &fd, &flow, sizeof flow)) return NULL;
+  if (!fd_and_struct(env, info, &fd, &flow, sizeof flow)) return NULL;
   return number(env, encap_add_flow(fd, &flow));
 }
 

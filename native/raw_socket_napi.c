@@ -13,11 +13,7 @@ static bool option(napi_env env, napi_value object, const char *name, int64_t ma
 }
 
 static bool raw_options(napi_env env, napi_value object, struct raw_options *out) {
-  napi_valuetype type;
-  if (napi_typeof(env, object, &type) != napi_ok || type != napi_object) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "options must be an object");
-    return false;
-  }
+  if (!argument_object(env, object, "options")) return false;
   int64_t protocol = -1;
   int64_t address = 0;
   int64_t send_buffer = 0;

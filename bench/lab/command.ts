@@ -103,7 +103,7 @@ export class RunningCommand {
   }
 
   /** Waits until stdout or stderr matches; fails when the command ends before, or after `timeoutMs`. */
-  async prints(pattern: RegExp, timeoutMs = 20_000): Promise<void> {
+  async prints(pattern: RegExp, timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {
       if (!this.running) throw new CommandError(this.argv, await this.ended, 'ended before it was ready');
@@ -116,7 +116,7 @@ export class RunningCommand {
   /** Ends it, with SIGKILL where the first signal doesn't help within 10 s. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Output> {
     this.#child.kill(signal);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => this.#kill(), 10_000);
     try {
       return await this.ended;
     } finally {
@@ -130,12 +130,19 @@ export class RunningCommand {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      this.#child.kill('SIGKILL');
+      this.#kill();
     }, timeoutMs);
     const output = await this.ended.finally(() => clearTimeout(timer));
     if (late) throw new CommandError(this.argv, output, `still running after ${timeoutMs / 1000} s`);
     if (output.code !== 0 && !anyExit) throw new CommandError(this.argv, output);
     return output;
+  }
+
+  /** Its output ends with it, also where a child of its own, as of a shell, still holds the other end. */
+  #kill(): void {
+    this.#child.kill('SIGKILL');
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
   }
 
   #sofar(): Output {

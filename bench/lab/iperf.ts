@@ -67,7 +67,7 @@ export async function iperf(
       '--connect-timeout',
       '10000',
     ];
-    const output = await client.exec([...argv, ...args], { anyExit: true, timeoutMs: (seconds + 20) * 1000 });
+    const output = await client.exec([...argv, ...args], { anyExit: true, timeoutMs: (seconds + 40) * 1000 });
     const json = JSON.parse(output.stdout || '{}') as Partial<IperfJson>;
     const received = json.end?.sum_received ?? json.end?.sum;
     if (output.code !== 0 || json.error || !json.end || !received) {

@@ -18,7 +18,7 @@ export async function sendMessage(
   text: string,
   options: TransferOptions = {},
 ): Promise<string> {
-  const { port = 9000, timeoutMs = 10_000 } = options;
+  const { port = 9000, timeoutMs = 60_000 } = options;
   const listener = to.spawn(['nc', '-n', '-l', `${port}`]);
   try {
     await listens(to, port);

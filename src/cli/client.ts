@@ -77,7 +77,7 @@ export class FandClient {
 
   /** This and the calls below throw NotRunning, or the FanError that fand answered. */
   fans(): Promise<FanView[]> {
-    return this.#read('/v1/fans');
+    return this.#read('GET', '/v1/fans');
   }
 
   up(body: UpRequest): Promise<UpReply> {
@@ -89,29 +89,29 @@ export class FandClient {
   }
 
   stats(): Promise<Stats> {
-    return this.#read('/v1/stats');
+    return this.#read('GET', '/v1/stats');
   }
 
   activity(): Promise<Activity> {
-    return this.#read('/v1/activity');
+    return this.#read('GET', '/v1/activity');
   }
 
   /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */
-  async #read<Reply>(path: string): Promise<Reply> {
+  async #read<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
     try {
-      return await this.#send('GET', path);
+      return await this.#send(method, path, body);
     } catch (error) {
       if (!(error instanceof BrokenOff)) throw error;
-      return this.#send('GET', path);
+      return this.#send(method, path, body);
     }
   }
 
   explain(body: ExplainRequest): Promise<Explanation> {
-    return this.#send('POST', '/v1/explain', body);
+    return this.#read('POST', '/v1/explain', body);
   }
 
   probe(body: ProbeRequest): Promise<ProbeReply> {
-    return this.#send('POST', '/v1/probe', body);
+    return this.#read('POST', '/v1/probe', body);
   }
 
   /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
@@ -139,7 +139,7 @@ export class FandClient {
   }
 
   offenders(): Promise<Offender[]> {
-    return this.#send('GET', '/v1/offenders');
+    return this.#read('GET', '/v1/offenders');
   }
 
   repair(body: RepairRequest): Promise<RepairReply> {

@@ -19,7 +19,9 @@ import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from '../daemon/protoco
 import { FandClient } from './client.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 30_000;
+/** Of all attempts together: each rival that was faster than the fand that we started is given its time. */
+const LONGEST_MS = 60_000;
 const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 15;
 /** A fand whose fanctl was killed before it asked for a fan is not to stay for ever. */
@@ -38,8 +40,9 @@ export interface Daemon {
  */
 export async function ensureDaemon(paths: RunPaths, workers?: number): Promise<Daemon> {
   const client = new FandClient(paths);
-  const deadline = Date.now() + START_TIMEOUT_MS;
+  const end = Date.now() + LONGEST_MS;
   for (;;) {
+    const deadline = Math.min(end, Date.now() + START_TIMEOUT_MS);
     const status =
       (await awaitStatus(client, deadline, () => hasOther(paths))) ??
       (await startDaemon(paths, client, deadline, workers));

@@ -1,8 +1,9 @@
 /**
  * One life of fand: takes the run directory, serves the control socket, and leaves.
  *
- * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; and
- * where another fand has taken its run directory. It does so between two requests and after the change under way.
+ * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; where
+ * another fand has taken its run directory; and where a worker died. It does so between two requests and after the change
+ * under way.
  */
 import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,7 +47,7 @@ export interface DaemonOptions {
   readonly metrics: MetricsAddress | undefined;
 }
 
-/** How often it is seen to that the run directory is still there. */
+/** How often it is seen to that the run directory is still there, and what the underlays' MTU is. */
 const WATCH_MS = 2000;
 /** How often another fand may be found in it before we give way. */
 const MOST_LOST = 5;
@@ -97,7 +98,7 @@ export class Daemon {
     this.#forwarding = new Forwarding(options.workers, log, {
       onDeath: (cause) => {
         log.fatal({ err: cause }, 'a forwarding worker died: fans are dead until the next "fanctl up"');
-        process.exit(1);
+        void this.#leave(true, 1);
       },
       onLost: (fan, message) => void this.#manager.lost(fan, message),
     });
@@ -129,7 +130,7 @@ export class Daemon {
   /** Ends it by a signal: the fans stay on the host. */
   stop(signal: string): Promise<void> {
     this.#log.info(`${signal}: the fans stay on the host, "fanctl up" restores them`);
-    return this.#leave(false);
+    return this.#leave(false, 0);
   }
 
   #routes(): Routes {
@@ -176,11 +177,12 @@ export class Daemon {
   }
 
   #leaveIfEmpty(): void {
-    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true);
+    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true, 0);
   }
 
   #watch(): void {
     this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
+    this.#timers.push(setInterval(() => void this.#followUnderlay(), WATCH_MS));
     const { leaveAfterMs } = this.#options;
     if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
   }
@@ -193,12 +195,22 @@ export class Daemon {
       return;
     }
     this.#log.info('no fan has come up: fand leaves');
-    void this.#leave(this.#manager.isEmpty);
+    void this.#leave(true, 0);
+  }
+
+  async #followUnderlay(): Promise<void> {
+    if (!this.#leaving && !this.#isBusy) await this.#manager.followUnderlay();
+  }
+
+  /** Whether all is in the run directory by which we are found, now and after a crash. */
+  get #isWhole(): boolean {
+    const isRecorded = this.#store.isThere || this.#manager.isEmpty || this.#manager.isBusy;
+    return this.#runDir.isOurs && this.#server.isReachable && isRecorded;
   }
 
   /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */
   async #keepRunDir(): Promise<void> {
-    if (this.#leaving || (this.#runDir.isOurs && this.#server.isReachable)) return;
+    if (this.#leaving || this.#isWhole) return;
     const { dir } = this.#options.paths;
     if (this.#manager.isEmpty && !this.#manager.isBusy) {
       this.#log.warn(`${dir} was removed and there is no fan: fand leaves`);
@@ -206,7 +218,7 @@ export class Daemon {
     }
     try {
       if (!this.#runDir.isOurs) await this.#runDir.retake();
-      await this.#server.listen();
+      if (!this.#server.isReachable) await this.#server.listen();
       await this.#manager.save();
       this.#lost = 0;
       this.#log.warn(`files of ${dir} were removed: they are made again`);
@@ -219,8 +231,8 @@ export class Daemon {
     }
   }
 
-  /** `clean`: nothing is left on the host, and so no file either. Ends the process. */
-  async #leave(clean: boolean): Promise<void> {
+  /** `mayClean`: where nothing is left on the host, no file is either. Ends the process with `status`. */
+  async #leave(mayClean: boolean, status: number): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
     for (const timer of this.#timers) clearTimeout(timer);
@@ -230,8 +242,9 @@ export class Daemon {
     this.#responder.close();
     await this.#forwarding.stop();
     const { socket, log } = this.#options.paths;
+    const clean = mayClean && this.#manager.isEmpty;
     if (clean) await this.#store.remove();
     await this.#runDir.release(clean ? [socket, log] : [socket], clean && this.#state.removeRunDir);
-    process.exit(0);
+    process.exit(status);
   }
 }

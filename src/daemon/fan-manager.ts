@@ -22,6 +22,7 @@ import type {
 } from './protocol.js';
 import { Repairer } from './repair.js';
 import type { FanRecord, State, StateStore } from './state-store.js';
+import { UnderlayMtu } from './underlay-mtu.js';
 
 export class FanManager {
   readonly #state: State;
@@ -29,6 +30,7 @@ export class FanManager {
   readonly #forwarding: Forwarding;
   readonly #runDir: string;
   readonly #log: Logger;
+  readonly #underlayMtu: UnderlayMtu;
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Changes under way or waiting. */
@@ -41,6 +43,7 @@ export class FanManager {
     this.#forwarding = forwarding;
     this.#runDir = runDir;
     this.#log = log;
+    this.#underlayMtu = new UnderlayMtu(forwarding, () => store.save(state), log);
     for (const fan of state.fans) fan.view.state = 'dead';
   }
 
@@ -109,6 +112,12 @@ export class FanManager {
     });
   }
 
+  /** Lets the fans that are up follow the MTU of their underlay devices. */
+  async followUnderlay(): Promise<void> {
+    if (!this.#underlayMtu.hasChanged(this.#upFans())) return;
+    await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
+  }
+
   /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
   down(request: DownRequest): Promise<DownReply> {
     return this.#inTurn(async () => {
@@ -124,7 +133,7 @@ export class FanManager {
   /** Does steps of the fans that are up once more, as `doctor --fix` asks for. Throws FanError step-failed. */
   repair({ repairs }: RepairRequest): Promise<RepairReply> {
     return this.#inTurn(async () => {
-      const repairer = new Repairer(this.#state, this.#store, this.#forwarding);
+      const repairer = new Repairer(this.#state, this.#store);
       const done = await repairer.repair(repairs, this.#upFans());
       for (const what of done) this.#log.info(`repair: ${what}`);
       return { done };

@@ -8,19 +8,17 @@ import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
-import { checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
+import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tunName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import type { FanPlan } from '../host/fan-steps.js';
-import { ownDevices } from '../host/links.js';
+import { ownDevices, readAddresses } from '../host/links.js';
 import { readRoutes } from '../host/routes.js';
 import { checkTunnel4 } from '../host/tunnels.js';
 import { resolveUnderlay } from '../host/underlay.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import type { FanView, UpRequest } from './protocol.js';
-
-/** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
-export const LEAST_UNDERLAY_MTU = 576;
+import { LEAST_UNDERLAY_MTU } from './underlay-mtu.js';
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
 export async function planFan(
@@ -34,12 +32,10 @@ export async function planFan(
   checkAgainstFans(mapping, others);
   const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
-  const marked = new Set(await ownDevices());
-  const routes = await readRoutes();
-  checkAgainstRoutes(
-    mapping,
-    routes.filter(({ device }) => !ours.has(device) && !marked.has(device)),
-  );
+  const marked = await ownDevices();
+  const isForeign = ({ device }: { device: string }): boolean => !ours.has(device) && !marked.has(device);
+  checkAgainstAddresses(mapping, (await readAddresses()).filter(isForeign));
+  checkAgainstRoutes(mapping, (await readRoutes()).filter(isForeign));
   await checkTunnel4(mapping.address);
   if (underlay.mtu < LEAST_UNDERLAY_MTU) {
     throw new FanError(

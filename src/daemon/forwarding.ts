@@ -161,6 +161,7 @@ export class Forwarding {
       dscp: dscp ?? -1,
       fragment,
       receiverGroup: 0,
+      encapFlows: -1,
     };
   }
 

@@ -267,17 +267,8 @@ export interface Offender {
   ageMs: number;
 }
 
-/** A kind of step of `up` that can be done once more, or `mtu`: follow the MTU of the underlay device. */
-export type Repair =
-  | 'forwarding'
-  | 'bridge'
-  | 'tun'
-  | 'route'
-  | 'rp-filter'
-  | 'nat'
-  | 'firewall'
-  | 'dhcp'
-  | 'mtu';
+/** A kind of step of `up` that can be done once more. */
+export type Repair = 'forwarding' | 'bridge' | 'tun' | 'route' | 'rp-filter' | 'nat' | 'firewall' | 'dhcp';
 
 /** Puts back what somebody else changed on the host since `up`, for the fans that are up. */
 export interface RepairRequest {

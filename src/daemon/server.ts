@@ -4,8 +4,8 @@
  * It knows which connections still wait for their answer, so that fand leaves between two requests and never in one:
  * after refuse() nobody can connect, and who had connected is told that fand leaves.
  */
-import { rmSync, statSync } from 'node:fs';
-import { chmod, rm } from 'node:fs/promises';
+import { chmodSync, rmSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -101,7 +101,8 @@ export class ControlServer {
         server.once('error', reject);
         server.listen(path, resolve);
       });
-      await chmod(path, 0o600);
+      // At once, so that nobody is served by a fand that may still fail to start.
+      chmodSync(path, 0o600);
       this.#inode = statSync(path).ino;
     } catch (cause) {
       server.close();

@@ -2,6 +2,7 @@
  * The state file: what fand did to the host and for whom, written before each step, so that the next fand (or
  * `fanctl show`) knows it after a crash. Replaced by rename: a reader never sees half of it.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FanError } from '../base/error.js';
@@ -55,6 +56,10 @@ export class StateStore {
         },
       );
     }
+  }
+
+  get isThere(): boolean {
+    return existsSync(this.#path);
   }
 
   /** Makes the run directory again where somebody removed it. */

@@ -96,6 +96,7 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     dscp: spec.dscp,
     fragment: spec.fragment,
     receiverGroup: spec.receiverGroup,
+    encapFlows: spec.encapFlows,
     index,
     outerTos: Uint8Array.from({ length: 256 }, (_, tos) => encapTos(tos, spec.dscp)),
     address: address | 0,

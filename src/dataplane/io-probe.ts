@@ -151,6 +151,7 @@ async function probeBpf(receiver: PacketReceiver, device: number): Promise<void>
       dscp: -1,
       fragment: true,
       receiverGroup: 0,
+      encapFlows: -1,
     },
   ]);
   program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address]));

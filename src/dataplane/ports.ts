@@ -9,6 +9,7 @@ import type { Poller } from '../io/poller.js';
 import { IcmpReceiver } from '../io/raw-socket.js';
 import type { Share } from '../io/receive-filter.js';
 import { Tun } from '../io/tun.js';
+import { OUTER_LEN } from '../wire/ipip.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import type { FanIo, FanSpec, IoMode } from './worker-protocol.js';
 
@@ -70,6 +71,9 @@ export class Ports {
         return port;
       });
       this.#adopt(next);
+      next.forEach(({ tun }, index) => {
+        tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
+      });
     } catch (error) {
       for (const port of opened) closePort(port);
       this.#retainUnderlay();
@@ -91,7 +95,7 @@ export class Ports {
   }
 
   #open(spec: FanSpec): FanPort {
-    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - 20, multiQueue: this.#multiQueue });
+    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue });
     try {
       const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
       return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };

@@ -22,7 +22,7 @@ type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 
 export interface WorkerEvents {
-  /** The thread ended without having been told to: nothing is forwarded any more. */
+  /** The thread ended without having been told to, of which who waits for its answers hears first. */
   onDeath(cause: Error): void;
   /** The TUN of this fan broke; the other fans go on. */
   onLost(fan: string, message: string): void;
@@ -37,6 +37,9 @@ export class WorkerClient {
   readonly #wakeFd = native.eventOpen();
   readonly #waiting = new Map<number, (answer: Answer | Error) => void>();
   #lastId = 0;
+  /** What ended it. */
+  #death: Error | undefined;
+  #stopping = false;
   #receiverFds: readonly number[] = [];
   #encapCounters: Readonly<Record<string, number>> = {};
   /** As last read: while the worker is being configured the descriptors can't be asked. */
@@ -60,23 +63,27 @@ export class WorkerClient {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
-    this.#worker.on('error', (cause) => {
-      const error = cause instanceof Error ? cause : new Error(String(cause));
-      const waiting = [...this.#waiting.values()];
+    const die = (cause: Error): void => {
+      if (this.#death) return;
+      this.#death = cause;
+      for (const settle of this.#waiting.values()) settle(cause);
       this.#waiting.clear();
-      for (const settle of waiting) settle(error);
-      if (waiting.length === 0) onDeath(error);
+      onDeath(cause);
+    };
+    this.#worker.on('error', (cause) => die(cause instanceof Error ? cause : new Error(String(cause))));
+    this.#worker.on('exit', (code) => {
+      if (!this.#stopping) die(new Error(`it ended with status ${code}`));
     });
   }
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
-  async configure(fans: FanSpec[]): Promise<Configured> {
+  async configure(fans: FanSpec[], generation: number): Promise<Configured> {
     const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
     for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
     // The worker may close any of them meanwhile, and the number be another file's.
     this.#watch([], {});
     try {
-      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
+      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, generation, fans });
       this.#watch(answer.receiverFds, answer.encapCounters);
       for (const fan of this.#kernelEncap.keys()) {
         if (!(fan in answer.encapCounters)) this.#kernelEncap.delete(fan);
@@ -89,8 +96,8 @@ export class WorkerClient {
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
-  async trace(sessions: TraceSpec[]): Promise<void> {
-    await this.#ask({ type: 'trace', id: ++this.#lastId, sessions });
+  async trace(sessions: TraceSpec[], generation: number): Promise<void> {
+    await this.#ask({ type: 'trace', id: ++this.#lastId, generation, sessions });
   }
 
   /** What the worker knows beside its counters, between two batches. */
@@ -110,10 +117,13 @@ export class WorkerClient {
     return this.#kernelEncap.get(fan);
   }
 
+  /** One that died is as good as stopped. */
   async stop(): Promise<void> {
     this.#watch([], {});
+    if (this.#death) return;
+    this.#stopping = true;
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
-    await this.#ask({ type: 'stop', id: ++this.#lastId });
+    await this.#ask({ type: 'stop', id: ++this.#lastId }).catch(() => undefined);
     await gone;
     native.close(this.#wakeFd);
   }
@@ -128,9 +138,11 @@ export class WorkerClient {
 
   #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {
     return new Promise((resolve, reject) => {
+      const dead = (cause: Error) =>
+        reject(new FanError('daemon', `the worker died: ${cause.message}`, { cause }));
+      if (this.#death) return dead(this.#death);
       this.#waiting.set(message.id, (answer) => {
-        if (answer instanceof Error)
-          reject(new FanError('daemon', `the worker died: ${answer.message}`, { cause: answer }));
+        if (answer instanceof Error) dead(answer);
         else if (answer.type === 'failed') reject(new FanError('step-failed', answer.message));
         else resolve(answer as Reply);
       });

@@ -35,6 +35,8 @@ export interface FanSpec {
   fragment: boolean;
   /** The group of packet receivers to join, by which workers share what comes in; 0: none yet. */
   receiverGroup: number;
+  /** Flows of the encap program that another worker has for this fan (EncapProgram.flowsFd); −1: none. */
+  encapFlows: number;
 }
 
 /** What a fan's io came to. */
@@ -61,10 +63,11 @@ export interface WorkerData {
   share: Share;
 }
 
+/** `generation`: another one with each change, the same for all workers, for the flows that they give to the kernel. */
 export type ToWorker =
-  | { type: 'configure'; id: number; fans: FanSpec[] }
+  | { type: 'configure'; id: number; generation: number; fans: FanSpec[] }
   /** Exactly these traces from now on. */
-  | { type: 'trace'; id: number; sessions: TraceSpec[] }
+  | { type: 'trace'; id: number; generation: number; sessions: TraceSpec[] }
   | { type: 'inspect'; id: number }
   | { type: 'stop'; id: number };
 
@@ -75,6 +78,8 @@ export interface Configured {
   io: Record<string, FanIo>;
   /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
   encapCounters: Record<string, number>;
+  /** Likewise, for the other workers' FanSpec.encapFlows. */
+  encapFlows: Record<string, number>;
   receiverFds: number[];
 }
 

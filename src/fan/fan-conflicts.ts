@@ -1,11 +1,12 @@
 /**
- * Refusals that need more than one fan: a new fan against those that are up, and against the host's routes.
+ * Refusals that need more than one fan: a new fan against those that are up, and against the host's addresses and routes.
  *
  * Overlapping overlays are allowed on one underlay network (the longest prefix wins), except where an address
  * would mean two things on this host: slices that overlap, or an overlay inside the other fan's slice. Run by
- * `up` before it touches the host. Routes are the caller's to collect, without those that ufan made itself.
+ * `up` before it touches the host. Addresses and routes are the caller's to collect, without those that ufan made itself.
  */
-import { containsPrefix, formatPrefix, overlaps, type Prefix, samePrefix } from '../addr/prefix.js';
+import { formatAddress } from '../addr/ipv4-address.js';
+import { contains, containsPrefix, formatPrefix, overlaps, type Prefix, samePrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import type { FanMapping } from './mapping.js';
 
@@ -17,6 +18,14 @@ export interface NamedFan {
 
 export interface HostRoute {
   readonly destination: Prefix;
+  readonly device: string;
+  /** Set where all that it leads to is taken for the host's own. */
+  readonly isLocal?: true;
+}
+
+export interface HostAddress {
+  /** u32 */
+  readonly address: number;
   readonly device: string;
 }
 
@@ -30,6 +39,17 @@ export function checkAgainstFans(candidate: FanMapping, others: readonly NamedFa
     checkOverlayOutsideSlice(candidate, other);
     checkSlicesApart(candidate, other);
   }
+}
+
+/** Throws FanError overlap for an address in the overlay: this host would answer in place of the container that has it. */
+export function checkAgainstAddresses(candidate: FanMapping, addresses: readonly HostAddress[]): void {
+  const taken = addresses.find(({ address }) => contains(candidate.overlay, address));
+  if (!taken) return;
+  throw new FanError(
+    'overlap',
+    `overlay ${formatPrefix(candidate.overlay)} holds ${formatAddress(taken.address)}, ` +
+      `an address of this host on ${taken.device}: choose another overlay or remove that address`,
+  );
 }
 
 /**

@@ -12,6 +12,7 @@ interface RouteRow {
   dev?: string;
   type?: string;
   table?: string;
+  protocol?: string;
   metric?: number;
   prefsrc?: string;
   nexthops?: { dev?: string }[];
@@ -40,8 +41,7 @@ export interface MainRoute {
 }
 
 /**
- * Every IPv4 route of every table but `local` (the kernel's own: addresses and broadcasts), default routes included
- * with length 0. One with several next hops comes once for each; one without a device (blackhole) has its type for a
+ * Every IPv4 route, but for those of the host's addresses and broadcasts; default routes included with length 0. One with several next hops comes once for each; one without a device (blackhole) has its type for a
  * device.
  */
 export async function readRoutes(): Promise<HostRoute[]> {
@@ -51,10 +51,20 @@ export async function readRoutes(): Promise<HostRoute[]> {
 /** Rows of `ip -json -4 route show table all`. */
 export function parseRoutes(rows: readonly object[]): HostRoute[] {
   return (rows as RouteRow[])
-    .filter((row) => row.dst !== undefined && row.table !== 'local')
+    .filter((row) => row.dst !== undefined && !isOfAddress(row))
     .flatMap((row) =>
-      devicesOf(row).map((device) => ({ destination: parseDestination(row.dst ?? ''), device })),
+      devicesOf(row).map((device) => ({
+        destination: parseDestination(row.dst ?? ''),
+        device,
+        ...(row.type === 'local' ? { isLocal: true } : {}),
+      })),
     );
+}
+
+/** Whether the kernel made it for one address of the host; an address on lo makes one for its whole network. */
+function isOfAddress({ table, type, protocol, dst = '' }: RouteRow): boolean {
+  if (table !== 'local') return false;
+  return type !== 'local' || (protocol === 'kernel' && !dst.includes('/'));
 }
 
 /** The policy rules that name a destination (`ip rule … to …`), in order. */

@@ -47,7 +47,8 @@ export class Tun implements RxDevice, TxDevice {
   readonly name: string;
   /** TUNSETOFFLOAD bits that the kernel accepted. */
   readonly offloads: number;
-  readonly #mtu: number;
+  /** As TunOptions.mtu, from the next packet on. */
+  mtu: number;
   readonly #merge: number;
   #closed = false;
 
@@ -61,7 +62,7 @@ export class Tun implements RxDevice, TxDevice {
     this.name = name;
     this.offloads = offloads;
     const takesUso = uso && (offloads & TUN_USO) === TUN_USO;
-    this.#mtu = mtu;
+    this.mtu = mtu;
     this.#merge = (mergeTcp ? MERGE_TCP : 0) | (mergeUdp && takesUso ? MERGE_UDP : 0);
   }
 
@@ -94,7 +95,7 @@ export class Tun implements RxDevice, TxDevice {
   }
 
   send(batch: PacketBatch): number {
-    return native.tunWrite(this.#writeFd, batch.slab, batch.descriptors, batch.count, this.#mtu, this.#merge);
+    return native.tunWrite(this.#writeFd, batch.slab, batch.descriptors, batch.count, this.mtu, this.#merge);
   }
 
   /** Idempotent; the descriptor must not be used afterwards. */

@@ -119,7 +119,7 @@ describe('fand', () => {
 
   it('leaves where no fan has come up in time', async () => {
     const dir = freshDir('idle');
-    const fand = startFand(dir, '--leave-after', '0.5', '--remove-run-dir');
+    const fand = startFand(dir, '--leave-after', '1.5', '--remove-run-dir');
     await appears(join(dir, 'fand.sock'));
     expect(await fand.ended).toBe(0);
     expect(existsSync(dir)).toBe(false);
@@ -146,11 +146,16 @@ describe('fand', () => {
     const dir = freshDir('connected');
     const fand = startFand(dir);
     await answers(dir);
-    // The last fan goes while somebody is connected who has not asked yet.
-    const late = request(dir, 'GET /v1/fans', sleep(400));
+    // The last fan goes while somebody is connected who has not asked yet, and has a second for it.
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const late = request(dir, 'GET /v1/fans', begun);
     expect(await request(dir, 'DELETE /v1/fans')).toMatch(/^HTTP\/1.1 /);
     await sleep(200);
     expect(fand.isAlive()).toBe(true);
+    begin();
     expect(await late).toMatch(/^HTTP\/1.1 200 [\s\S]*\n\[\]\n/);
     expect(await fand.ended).toBe(0);
     expect(readdirSync(dir)).toEqual([]);
@@ -178,10 +183,10 @@ describe('many fanctl at once', () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
-  it('down, show and stats find no fand that leaves', async () => {
+  it('down, show, stats, explain and doctor find no fand that leaves', async () => {
     const dir = freshDir('readers');
     const script =
-      'for i in 1 2 3; do "$0" "$1" up 9$i no$i 2>/dev/null & "$0" "$1" show --json & "$0" "$1" stats --json >/dev/null & "$0" "$1" down -e & done; wait';
+      'for i in 1 2 3; do "$0" "$1" up 9$i no$i 2>/dev/null & "$0" "$1" show --json & "$0" "$1" stats --json >/dev/null & "$0" "$1" down -e & "$0" "$1" explain 250.0.27.2 2>&1 | grep -v "no fan is up" & "$0" "$1" doctor >/dev/null || echo "doctor: $?" & done; wait';
     const args = ['--net', 'bash', '-c', script, process.execPath, built('cli/fanctl.js')];
     const { stdout, stderr } = await runCommand('unshare', args, dir);
     expect(stderr).toBe('');

@@ -1,7 +1,8 @@
 """Runs a command on a terminal of its own and plays an operator.
 
 Usage: operator-at-terminal.py COLUMNSxROWS ACTION… -- COMMAND…
-An action is wait=REGEX (in what was printed since the last action), key=TEXT, size=COLUMNSxROWS or signal=NAME.
+An action is wait=REGEX (in what was printed since the last action), key=TEXT, size=COLUMNSxROWS, signal=NAME, or
+done=FILE, which makes a file to tell that the actions before are done.
 Prints {"output", "status", "restored"} as JSON: status as a shell counts it, restored whether the terminal's modes are
 again what they were.
 """
@@ -17,7 +18,7 @@ import sys
 import termios
 import time
 
-PATIENCE_S = 15
+PATIENCE_S = 30
 
 
 def set_size(fd, text):
@@ -70,6 +71,8 @@ class Terminal:
             os.write(self.master, text.encode())
         elif kind == "size":
             set_size(self.slave, text)
+        elif kind == "done":
+            open(text, "x").close()
         else:
             os.kill(self.pid, getattr(signal, f"SIG{text}"))
 

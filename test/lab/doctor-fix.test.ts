@@ -1,10 +1,11 @@
 /**
- * `fanctl doctor --fix` where more than a setting is amiss: a dead daemon, a dead fan, dnsmasq gone, an underlay of another
- * MTU; and `down` after all that.
+ * `fanctl doctor --fix` where more than a setting is amiss: a dead daemon, a dead fan, dnsmasq gone; and `down` after all
+ * that.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { raiseFan } from '../../bench/lab/fan.js';
 import { ping } from '../../bench/lab/ping.js';
 import { diagnose, failures, named } from './doctor-lab.js';
 import { FAN, FanLab } from './fan-lab.js';
@@ -66,7 +67,7 @@ describe('doctor and its --fix', () => {
 
   it('dhcp-dead: dnsmasq was killed', async () => {
     await broken().fanctl(['down', '-e']);
-    await broken().fanctl(['up', ...FAN, 'dhcp']);
+    await raiseFan(broken(), [...FAN, 'dhcp']);
     const pid = Number(readFileSync(join(broken().dir, `dnsmasq-${BRIDGE}.pid`), 'utf8'));
     process.kill(pid, 'SIGKILL');
     await expect.poll(() => failures(broken())).toEqual(['dhcp-dead']);
@@ -80,24 +81,20 @@ describe('doctor and its --fix', () => {
     await sh('nft delete table ip filter');
   });
 
-  it('underlay-mtu-changed: the fan follows, and its DHCP', async () => {
-    await net
-      .container(1)
-      .attach({ bridge: BRIDGE, address: '250.0.28.2/24', gateway: '250.0.28.1', mtu: 1380 });
-    await sh('ip link set eth0 mtu 1400');
-    const { code, notes } = await diagnose(broken(), '--fix');
-    expect(code).toBe(0);
-    expect(notes).toContain('MTU of fan-250-0-28 from 1480 to 1380');
-    expect(JSON.parse((await broken().fanctl(['show', '--json'])).stdout)).toMatchObject([
-      { mtu: 1380, state: 'up' },
-    ]);
-    const full = { size: 1380 - 28, df: true };
-    expect(await ping(net.container(1), net.address(2), full)).toMatchObject({ received: 3 });
+  it('forward-drop: a firewall that came after up, and was loaded anew', async () => {
+    for (const firewall of ['iptables -P FORWARD DROP', 'nft flush chain ip filter FORWARD']) {
+      await sh(firewall);
+      expect(await ping(net.container(1), net.address(2), { count: 1 })).toMatchObject({ received: 0 });
+      expect(await failures(broken())).toEqual(['forward-drop']);
+      expect(await failures(broken(), '--fix')).toEqual([]);
+      expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
+    }
   });
 
   it('down leaves nothing of what --fix did', async () => {
     await broken().fanctl(['down', '-e']);
-    expect((await sh('nft list ruleset')).stdout).toBe('');
+    const { stdout } = await sh('iptables -S FORWARD; nft delete table ip filter; nft list ruleset');
+    expect(stdout).toBe('-P FORWARD DROP\n');
     expect((await sh('ip -o link')).stdout).not.toMatch(/ (fan|tun)-/);
     expect(await diagnose(broken())).toMatchObject({ code: 0 });
   });

@@ -156,6 +156,8 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
   });
 
   it('the capture says the same', async () => {
+    const last = new RegExp(`(dropped |, )${makers.at(-1)![0]}:`);
+    await expect.poll(() => last.test(readFileSync(captureFile, 'latin1'))).toBe(true);
     const { code, stderr } = await capture.stop('SIGINT');
     expect([code, stderr]).toEqual([0, expect.stringMatching(/\d+ packets captured/)]);
     const rows = await fields(captureFile, ['frame.interface_name', 'frame.comment']);

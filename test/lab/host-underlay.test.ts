@@ -79,14 +79,15 @@ test('what cannot be is refused with a remedy', async () => {
   await expect(resolve('eth0/16')).rejects.toThrow(/eth0 is down: ip link set dev eth0 up/);
 });
 
-test('routes of all tables but local, of any shape', async () => {
+test('routes of all tables, of any shape, but for those of addresses', async () => {
   await ip('route', 'add', '10.1.0.0/16', 'via', '172.30.0.27', 'table', '77');
   await ip('route', 'add', 'blackhole', '10.2.0.0/16');
+  await ip('route', 'add', 'local', '10.4.0.0/16', 'dev', 'lo');
   await ip('route', 'add', 'default', 'via', '172.30.0.27');
   await ip('route', 'add', '10.3.0.1', 'nexthop', 'dev', 'eth0', 'nexthop', 'via', '172.30.0.27');
   const routes = await lab.call<{ destination: unknown; device: string }[]>(host, 'readRoutes');
   const route = (destination: string, device: string) => ({ destination: parsePrefix(destination), device });
-  expect(routes).toHaveLength(6);
+  expect(routes).toHaveLength(8);
   expect(routes).toEqual(
     expect.arrayContaining([
       route('10.1.0.0/16', 'eth0'),
@@ -94,6 +95,8 @@ test('routes of all tables but local, of any shape', async () => {
       route('0.0.0.0/0', 'eth0'),
       route('10.3.0.1/32', 'eth0'),
       route('172.30.0.0/16', 'eth0'),
+      { ...route('127.0.0.0/8', 'lo'), isLocal: true },
+      { ...route('10.4.0.0/16', 'lo'), isLocal: true },
     ]),
   );
 });

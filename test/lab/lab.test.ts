@@ -95,8 +95,9 @@ describe('a lab', () => {
     await expect(made.host(1).exec(['ip', 'link', 'set', 'nowhere', 'up'])).rejects.toThrow(
       /ip link set nowhere up: exit 1\n {2}Cannot find device "nowhere"/,
     );
-    await expect(made.host(1).exec(['sleep', '9'], { timeoutMs: 50 })).rejects.toThrow(
-      'still running after 0.05 s',
+    // The shell is killed; what it started holds its output open.
+    await expect(made.host(1).exec(['sh', '-c', 'sleep 600 | cat'], { timeoutMs: 500 })).rejects.toThrow(
+      'still running after 0.5 s',
     );
   });
 });

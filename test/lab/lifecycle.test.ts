@@ -2,7 +2,7 @@
  * fand and fanctl over a whole life, on real hosts of a lab: up leaves what it should, down leaves nothing, a
  * failure half-way leaves nothing either, and a daemon that was killed comes back with the same command.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CommandError, run } from '../../bench/lab/command.js';
@@ -122,6 +122,30 @@ describe('an up that fails', () => {
       ['route del 250.9.0.0/16'],
       /250\.9\.0\.0\/16/,
     ],
+    [
+      'an address of the overlay is on lo',
+      ['address add 250.0.99.1/32 dev lo'],
+      ['address del 250.0.99.1/32 dev lo'],
+      /holds 250\.0\.99\.1, an address of this host on lo: /,
+    ],
+    [
+      'an address of our slice is on the underlay',
+      ['address add 250.0.28.1/32 dev eth0'],
+      ['address del 250.0.28.1/32 dev eth0'],
+      /holds 250\.0\.28\.1, an address of this host on eth0: /,
+    ],
+    [
+      'an address of the overlay is on a device that is down',
+      ['link add spare type bridge', 'address add 250.0.28.1/24 dev spare'],
+      ['link del spare'],
+      /holds 250\.0\.28\.1, an address of this host on spare: /,
+    ],
+    [
+      'lo takes the overlay by an address that is outside of it',
+      ['address add 240.0.0.1/4 dev lo'],
+      ['address del 240.0.0.1/4 dev lo'],
+      /the route to 240\.0\.0\.0\/4 on lo/,
+    ],
   ])('leaves the host as it was: %s', async (_, arrange, restore, cause) => {
     await host.ip(...arrange);
     try {
@@ -214,6 +238,70 @@ describe('a fand that was killed in the middle of an up', () => {
   });
 });
 
+describe('a worker that dies while it is being configured', () => {
+  /** Without this capability no worker can open its sockets. */
+  const withoutSockets = (...argv: string[]) => ['setpriv', '--bounding-set', '-net_raw', ...argv];
+  const dyingUp = () =>
+    host
+      .exec(withoutSockets(process.execPath, FANCTL, 'up', OVERLAY, UNDERLAY))
+      .catch((error: CommandError) => error.output);
+  const processes = async () => (await run(['ip', 'netns', 'pids', host.name])).stdout;
+
+  it('fails the first up, which leaves nothing', async () => {
+    const before = await snapshot(host);
+    expect((await dyingUp()).stderr).toMatch(/^fanctl: the worker died: socket: Operation not permitted$/m);
+    expect(await snapshot(host)).toEqual(before);
+  });
+
+  it('ends fand, and the same up restores what it left', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    await expect.poll(processes).toBe('');
+    const { code, stderr } = await dyingUp();
+    expect(stderr).toMatch(/^fanctl: .*fan-250-0-28 could not be restored: the worker died: /);
+    expect(code).toBe(1);
+    await expect.poll(processes).toBe('');
+    const fatal = readFileSync(join(host.dir, 'fand.log'), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"level":60'));
+    expect(fatal).toEqual([expect.stringContaining('a forwarding worker died')]);
+    expect(await showFans(host)).toMatchObject([{ state: 'dead' }]);
+
+    const fand = new URL('../../dist/src/daemon/fand.js', import.meta.url).pathname;
+    const restored = host.exec(withoutSockets(process.execPath, fand, '--restore'));
+    expect(await restored.catch((error: CommandError) => error.output)).toMatchObject({ code: 1 });
+    expect(await showFans(host)).toMatchObject([{ state: 'dead' }]);
+
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+  });
+
+  it('does not stand in the way of down', async () => {
+    const before = await snapshot(host);
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    process.kill(daemonPid(host), 'SIGKILL');
+    await expect.poll(processes).toBe('');
+    await dyingUp();
+    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('an address of the overlay that came after up', () => {
+  it('does not stand in the way of restoring the fan', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    await host.ip('address add 250.0.99.1/32 dev lo');
+    try {
+      process.kill(daemonPid(host), 'SIGKILL');
+      expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+      await host.fanctl(['down', '-e']);
+      expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/250\.0\.99\.1/);
+    } finally {
+      await host.ip('address del 250.0.99.1/32 dev lo');
+    }
+  });
+});
+
 describe('a state file that was lost', () => {
   it('does not stand in the way of the next up, which adopts what it finds', async () => {
     const before = await snapshot(host);
@@ -252,6 +340,33 @@ describe('a run directory that somebody removed', () => {
     expect(daemonPid(host)).toBe(pid);
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
     expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('files of the run directory that somebody removed', () => {
+  it.each(['state.json', 'fand.lock', 'fand.sock'])('%s is made again while a fan is up', async (name) => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const pid = daemonPid(host);
+    rmSync(join(host.dir, name));
+    await expect.poll(() => existsSync(join(host.dir, name))).toBe(true);
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => showFans(host)).toMatchObject([{ state: 'dead' }]);
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
+    expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
+  });
+
+  it('a directory that was moved away, with all that was in it', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const pid = daemonPid(host);
+    renameSync(host.dir, `${host.dir}-moved`);
+    try {
+      await expect.poll(() => existsSync(join(host.dir, 'state.json'))).toBe(true);
+      await expect.poll(() => daemonPid(host)).toBe(pid);
+      await expect.poll(() => showFans(host)).toMatchObject([{ state: 'up' }]);
+    } finally {
+      rmSync(`${host.dir}-moved`, { recursive: true });
+    }
   });
 });
 

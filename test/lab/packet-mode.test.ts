@@ -180,8 +180,10 @@ describe.each(['packet', 'bpf'])('the way to a peer, io %s', (io) => {
     expect(text).not.toContain('DUP');
     await echoUdp(net.container(1), net.container(2), net.address(2), [1, 1452, 1453, 9000, 65_507]);
     await capture.stop();
-    const grown = growth(before, await readCounters(net.host(2)));
-    expect(grown['decap-tx-packets']).toBe(grown['decap-rx-packets']);
+    await until(
+      async () => growth(before, await readCounters(net.host(2))),
+      (grown) => grown['decap-tx-packets'] === grown['decap-rx-packets'],
+    );
     expect(await fields(file, ['frame.number'])).toEqual([]);
   });
 

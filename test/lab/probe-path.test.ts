@@ -68,12 +68,15 @@ describe('a path of 1400 between hosts of 1500', () => {
   });
 });
 
-/** Sends `text` to the responder at THERE from any port of `from`; its answer, or undefined. */
-async function ask(from: Namespace, source: string, text: string): Promise<string | undefined> {
+/** As long as an answer would be waited for that shall not come, s. */
+const SILENT = 0.5;
+
+/** Sends `text` to the responder at THERE from any port of `from`; its answer, or undefined where none comes in time. */
+async function ask(from: Namespace, source: string, text: string, seconds = 10): Promise<string | undefined> {
   const script = `
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("${source}", 0)); s.settimeout(0.5)
+s.bind(("${source}", 0)); s.settimeout(${seconds})
 s.sendto(sys.stdin.buffer.read(), ("${THERE}", 8326))
 try: sys.stdout.write(s.recv(65536).decode())
 except TimeoutError: pass`;
@@ -107,11 +110,11 @@ describe('the responder', () => {
         path: null,
       },
     });
-    expect(await ask(one, '10.77.0.1', facts.padEnd(1024))).toBeUndefined();
+    expect(await ask(one, '10.77.0.1', facts.padEnd(1024), SILENT)).toBeUndefined();
   });
 
   it('never answers with more than it was asked with, nor what is no request', async () => {
-    expect(await ask(one, HERE, facts)).toBeUndefined();
+    expect(await ask(one, HERE, facts, SILENT)).toBeUndefined();
     for (const text of [
       '',
       'x'.repeat(1024),
@@ -120,7 +123,7 @@ describe('the responder', () => {
       '[]',
       '{"ufan":1,"id":"x","ask":"facts"}'.padEnd(1024),
     ]) {
-      expect(await ask(one, HERE, text)).toBeUndefined();
+      expect(await ask(one, HERE, text, SILENT)).toBeUndefined();
     }
     expect(await ask(one, HERE, facts.padEnd(1024))).toBeDefined();
   });

@@ -249,7 +249,7 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     );
     await two.ip('link set eth1 up');
     undo.push(() => two.ip('link del eth1'));
-    const arping = ['arping', '-b', '-c', '2', '-w', '1', '-I', 'eth0', PEER];
+    const arping = ['arping', '-b', '-c', '2', '-w', '5', '-I', 'eth0', PEER];
     const { stdout } = await one.exec(arping, { anyExit: true });
     expect(new Set(stdout.match(/\[[0-9A-F:]+\]/g)).size).toBe(2);
     await expectHealthy(one, PEER);

@@ -138,10 +138,9 @@ describe('two overlays on one underlay address', () => {
       ['fan-250-0-28', 1],
       ['fan-251-0-28', 2],
     ] as const) {
-      expect(await readCounters(lab.host(1), bridge)).toMatchObject({
-        'encap-tx-packets': packets,
-        'decap-tx-packets': packets,
-      });
+      await expect
+        .poll(() => readCounters(lab.host(1), bridge))
+        .toMatchObject({ 'encap-tx-packets': packets, 'decap-tx-packets': packets });
     }
   });
 

@@ -50,7 +50,9 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
 
   it('shows each packet with all stages, in order, at the right time', async () => {
     const trace = await startTrace(net.host(1), 'icmp', '-c', '2', '--json');
+    const before = Date.now() / 1000;
     await echo();
+    const after = Date.now() / 1000;
     const [out, back] = objectsOf((await trace.finish()).stdout);
     expect(out).toMatchObject({
       fan: 'fan-250-0-28',
@@ -72,7 +74,8 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
     for (const { stages, time } of [out, back] as Traced[]) {
       expect(stages.every(({ ok }) => ok)).toBe(true);
       expect(stages.map(({ us }) => us)).toEqual(stages.map(({ us }) => us).sort((a, b) => a - b));
-      expect(Math.abs(time - Date.now() / 1000)).toBeLessThan(5);
+      expect(time).toBeGreaterThan(before - 1);
+      expect(time).toBeLessThan(after + 1);
     }
     expect(back!.time).toBeGreaterThan(out!.time);
   });
@@ -126,7 +129,11 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
     await trace.stop('SIGKILL');
     const early = net.host(1).spawn(['sh', '-c', `'${process.execPath}' '${FANCTL}' trace | head -n 1`]);
     await early.prints(/note: tracing/);
-    await echo(3);
+    // As tcpdump, it finds out that nobody reads any more when it has the next packet to show.
+    await until(
+      () => echo(),
+      () => !early.running,
+    );
     expect((await early.finish()).stdout).toMatch(/encap/);
     // fand goes on, and no tracer is left in it: what it would have had to copy for a dead client is not lost either.
     const next = await startTrace(net.host(1), '-c', '1');
@@ -154,7 +161,12 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
   it('says how many came too fast to be shown', async () => {
     const before = await readCounters(net.host(1));
     const trace = await startTrace(net.host(1), '--json', 'udp port 9');
-    await net.container(1).exec([PYTHON, FLOOD, 'udp', net.address(2), `${FLOOD_PACKETS}`]);
+    const flood = [PYTHON, FLOOD, 'udp', net.address(2), `${FLOOD_PACKETS}`];
+    // On a busy machine the TUN's queue may have room for no more than can be shown.
+    await until(
+      () => net.container(1).exec(flood),
+      () => trace.stdout.includes('"lost"'),
+    );
     const account = async () => {
       const read = growth(before, await readCounters(net.host(1)))['encap-rx-packets'] ?? 0;
       const lines = trace.stdout.split('\n').filter((line) => line.endsWith('}'));

@@ -9,7 +9,7 @@ import { iperf } from '../../bench/lab/iperf.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { type Profile, portOf } from '../../bench/lab/underlay.js';
-import { echoUdp, FAN, FanLab, growth, readCounters } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, readCounters, until } from './fan-lab.js';
 
 /**
  * Payload bytes: the least, all around the MTU of the overlay (1480: UDP and ICMP take 28) and of the underlay, many
@@ -84,9 +84,11 @@ describe.each(UNDERLAYS)('io %s on an underlay %s', (io, _, profile, gro) => {
     const sent = await sendFile(net.container(from), net.container(to), net.address(to), file.path, copy);
     rmSync(copy);
     expect(sent).toMatchObject({ sha256: file.sha256, bytes: FILE_BYTES });
-    const grown = growth(before, await readCounters(net.host(to)));
     // Every packet that the host took off the wire is either delivered or dropped by name.
-    expect(grown['decap-tx-packets']).toBe(grown['decap-rx-packets']);
+    const grown = await until(
+      async () => growth(before, await readCounters(net.host(to))),
+      (now) => now['decap-tx-packets'] === now['decap-rx-packets'],
+    );
     expect(grown['decap-tx-bytes']).toBeGreaterThan(FILE_BYTES);
   });
 

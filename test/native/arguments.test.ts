@@ -61,6 +61,13 @@ describe('arguments', () => {
     expect(() => native.checksum(bytes, 60, 5)).toThrow('length is not an integer in its range');
     expect(() => native.checksum(bytes, -1, 5)).toThrow('offset');
     expect(() => native.tunRead(NO_FD, bytes, new Uint32Array(15), 2)).toThrow('descriptors');
+    const noStruct = expect.objectContaining({
+      code: 'ERR_OUT_OF_RANGE',
+      message: 'words are not those of the struct',
+    });
+    expect(() => native.encapConfigure(NO_FD, new Uint32Array(2))).toThrow(noStruct);
+    expect(() => native.encapAddFlow(NO_FD, new Uint32Array(100))).toThrow(noStruct);
+    expect(() => functions.rawOpen!(1)).toThrow('options must be an object');
     expect(() => native.lockFile('a\0b')).toThrow('path holds a NUL');
   });
 

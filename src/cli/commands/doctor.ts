@@ -8,8 +8,8 @@ import type { RunPaths } from '../../daemon/protocol.js';
 import { formatChecks } from '../check-output.js';
 import { FandClient } from '../client.js';
 import { type Command, type Invocation, requireRoot } from '../command.js';
-import { ensureDaemon } from '../ensure-daemon.js';
 import { formatJson, print, printNote } from '../output.js';
+import { requestUp } from '../request-up.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
 const EXIT_FAILED = 1;
@@ -50,8 +50,7 @@ function fandAt(paths: RunPaths): Fand {
     offenders: () => client.offenders(),
     repair: (request) => client.repair(request),
     revive: async (request) => {
-      const daemon = await ensureDaemon(paths);
-      for (const note of (await daemon.client.up(request)).notes) printNote(note);
+      for (const note of (await requestUp(paths, request)).notes) printNote(note);
     },
   };
 }

@@ -5,17 +5,9 @@ import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import { MOST_WORKERS, parseWorkers } from '../../config/worker-count.js';
-import type { RunPaths, UpReply, UpRequest } from '../../daemon/protocol.js';
-import { BrokenOff, NotRunning } from '../client.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
-import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { print, printNote } from '../output.js';
-import { isAlive, waitUntilGone } from '../process-end.js';
-import { readStateFans } from '../state-file.js';
-
-const LEAVE_TIMEOUT_MS = 10_000;
-/** Several failing ups at once meet a leaving fand more than once. */
-const MAX_ATTEMPTS = 5;
+import { requestUp } from '../request-up.js';
 
 export const up: Command = {
   name: 'up',
@@ -48,40 +40,4 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const reply = await requestUp(paths, request, workers);
   for (const note of reply.notes) printNote(note);
   print(reply.bridge);
-}
-
-/** Asks again where the fand that answered has left in between, as it does when it has no fan. */
-async function requestUp(paths: RunPaths, request: UpRequest, workers: number | undefined): Promise<UpReply> {
-  for (let attempt = 1; ; attempt++) {
-    const daemon = await ensureDaemon(paths, workers);
-    try {
-      return await askUp(daemon, request);
-    } catch (error) {
-      if (attempt === MAX_ATTEMPTS || !(await wasNotSeen(error, paths, daemon.pid))) throw error;
-    }
-  }
-}
-
-/**
- * Whether a failed request has surely left nothing behind: fand had gone, or went without a record of any fan. It
- * writes the record before each change to the host.
- */
-async function wasNotSeen(error: unknown, paths: RunPaths, pid: number): Promise<boolean> {
-  if (error instanceof NotRunning) return true;
-  if (!(error instanceof BrokenOff) || (await isAlive(pid))) return false;
-  return (await readStateFans(paths)).length === 0;
-}
-
-/** After a failed first `up` fand has no fan and leaves: nothing of it may be there when we return. */
-async function askUp({ client, pid }: Daemon, request: UpRequest): Promise<UpReply> {
-  try {
-    return await client.up(request);
-  } catch (error) {
-    const isLeaving = await client.fans().then(
-      (fans) => fans.length === 0,
-      () => true,
-    );
-    if (isLeaving) await waitUntilGone(pid, LEAVE_TIMEOUT_MS);
-    throw error;
-  }
 }

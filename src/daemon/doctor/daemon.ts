@@ -8,7 +8,7 @@ import { type Check, FIX, fail, ok } from './finding.js';
 export const fandDead: Check = {
   name: 'fand-dead',
   severity: 'critical',
-  async examine({ status, silence, fans, paths }) {
+  async examine({ status, silence, fans, served, paths }) {
     const [fan] = fans;
     if (silence !== '') return [fail(silence, `kill -9 $(cat ${paths.pid}); ${FIX}`)];
     if (!status) {
@@ -24,7 +24,7 @@ export const fandDead: Check = {
       () => false,
       () => true,
     );
-    if (!lost) return [ok(`fand ${status.version} answers, pid ${status.pid}`)];
+    if (!lost || served === 0) return [ok(`fand ${status.version} answers, pid ${status.pid}`)];
     const evidence = `fand answers, pid ${status.pid}, but ${paths.state} was removed: it cannot be restored after a crash`;
     return [fail(evidence, 'fanctl down -e, and each fan up again')];
   },

@@ -28,6 +28,9 @@ import { type FanRecord, StateStore } from '../state-store.js';
 /** How long the counters are watched: a packet a second is seen. */
 const WATCH_MS = 1100;
 
+/** How often doctor looks whom to ask. */
+const MEET_ATTEMPTS = 3;
+
 /** fand, as far as doctor needs it. */
 export interface Fand {
   /** Undefined where none runs. */
@@ -55,6 +58,8 @@ export class Patient {
   readonly silence: string;
   /** As recorded, with the view that fand has of them where it runs. */
   readonly fans: readonly FanRecord[];
+  /** How many fand says that it has. */
+  readonly served: number;
   readonly #read = new Map<string, Promise<unknown>>();
 
   private constructor(
@@ -63,16 +68,18 @@ export class Patient {
     status: DaemonStatus | undefined,
     silence: string,
     fans: readonly FanRecord[],
+    served: number,
   ) {
     this.paths = paths;
     this.fand = fand;
     this.status = status;
     this.silence = silence;
     this.fans = fans;
+    this.served = served;
   }
 
   /** Throws FanError where the state file is none, or may not be read. */
-  static async meet(paths: RunPaths, fand: Fand): Promise<Patient> {
+  static async meet(paths: RunPaths, fand: Fand, attempts = MEET_ATTEMPTS): Promise<Patient> {
     let silence = '';
     const status = await fand.status().catch((error: unknown) => {
       if (!(error instanceof FanError && error.code === 'daemon')) throw error;
@@ -80,13 +87,22 @@ export class Patient {
       return undefined;
     });
     const { fans } = await new StateStore(paths.state).load();
-    const views = status ? await fand.fans() : [];
+    let views: FanView[];
+    try {
+      views = status ? await fand.fans() : [];
+    } catch (error) {
+      // It has left since, as it does with its last fan.
+      if (attempts > 1 && error instanceof FanError && error.code === 'daemon') {
+        return Patient.meet(paths, fand, attempts - 1);
+      }
+      throw error;
+    }
     const recorded = fans.filter(({ complete }) => complete);
     for (const fan of recorded) {
       const view = views.find(({ bridge }) => bridge === fan.view.bridge);
       fan.view = view ?? { ...fan.view, state: 'dead' };
     }
-    return new Patient(paths, fand, status, silence, recorded);
+    return new Patient(paths, fand, status, silence, recorded, views.length);
   }
 
   /** One finding for each fan. */

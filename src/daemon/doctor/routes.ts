@@ -4,6 +4,7 @@
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, contains, formatPrefix, overlaps, type Prefix, samePrefix } from '../../addr/prefix.js';
+import type { HostRoute } from '../../fan/fan-conflicts.js';
 import { routeDevice } from '../../host/routes.js';
 import type { FanRecord } from '../state-store.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
@@ -137,10 +138,10 @@ export async function candidatesIn(patient: Patient, network: Prefix): Promise<C
   const routes = (await patient.routes())
     .filter(({ device, destination }) => !own.has(device) && destination.length > 0)
     .filter(({ destination }) => overlaps(destination, network))
-    .map(({ destination, device }) => ({
-      address: hostIn(destination, network),
-      because: `route ${formatPrefix(destination)} (${device})`,
-      remedy: removalOf(device, destination) + (samePrefix(destination, network) ? `; ${FIX}` : ''),
+    .map((route) => ({
+      address: hostIn(route.destination, network),
+      because: `route ${formatPrefix(route.destination)} (${route.device})`,
+      remedy: removalOf(route) + (samePrefix(route.destination, network) ? `; ${FIX}` : ''),
     }));
   const rules = (await patient.destinationRules())
     .filter(({ destination }) => overlaps(destination, network))
@@ -152,8 +153,9 @@ export async function candidatesIn(patient: Patient, network: Prefix): Promise<C
   return [...rules, ...routes].slice(0, MOST_CANDIDATES);
 }
 
-function removalOf(device: string, destination: Prefix): string {
-  return `ip route delete ${TYPES.includes(device) ? `${device} ` : ''}${formatPrefix(destination)}`;
+function removalOf({ device, destination, isLocal }: HostRoute): string {
+  const type = isLocal ? 'local ' : TYPES.includes(device) ? `${device} ` : '';
+  return `ip route delete ${type}${formatPrefix(destination)}`;
 }
 
 /** A host address that is in both; of two prefixes that overlap, one contains the other. */

@@ -2,7 +2,8 @@
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { findRival } from '../../host/tunnels.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
-import { type Check, FIX, fail, ok, warn } from './finding.js';
+import { LEAST_UNDERLAY_MTU } from '../underlay-mtu.js';
+import { type Check, fail, ok, warn } from './finding.js';
 
 export const underlayDown: Check = {
   name: 'underlay-down',
@@ -47,8 +48,10 @@ export const underlayMtu: Check = {
       const expected = plan.mtu + OUTER_LEN;
       if (!link || link.mtu === expected) return ok(`${plan.underlayDevice} has MTU ${expected}`);
       const evidence = `${link.name} has MTU ${link.mtu}, ${view.bridge} is made for ${expected}`;
-      if (link.mtu < expected) return fail(evidence, FIX, { repairs: ['mtu'] });
-      return { ...warn(evidence, FIX), mend: { repairs: ['mtu'] } };
+      if (link.mtu >= LEAST_UNDERLAY_MTU)
+        return warn(`${evidence}; fand follows in a moment`, 'fanctl doctor');
+      const remedy = `ip link set dev ${link.name} mtu ${expected}`;
+      return fail(`${evidence} and needs at least ${LEAST_UNDERLAY_MTU}`, remedy);
     }),
 };
 

@@ -1,10 +1,14 @@
 /** Parts of doctor that no host of a lab has: kernels, tunnels of a kernel with ipip; and how it all is printed. */
-import { describe, expect, it, test } from 'vitest';
+import { readlinkSync } from 'node:fs';
+import { describe, expect, it, test, vi } from 'vitest';
+import { FanError } from '../../../src/base/error.js';
 import { formatChecks } from '../../../src/cli/check-output.js';
 import { CHECKS } from '../../../src/daemon/doctor/checks.js';
+import { fandDead } from '../../../src/daemon/doctor/daemon.js';
 import { examineKernel } from '../../../src/daemon/doctor/machine.js';
-import type { Patient } from '../../../src/daemon/doctor/patient.js';
-import { kernelTunnel } from '../../../src/daemon/doctor/underlay.js';
+import { type Fand, Patient } from '../../../src/daemon/doctor/patient.js';
+import { kernelTunnel, underlayMtu } from '../../../src/daemon/doctor/underlay.js';
+import { type DaemonStatus, runPaths } from '../../../src/daemon/protocol.js';
 import { parseLinks } from '../../../src/host/links.js';
 
 describe('kernel-regression', () => {
@@ -38,6 +42,22 @@ test('kernel-tunnel: tunl0 that is up takes our packets too', async () => {
   expect(await kernelTunnel.examine(tunl0(['NOARP']))).toMatchObject([{ status: 'ok' }]);
 });
 
+test('underlay-mtu-changed: a fan that will follow is no failure', async () => {
+  const fan = { plan: { underlayDevice: 'eth0', mtu: 1480 }, view: { bridge: 'fan-250-0-28' } };
+  const examine = (mtu: number) =>
+    underlayMtu.examine({
+      link: async () => parseLinks([{ ifname: 'eth0', mtu }])[0],
+      eachFan: (one: (fan: object) => unknown) => Promise.all([fan].map(one)),
+    } as unknown as Patient);
+  expect(await examine(1500)).toMatchObject([{ status: 'ok' }]);
+  for (const mtu of [576, 1499, 9001]) {
+    expect(await examine(mtu)).toMatchObject([
+      { status: 'warn', evidence: expect.stringContaining('fand follows'), fix: 'fanctl doctor' },
+    ]);
+  }
+  expect(await examine(575)).toMatchObject([{ status: 'fail', fix: 'ip link set dev eth0 mtu 1500' }]);
+});
+
 test('every check has a name of its own', () => {
   expect(new Set(CHECKS.map(({ name }) => name)).size).toBe(CHECKS.length);
   for (const { name } of CHECKS) expect(name).toMatch(/^[a-z][a-z0-9-]+$/);
@@ -68,4 +88,23 @@ test('the text: a line each, and under troubles what was seen and what mends it'
       '3 checks, 1 failed, 1 warned',
     ].join('\n'),
   );
+});
+
+describe('a fand that leaves while doctor comes', () => {
+  const paths = runPaths('/nonexistent/ufan');
+  const status: DaemonStatus = { pid: 1, version: '', netns: readlinkSync('/proc/self/ns/net'), workers: 1 };
+  const gone = new FanError('daemon', 'fand is not running');
+
+  it('is one that does not run', async () => {
+    const asked = vi.fn().mockResolvedValueOnce(status).mockResolvedValue(undefined);
+    const fand = { status: asked, fans: () => Promise.reject(gone) } as unknown as Fand;
+    const patient = await Patient.meet(paths, fand);
+    expect(patient.status).toBeUndefined();
+    expect(await fandDead.examine(patient)).toMatchObject([{ status: 'ok' }]);
+  });
+
+  it('is no trouble before its first fan has left a record', async () => {
+    const fand = { status: async () => status, fans: async () => [] } as unknown as Fand;
+    expect(await fandDead.examine(await Patient.meet(paths, fand))).toMatchObject([{ status: 'ok' }]);
+  });
 });

@@ -66,15 +66,18 @@ it('tells those who had connected that fand leaves, and finishes what it had beg
   const calls: string[] = [];
   const { server } = await serve({
     'GET /x': () => calls.push('begun'),
-    'GET /slow': () => sleep(100, 'slow answer'),
+    'GET /slow': () => {
+      calls.push('slow');
+      return sleep(100, 'slow answer');
+    },
   });
   const early = await caller();
   const slow = ask(await caller(), 'GET /slow');
-  await sleep(30);
+  await vi.waitFor(() => expect(calls).toEqual(['slow']));
   server.refuse();
   const drained = server.drain();
   expect(await ask(early)).toMatch(/^HTTP\/1.1 503 [\s\S]*"code":"leaving"/);
-  expect(calls).toEqual([]);
+  expect(calls).toEqual(['slow']);
   await expect(caller()).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await slow).toContain('slow answer');
   await drained;

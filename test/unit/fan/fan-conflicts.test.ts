@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/addr/ipv4-address.js';
 import { parsePrefix } from '../../../src/addr/prefix.js';
 import type { FanErrorCode } from '../../../src/base/error.js';
-import { checkAgainstFans, checkAgainstRoutes } from '../../../src/fan/fan-conflicts.js';
+import {
+  checkAgainstAddresses,
+  checkAgainstFans,
+  checkAgainstRoutes,
+} from '../../../src/fan/fan-conflicts.js';
 import { createMapping } from '../../../src/fan/mapping.js';
 
 /** fan('250.0.0.0/8 172.30.0.28/16') */
@@ -105,6 +109,26 @@ describe('checkAgainstFans', () => {
     }));
     expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), others)).toThrow('(fan-1)');
     expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), [])).not.toThrow();
+  });
+});
+
+describe('checkAgainstAddresses', () => {
+  const candidate = fan('250.0.0.0/8 172.30.0.28/16');
+  const on = (device: string) => (text: string) => ({ address: parseAddress(text), device });
+
+  it('allows the underlay and what lies elsewhere', () => {
+    const addresses = ['172.30.0.28', '249.255.255.255', '251.0.0.0', '127.0.0.1'].map(on('eth0'));
+    expect(() => checkAgainstAddresses(candidate, addresses)).not.toThrow();
+  });
+
+  it.each(['250.0.99.1', '250.0.28.1', '250.0.0.0', '250.255.255.255'])('refuses %s', (text) => {
+    const addresses = [on('eth0')('172.30.0.28'), on('lo')(text)];
+    expect(() => checkAgainstAddresses(candidate, addresses)).toThrow(
+      expect.objectContaining({
+        code: 'overlap',
+        message: `overlay 250.0.0.0/8 holds ${text}, an address of this host on lo: choose another overlay or remove that address`,
+      }),
+    );
   });
 });
 
