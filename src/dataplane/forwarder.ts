@@ -71,8 +71,8 @@ export class Forwarder {
     this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table, share.index === 0);
   }
 
-  /** Forwards for `specs` from now on; on failure as before. */
-  configure(specs: readonly FanSpec[]): void {
+  /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
+  configure(specs: readonly FanSpec[], generation: number): void {
     const table = new ForwardingTable(specs);
     this.ports.configure(specs);
     // The counter block of a fan that is gone may be another's next.
@@ -83,12 +83,12 @@ export class Forwarder {
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
-    this.#kernelEncap.configure(table, this.ports.fans);
+    this.#kernelEncap.configure(table, this.ports.fans, generation);
   }
 
   /** From the next batch on, `tracer` sees every packet. */
-  trace(tracer: Tracer | undefined): void {
-    this.#kernelEncap.trace(tracer);
+  trace(tracer: Tracer | undefined, generation: number): void {
+    this.#kernelEncap.trace(tracer, generation);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
@@ -100,7 +100,7 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
-    if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
+    if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
       return receiver ? this.#pullUnderlay(receiver) : 0;
     }

@@ -4,8 +4,17 @@
  * A program takes only what needs no decision. As soon as any path is narrower than the link, longer packets come to
  * EncapPath, which knows the peers; so do all of them where a rule applies that the program doesn't have, and, while
  * somebody traces, those of flows that a trace may show (untraced-flows.ts).
+ *
+ * Of several workers the first one has the programs; the others, to whom a part of those packets comes, give them flows.
  */
-import { type EncapConfig, type EncapProgram, MOST_OWN_ADDRESSES, type Takes } from '../io/encap-program.js';
+import {
+  type EncapConfig,
+  type EncapProgram,
+  type FlowSink,
+  flowsOf,
+  MOST_OWN_ADDRESSES,
+  type Takes,
+} from '../io/encap-program.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import type { FanEntry, ForwardingTable } from './forwarding-table.js';
 import type { PeerCounts } from './peer-table.js';
@@ -15,7 +24,9 @@ import { UntracedFlows } from './untraced-flows.js';
 
 interface Served {
   readonly fan: FanEntry;
-  readonly program: EncapProgram;
+  /** Undefined where another worker has it. */
+  readonly program: EncapProgram | undefined;
+  readonly flows: FlowSink;
   readonly device: number;
   takes: Takes;
 }
@@ -31,15 +42,15 @@ export class KernelEncap {
   readonly #untraced = new UntracedFlows();
   #generation = 0;
 
-  /** `ports` are those of the table's fans, in its order. */
-  configure(table: ForwardingTable, ports: readonly FanPort[]): void {
+  /** `ports` are those of the table's fans, in its order; `generation` as in ToWorker. */
+  configure(table: ForwardingTable, ports: readonly FanPort[], generation: number): void {
     this.#own = [...new Set(table.fans.map(({ address }) => address))];
     this.#served = table.fans.flatMap((fan) => {
       const { program, underlay } = ports[fan.index]!;
-      return program ? [{ fan, program, device: underlay.deviceIndex!, takes: 'nothing' }] : [];
+      const flows = program ?? (fan.encapFlows < 0 ? undefined : flowsOf(fan.encapFlows));
+      return flows ? [{ fan, program, flows, device: underlay.deviceIndex!, takes: 'nothing' }] : [];
     });
-    this.#generation = this.#untraced.begin();
-    this.#apply();
+    this.#begin(generation);
   }
 
   /** `smallest`: the smallest path MTU known of any peer, bytes, or Infinity. Cheap where it is the last one's. */
@@ -53,10 +64,9 @@ export class KernelEncap {
    * What the programs may take follows from what the tracer wants to see: that comes to EncapPath. So does, in any case,
    * whatever will be dropped.
    */
-  trace(tracer: Tracer | undefined): void {
+  trace(tracer: Tracer | undefined, generation: number): void {
     this.#tracer = tracer;
-    this.#generation = this.#untraced.begin();
-    this.#apply();
+    this.#begin(generation);
   }
 
   /** Packets of `rx` came out of the TUN of `fan` and were judged: the program may take what no trace can show. */
@@ -64,14 +74,14 @@ export class KernelEncap {
     const tracer = this.#tracer;
     if (tracer === undefined) return;
     const served = this.#served.find((each) => each.fan === fan);
-    if (served?.takes === 'untraced') this.#untraced.release(fan, served.program, tracer, rx, nowMs);
+    if (served?.takes === 'untraced') this.#untraced.release(fan, served.flows, tracer, rx, nowMs);
   }
 
   /** `peers` with what the programs have sent. Allocates. */
   addPeers(peers: readonly PeerCounts[]): PeerCounts[] {
     const byKey = new Map(peers.map((peer) => [`${peer.block} ${peer.address}`, { ...peer }]));
     for (const { fan, program } of this.#served) {
-      program.forEachPeer((address, packets, bytes) => {
+      program?.forEachPeer((address, packets, bytes) => {
         const key = `${fan.counterBlock} ${address}`;
         const none = { block: fan.counterBlock, address, txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 };
         const peer = byKey.get(key) ?? none;
@@ -81,6 +91,12 @@ export class KernelEncap {
     return [...byKey.values()];
   }
 
+  #begin(generation: number): void {
+    this.#generation = generation;
+    this.#untraced.begin(generation);
+    this.#apply();
+  }
+
   #apply(): void {
     for (const served of this.#served) {
       const { fan, program, device } = served;
@@ -88,7 +104,7 @@ export class KernelEncap {
       served.takes = fits ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       const limit = Math.min(fan.underlayMtu, this.#smallestPath);
       const { takes } = served;
-      program.configure({
+      program?.configure({
         ...encapConfigOf(fan, device, limit, this.#own),
         takes,
         generation: this.#generation,

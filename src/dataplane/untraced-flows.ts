@@ -8,7 +8,7 @@
  */
 import { KEEP } from '../base/drop-reason.js';
 import { underlayHostBits } from '../fan/mapping.js';
-import { type EncapProgram, FLOW_WORDS } from '../io/encap-program.js';
+import { FLOW_WORDS, type FlowSink } from '../io/encap-program.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import type { KnownPacket } from '../wire/flow-filter.js';
 import { OUTER_LEN } from '../wire/ipip.js';
@@ -68,15 +68,14 @@ export class UntracedFlows {
     this.#bytes[PROTOCOL] = PROTOCOL_IPIP;
   }
 
-  /** Other traces, or other fans: what was judged counts no more. Returns the number of the new generation, u32. */
-  begin(): number {
+  /** Other traces, or other fans: what was judged counts no more. `generation`: of the flows from now on. */
+  begin(generation: number): void {
     this.#slots.fill(0);
-    this.#flow[0]!++;
-    return this.#flow[0]!;
+    this.#flow[0] = generation;
   }
 
   /** Gives `program` the untraced flows among packets of `rx`, which came out of the TUN of `fan` and were judged. */
-  release(fan: FanEntry, program: EncapProgram, tracer: Tracer, rx: PacketBatch, nowMs: number): void {
+  release(fan: FanEntry, program: FlowSink, tracer: Tracer, rx: PacketBatch, nowMs: number): void {
     this.#budgetMs = Math.min(MOST_MS, this.#budgetMs + (nowMs - this.#refilledMs) * TIME_SHARE);
     this.#refilledMs = nowMs;
     for (let i = 0; i < rx.count; i++) {

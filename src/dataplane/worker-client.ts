@@ -12,6 +12,7 @@ import type {
   Configured,
   FanSpec,
   FromWorker,
+  Relays,
   ToWorker,
   WorkerData,
   WorkerState,
@@ -77,13 +78,13 @@ export class WorkerClient {
   }
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
-  async configure(fans: FanSpec[]): Promise<Configured> {
+  async configure(fans: FanSpec[], generation: number): Promise<Configured> {
     const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
     for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
     // The worker may close any of them meanwhile, and the number be another file's.
     this.#watch([], {});
     try {
-      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, fans });
+      const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, generation, fans });
       this.#watch(answer.receiverFds, answer.encapCounters);
       for (const fan of this.#kernelEncap.keys()) {
         if (!(fan in answer.encapCounters)) this.#kernelEncap.delete(fan);
@@ -95,9 +96,14 @@ export class WorkerClient {
     }
   }
 
+  /** Takes exactly these relays from now on. Throws FanError step-failed. */
+  async useRelays(relays: Relays): Promise<void> {
+    await this.#ask({ type: 'relays', id: ++this.#lastId, relays });
+  }
+
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
-  async trace(sessions: TraceSpec[]): Promise<void> {
-    await this.#ask({ type: 'trace', id: ++this.#lastId, sessions });
+  async trace(sessions: TraceSpec[], generation: number): Promise<void> {
+    await this.#ask({ type: 'trace', id: ++this.#lastId, generation, sessions });
   }
 
   /** What the worker knows beside its counters, between two batches. */

@@ -7,20 +7,23 @@
  *          raw receivers have filters that each take a share (io/receive-filter.ts)
  *   errors ICMP errors reach every worker: each learns path MTUs, the first one answers (path-errors.ts)
  *
- * The first worker decides on the io of a fan, and the encap programs in the kernel are its alone; the others follow.
+ * The first worker decides on the io of a fan, and has the encap programs in the kernel; the others follow, and give its
+ * programs the flows that no trace can show (untraced-flows.ts).
  */
 
 import type { TraceSpec } from './trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from './worker-client.js';
 import type { WorkerCounters } from './worker-counters.js';
-import type { Configured, FanSpec, WorkerState } from './worker-protocol.js';
+import type { Configured, FanSpec, Relays, WorkerState } from './worker-protocol.js';
 
 export class WorkerPool {
   readonly #first: WorkerClient;
   readonly #others: readonly WorkerClient[];
   readonly #counters: WorkerCounters;
   /** What they were last told to forward for. */
-  #fans: { first: FanSpec[]; others: FanSpec[] } = { first: [], others: [] };
+  #fans: FanSpec[] = [];
+  /** As in ToWorker. */
+  #generation = 0;
 
   /** A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. */
   constructor(counters: WorkerCounters, events: WorkerEvents) {
@@ -34,22 +37,27 @@ export class WorkerPool {
   }
 
   /** Makes them forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
-  async configure(first: FanSpec[]): Promise<Configured> {
-    const answer = await this.#first.configure(first);
-    const others = first.map((spec) => following(spec, answer));
-    const results = await Promise.allSettled(this.#others.map((worker) => worker.configure(others)));
-    const failed = results.find(({ status }) => status === 'rejected');
-    if (failed?.status === 'rejected') {
-      await this.#revert();
-      throw failed.reason;
+  async configure(fans: FanSpec[]): Promise<Configured> {
+    try {
+      const answer = await this.#configureAll(fans);
+      this.#fans = fans;
+      return answer;
+    } catch (error) {
+      // One that can't go back to the fans before is one that died, of which its event tells.
+      await this.#configureAll(this.#fans).catch(() => undefined);
+      throw error;
     }
-    this.#fans = { first, others };
-    return answer;
+  }
+
+  /** Takes exactly these relays from now on. Throws FanError step-failed. */
+  async useRelays(relays: Relays): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.useRelays(relays)));
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
   async trace(sessions: TraceSpec[]): Promise<void> {
-    await Promise.all(this.#all.map((worker) => worker.trace(sessions)));
+    const generation = ++this.#generation;
+    await Promise.all(this.#all.map((worker) => worker.trace(sessions, generation)));
   }
 
   /** What each knows beside its counters, between two of its batches. */
@@ -76,18 +84,27 @@ export class WorkerPool {
     return [this.#first, ...this.#others];
   }
 
-  /** Back to the fans before. One that can't is one that died, of which its event tells. */
-  async #revert(): Promise<void> {
-    const { first, others } = this.#fans;
-    await Promise.allSettled([
-      this.#first.configure(first),
-      ...this.#others.map((worker) => worker.configure(others)),
-    ]);
+  async #configureAll(fans: FanSpec[]): Promise<Configured> {
+    const generation = ++this.#generation;
+    const answer = await this.#first.configure(fans, generation);
+    const followers = fans.map((spec) => following(spec, answer));
+    const results = await Promise.allSettled(
+      this.#others.map((worker) => worker.configure(followers, generation)),
+    );
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+    return answer;
   }
 }
 
-/** A fan as the other workers forward for it: in the mode that the first one found to work, without its program. */
-function following(spec: FanSpec, { io }: Configured): FanSpec {
+/** A fan as the other workers forward for it: in the mode that the first one found to work, with its program. */
+function following(spec: FanSpec, { io, encapFlows }: Configured): FanSpec {
   const { mode, receiverGroup } = io[spec.id]!;
-  return { ...spec, io: [mode === 'bpf' ? 'packet' : mode], ioNotes: [], receiverGroup };
+  return {
+    ...spec,
+    io: [mode === 'bpf' ? 'packet' : mode],
+    ioNotes: [],
+    receiverGroup,
+    encapFlows: encapFlows[spec.id] ?? -1,
+  };
 }

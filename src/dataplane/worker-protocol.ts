@@ -35,6 +35,8 @@ export interface FanSpec {
   fragment: boolean;
   /** The group of packet receivers to join, by which workers share what comes in; 0: none yet. */
   receiverGroup: number;
+  /** Flows of the encap program that another worker has for this fan (EncapProgram.flowsFd); −1: none. */
+  encapFlows: number;
 }
 
 /** What a fan's io came to. */
@@ -44,7 +46,12 @@ export interface FanIo {
   notes: readonly string[];
   /** As FanSpec.receiverGroup; 0 in raw mode. */
   receiverGroup: number;
+  /** Super-packets are cut by us: a relay at the fan's underlay device is of use. */
+  cuts: boolean;
 }
+
+/** The relay at an underlay device, its index by the device's name (host/relays.ts). */
+export type Relays = Readonly<Record<string, number>>;
 
 /** What a worker knows beside its counters. */
 export interface WorkerState {
@@ -61,10 +68,13 @@ export interface WorkerData {
   share: Share;
 }
 
+/** `generation`: another one with each change, the same for all workers, for the flows that they give to the kernel. */
 export type ToWorker =
-  | { type: 'configure'; id: number; fans: FanSpec[] }
+  | { type: 'configure'; id: number; generation: number; fans: FanSpec[] }
   /** Exactly these traces from now on. */
-  | { type: 'trace'; id: number; sessions: TraceSpec[] }
+  | { type: 'trace'; id: number; generation: number; sessions: TraceSpec[] }
+  /** Exactly these relays from now on. */
+  | { type: 'relays'; id: number; relays: Relays }
   | { type: 'inspect'; id: number }
   | { type: 'stop'; id: number };
 
@@ -75,6 +85,8 @@ export interface Configured {
   io: Record<string, FanIo>;
   /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
   encapCounters: Record<string, number>;
+  /** Likewise, for the other workers' FanSpec.encapFlows. */
+  encapFlows: Record<string, number>;
   receiverFds: number[];
 }
 

@@ -7,6 +7,7 @@ import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorText } from '../base/error.js';
+import type { EncapProgram } from '../io/encap-program.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
@@ -61,7 +62,8 @@ function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
 
 function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromWorker {
   try {
-    if (message.type === 'configure') forwarder.configure(message.fans);
+    if (message.type === 'configure') forwarder.configure(message.fans, message.generation);
+    else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);
     else if (message.type === 'trace') trace(message, forwarder, port);
     else if (message.type === 'inspect') return inspect(message.id, forwarder);
     return done(message.id, forwarder);
@@ -71,7 +73,7 @@ function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromW
 }
 
 function trace(
-  { sessions }: Extract<ToWorker, { type: 'trace' }>,
+  { sessions, generation }: Extract<ToWorker, { type: 'trace' }>,
   forwarder: Forwarder,
   port: MessagePort,
 ): void {
@@ -81,7 +83,7 @@ function trace(
         port.postMessage({ type: 'traced', session, records } satisfies FromWorker);
       }),
   );
-  forwarder.trace(made.length === 0 ? undefined : new Tracer(made, BATCH));
+  forwarder.trace(made.length === 0 ? undefined : new Tracer(made, BATCH), generation);
 }
 
 function inspect(id: number, forwarder: Forwarder): FromWorker {
@@ -94,14 +96,15 @@ function threadId(): number {
 }
 
 function done(id: number, { ports }: Forwarder): FromWorker {
+  const ofPrograms = (fdOf: (program: EncapProgram) => number): Record<string, number> =>
+    Object.fromEntries(ports.fans.flatMap(({ id: fan, program }) => (program ? [[fan, fdOf(program)]] : [])));
   return {
     type: 'done',
     id,
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
     io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
-    encapCounters: Object.fromEntries(
-      ports.fans.flatMap(({ id: fan, program }) => (program ? [[fan, program.countersFd]] : [])),
-    ),
+    encapCounters: ofPrograms(({ countersFd }) => countersFd),
+    encapFlows: ofPrograms(({ flowsFd }) => flowsFd),
     receiverFds: ports.underlay.receiverFds,
   };
 }

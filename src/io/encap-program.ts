@@ -69,7 +69,21 @@ export function encapConfigWords(config: EncapConfig): Uint32Array {
   );
 }
 
-export class EncapProgram {
+/** Takes flows for a program. */
+export interface FlowSink {
+  /**
+   * Lets the program take packets of this flow, FLOW_WORDS in host order, while it takes what is untraced. Where the
+   * kernel has no room, they go on coming to us.
+   */
+  addFlow(words: Uint32Array): void;
+}
+
+/** The program of another worker, by its flowsFd. Once that is closed flows are lost, as where there is no room. */
+export function flowsOf(flowsFd: number): FlowSink {
+  return { addFlow: (words) => void native.encapAddFlow(flowsFd, words) };
+}
+
+export class EncapProgram implements FlowSink {
   readonly #handles: EncapHandles;
 
   private constructor(handles: EncapHandles) {
@@ -90,6 +104,11 @@ export class EncapProgram {
     return this.#handles.counters;
   }
 
+  /** For flowsOf in another worker, good until `detach`. */
+  get flowsFd(): number {
+    return this.#handles.flows;
+  }
+
   /** Calls `each` for every peer that the program has sent to: u32 address, packets and inner bytes. Allocates. */
   forEachPeer(each: (address: number, packets: number, bytes: number) => void): void {
     const numbers = native.encapPeers(this.#handles.peers);
@@ -101,10 +120,6 @@ export class EncapProgram {
     native.encapConfigure(this.#handles.config, encapConfigWords(config));
   }
 
-  /**
-   * Lets the program take packets of this flow, FLOW_WORDS in host order, while it takes what is untraced. Where the
-   * kernel has no room, they go on coming to us.
-   */
   addFlow(words: Uint32Array): void {
     native.encapAddFlow(this.#handles.flows, words);
   }

@@ -124,6 +124,7 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       dscp: -1,
       fragment: true,
       receiverGroup: 0,
+      encapFlows: -1,
     };
   } catch (error) {
     // The network's own or its broadcast address.

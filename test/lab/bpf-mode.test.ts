@@ -9,7 +9,7 @@ import { ping } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { FandClient } from '../../src/cli/client.js';
 import { type Counters, runPaths } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, growth, readCounters, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, readCounters, tunReads, until } from './fan-lab.js';
 
 let net: FanLab;
 beforeAll(async () => {
@@ -71,11 +71,6 @@ it('counts what the kernel sends by peer as well', async () => {
 });
 
 describe('while somebody traces', () => {
-  /** Packets that came out of the TUN to fand: what the kernel sent by itself is not among them. */
-  const tunReads = async () => {
-    const { stdout } = await net.host(1).exec(['ip', '-s', '-j', 'link', 'show', 'type', 'tun']);
-    return (JSON.parse(stdout) as { stats64: { tx: { packets: number } } }[])[0]!.stats64.tx.packets;
-  };
   const pings = async (count: number) => {
     const seen = await ping(net.container(1), net.address(2), { count, intervalMs: 10 });
     expect(seen.received).toBe(count);
@@ -89,13 +84,13 @@ describe('while somebody traces', () => {
     const trace = net.host(1).spawn([process.execPath, FANCTL, ...words]);
     try {
       await trace.prints(/tracing|capturing/);
-      const before = await tunReads();
+      const before = await tunReads(net.host(1));
       await work();
       await until(
         async () => trace.stdout,
         (stdout) => shown(stdout) >= least,
       );
-      return { reads: (await tunReads()) - before, trace: await trace.stop('SIGINT') };
+      return { reads: (await tunReads(net.host(1))) - before, trace: await trace.stop('SIGINT') };
     } finally {
       await trace.stop();
     }

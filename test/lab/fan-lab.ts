@@ -86,6 +86,12 @@ export async function readCounters(host: Host, bridge?: string): Promise<Counter
   return fan.counters;
 }
 
+/** Packets that came out of the host's first TUN to fand: with io bpf what the kernel sent by itself is not among them. */
+export async function tunReads(host: Host): Promise<number> {
+  const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'type', 'tun']);
+  return (JSON.parse(stdout) as { stats64: { tx: { packets: number } } }[])[0]!.stats64.tx.packets;
+}
+
 /** What grew, by how much. A worker counts a packet as sent after it has sent it: to the last one, ask until it is so. */
 export function growth(before: Counters, after: Counters): Counters {
   const names = Object.keys(after).filter((name) => after[name] !== before[name]);

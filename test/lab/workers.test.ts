@@ -14,7 +14,7 @@ import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { FandClient } from '../../src/cli/client.js';
 import { runPaths } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, readStats, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, readStats, tunReads, until } from './fan-lab.js';
 import { countAt } from './kernel-drops.js';
 import { buildNarrowPath } from './narrow-path.js';
 
@@ -163,6 +163,25 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
     expect(after.every((packets, i) => packets > before[i]!)).toBe(true);
     const paths = lines.map((line) => (JSON.parse(line) as { path: string }).path);
     expect([paths.filter((path) => path === 'decap').length, paths.length]).toEqual([40, 80]);
+  });
+
+  it.runIf(io === 'bpf')('both give flows that a trace can not show back to the kernel', async () => {
+    const [host] = net.lab.hosts;
+    const trace = host!.spawn([process.execPath, FANCTL, 'trace', 'icmp', '--json']);
+    try {
+      await trace.prints(/note: tracing/);
+      const before = await readCounters(host!);
+      const readBefore = await tunReads(host!);
+      await udpFlows(ends[0], ends[1], net.address(2), 32, 2000);
+      const reads = (await tunReads(host!)) - readBefore;
+      const sent = growth(before, await readCounters(host!))['encap-tx-packets']!;
+      expect(sent).toBeGreaterThan(10_000);
+      expect(reads).toBeLessThan(sent / 8);
+      await ping(ends[0], net.address(2), { count: 5 });
+      await trace.prints(/"path":"encap"(.*\n)+.*"path":"decap"/);
+    } finally {
+      await trace.stop('SIGINT');
+    }
   });
 
   it('count each peer once', async () => {

@@ -161,8 +161,7 @@ describe('what a program takes that is told to take', () => {
   const flows = (packets: Uint8Array[]): number[][] => {
     const given: number[][] = [];
     const untraced = new UntracedFlows();
-    untraced.begin();
-    untraced.begin();
+    untraced.begin(2);
     const addFlow = (words: Uint32Array) => given.push([...words]);
     const tracer = { mayShow: () => false } as unknown as Tracer;
     untraced.release(fan, { addFlow } as unknown as EncapProgram, tracer, batchOf(packets), 1);

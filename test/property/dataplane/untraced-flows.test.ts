@@ -178,7 +178,7 @@ function releasedFlows(tracer: Tracer, packets: Uint8Array[]): Set<string> {
     ]);
     released.add([protocol, ...bytes].join());
   };
-  untraced.begin();
+  untraced.begin(1);
   const rx = walk(tracer, packets);
   // A while apart, so that there is time to judge each flow.
   for (const nowMs of [1000, 2000, 3000]) {

@@ -34,6 +34,7 @@ export function fanSpec(
     dscp: -1,
     fragment: true,
     receiverGroup: 0,
+    encapFlows: -1,
     ...more,
   };
 }

@@ -37,16 +37,18 @@ function twoFans() {
   });
   const ports = programs.map(({ program }) => ({ program, underlay: { deviceIndex: 2 } }));
   const kernel = new KernelEncap();
-  kernel.configure(table, ports as unknown as FanPort[]);
-  const trace = (...wishes: Wish[]) => kernel.trace(wishes.length === 0 ? undefined : tracerOf(wishes));
+  let generation = 0;
+  const reconfigure = () => kernel.configure(table, ports as unknown as FanPort[], ++generation);
+  reconfigure();
+  const trace = (...wishes: Wish[]) =>
+    kernel.trace(wishes.length === 0 ? undefined : tracerOf(wishes), ++generation);
   const release = (packets: Uint8Array[], nowMs = 0, index = 0) =>
     kernel.release(table.fans[index]!, batchOf(packets), nowMs);
   return {
-    ...{ kernel, table, trace, release },
+    ...{ kernel, table, trace, release, reconfigure },
     takes: () => programs.map(({ told }) => told.configs.at(-1)?.takes),
     generation: () => programs[0]!.told.configs.at(-1)?.generation,
     flows: (index = 0) => programs[index]!.told.flows,
-    reconfigure: () => kernel.configure(table, ports as unknown as FanPort[]),
   };
 }
 
