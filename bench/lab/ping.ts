@@ -6,6 +6,7 @@ import type { Namespace } from './namespace.js';
 
 export interface PingOptions {
   count?: number;
+  /** Between two. ping then waits for the last reply no longer than this and two round trips; without it all go at once. */
   intervalMs?: number;
   /** For a reply; 2,000 unless told. */
   timeoutMs?: number;
@@ -25,7 +26,8 @@ export interface PingResult {
 
 /** Never throws for lost packets, only where ping itself fails. */
 export async function ping(from: Namespace, address: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 3, intervalMs = 200, timeoutMs = 2000, size = 56, df } = options;
+  const { count = 3, intervalMs, timeoutMs = 2000, size = 56, df } = options;
+  const [interval, together] = intervalMs === undefined ? [timeoutMs, ['-l', `${count}`]] : [intervalMs, []];
   const pmtu = df === undefined ? [] : ['-M', df ? 'do' : 'dont'];
   const argv = [
     'ping',
@@ -33,7 +35,8 @@ export async function ping(from: Namespace, address: string, options: PingOption
     '-c',
     `${count}`,
     '-i',
-    `${intervalMs / 1000}`,
+    `${interval / 1000}`,
+    ...together,
     '-W',
     `${timeoutMs / 1000}`,
     '-s',

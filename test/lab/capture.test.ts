@@ -31,7 +31,7 @@ describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
 
   async function traffic(): Promise<void> {
     const [one, two] = [net.container(1), net.container(2)];
-    await ping(one, net.address(2), { count: 2, intervalMs: 10 });
+    await ping(one, net.address(2), { count: 2 });
     await echoUdp(one, two, net.address(2), [1, 1452, 9000], 'clear');
     const { path } = await randomFile(one, net.lab.dir, FILE_BYTES);
     await sendFile(one, two, net.address(2), path, join(net.lab.dir, 'there'));
@@ -118,7 +118,7 @@ describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
   it('is judged by dissect as it was by fand', async () => {
     const file = join(net.lab.dir, 'judged.pcapng');
     const capture = await start(1, file, 'icmp');
-    await ping(net.container(1), net.address(2), { count: 2, intervalMs: 10 });
+    await ping(net.container(1), net.address(2), { count: 2 });
     await ping(net.container(1), '250.0.0.9', { count: 1 });
     await until(
       async () => fields(file, ['frame.number']),

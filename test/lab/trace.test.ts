@@ -46,7 +46,7 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
     await ping(net.container(1), net.address(2), { count: 1 });
   });
   afterAll(() => net?.remove());
-  const echo = (count = 1) => ping(net.container(1), net.address(2), { count, intervalMs: 10 });
+  const echo = (count = 1) => ping(net.container(1), net.address(2), { count });
 
   it('shows each packet with all stages, in order, at the right time', async () => {
     const trace = await startTrace(net.host(1), 'icmp', '-c', '2', '--json');
