@@ -33,7 +33,8 @@ import { type FanEntry, type ForwardingTable, isHostOfSlice } from './forwarding
 import { PeerTable } from './peer-table.js';
 import type { ProbeTap } from './probe-tap.js';
 
-// The compiler folds a constant of this module; it reads an imported one, and looks at it, again for each packet.
+// The compiler folds a constant of this module. An imported one, or a function that is declared, it looks at again for
+// each packet.
 const hostOf = underlayHostBits;
 const isOurHost = isHostOfSlice;
 const isInner = isPlainInner;
@@ -41,6 +42,7 @@ const isOuter = isPlainOuter;
 const KEPT = KEEP;
 const PLAIN = PLAIN_LEN;
 const OUTER = OUTER_LEN;
+const HOST = HOST_BLOCK;
 const SOURCE_AT = SOURCE;
 const DESTINATION_AT = DESTINATION;
 
@@ -61,7 +63,7 @@ export class DecapPath {
   readonly #peers: PeerTable;
   #table: ForwardingTable;
   /** Of the last checked packet: the fan it counts under, and where its inner packet lies. */
-  #fan = NONE;
+  #fan: FanEntry | undefined;
   #innerOff = 0;
   #innerLen = 0;
 
@@ -81,14 +83,13 @@ export class DecapPath {
    * the slab and have at least its capacity.
    */
   process(rx: PacketBatch, out: readonly PacketBatch[]): void {
-    const { fans } = this.#table;
-    let block = HOST_BLOCK;
+    let block = HOST;
     let packets = 0;
     let allBytes = 0;
     for (let i = 0; i < rx.count; i++) {
       const off = rx.offset(i);
       const reason = this.#check(rx, off, rx.length(i));
-      const fan = this.#fan === NONE ? undefined : fans[this.#fan];
+      const fan = this.#fan;
       if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, rx.slab, off)) {
         rx.setVerdict(i, KEPT, NONE, 1);
         continue;
@@ -96,7 +97,7 @@ export class DecapPath {
       const headers = fan === undefined ? 0 : mergedHeaderLen(fan, rx, i, this.#innerOff, this.#innerLen);
       const segments = headers === 0 ? 1 : segmentCount(fan!, rx, i, this.#innerLen, headers);
       const innerBytes = this.#innerLen + (segments - 1) * headers;
-      const own = fan === undefined ? HOST_BLOCK : fan.counterBlock;
+      const own = fan === undefined ? HOST : fan.counterBlock;
       if (own !== block) {
         this.#countReceived(block, packets, allBytes);
         block = own;
@@ -106,11 +107,11 @@ export class DecapPath {
       packets += segments;
       allBytes += innerBytes;
       if (reason === KEPT) {
-        rx.setVerdict(i, KEPT, this.#fan, segments);
+        rx.setVerdict(i, KEPT, fan!.index, segments);
         this.#peers.received(block, rx.view.getInt32(off + SOURCE_AT), segments, innerBytes);
-        out[this.#fan]!.appendRange(rx, i, this.#innerOff, this.#innerLen, headers, segments);
+        out[fan!.index]!.appendRange(rx, i, this.#innerOff, this.#innerLen, headers, segments);
       } else {
-        rx.setVerdict(i, reason, this.#fan, segments);
+        rx.setVerdict(i, reason, fan === undefined ? NONE : fan.index, segments);
         this.#countDrop(fan, reason, segments, sourceBits(rx.slab, off));
       }
     }
@@ -123,7 +124,7 @@ export class DecapPath {
   }
 
   #countDrop(fan: FanEntry | undefined, reason: DropReason, packets: number, from: number): void {
-    this.#counters.drop(fan === undefined ? HOST_BLOCK : fan.counterBlock, reason, packets);
+    this.#counters.drop(fan === undefined ? HOST : fan.counterBlock, reason, packets);
     if (fan !== undefined) this.#counters.blame(fan.counterBlock, reason, from);
   }
 
@@ -153,7 +154,7 @@ export class DecapPath {
   /** The outer half. Leaves in the fields what is known of the packet where it goes no further, too. */
   #check(rx: PacketBatch, off: number, len: number): DropReason {
     const { view } = rx;
-    this.#fan = NONE;
+    this.#fan = undefined;
     this.#innerOff = off;
     this.#innerLen = len;
     if (len < PLAIN) return DROP['outer-malformed'];
@@ -169,69 +170,78 @@ export class DecapPath {
     }
     this.#innerOff = off + header;
     this.#innerLen = (first & 0xffff) - header;
-    const fan = this.#table.fanAt(us);
-    if (fan === NONE) return DROP['outer-destination'];
+    const index = this.#table.fanAt(us);
+    if (index === NONE) return DROP['outer-destination'];
+    const fan = this.#table.fans[index]!;
     this.#fan = fan;
     if (this.#table.isOwnAddress(sender)) return DROP['outer-source'];
-    return this.#checkInner(rx, off + header, this.#innerLen, sender, first);
+    return this.#checkInner(fan, rx, off + header, this.#innerLen, sender, first);
   }
 
-  #checkInner(rx: PacketBatch, off: number, len: number, sender: number, outerFirst: number): DropReason {
+  #checkInner(
+    fan: FanEntry,
+    rx: PacketBatch,
+    off: number,
+    len: number,
+    sender: number,
+    outerFirst: number,
+  ): DropReason {
     const { view } = rx;
-    if (len < PLAIN) return this.#malformed(rx, off, len, sender);
+    if (len < PLAIN) return malformed(fan, rx, off, len, sender);
     const first = view.getInt32(off);
     const second = view.getInt32(off + 4);
     const third = view.getInt32(off + 8);
     const from = view.getInt32(off + SOURCE_AT);
     const to = view.getInt32(off + DESTINATION_AT);
     if (!isInner(first, second, third, from, to, len)) {
-      const malformed = this.#malformed(rx, off, len, sender);
-      if (malformed !== KEPT) return malformed;
+      const reason = malformed(fan, rx, off, len, sender);
+      if (reason !== KEPT) return reason;
     }
     this.#innerLen = first & 0xffff;
-    const unwanted = this.#checkAddresses(sender, from, to);
-    if (unwanted !== KEPT) return unwanted;
+    const meant = this.#meant(fan, from);
+    const foreign = checkSource(meant, sender, from);
+    if (foreign !== KEPT) return foreign;
+    if (!isOurHost(meant, to)) return OUTSIDE_SLICE;
     // As encap of the other side has left it, unless a router marked congestion.
     return ((outerFirst ^ first) & ECN_BITS) === 0 ? KEPT : applyEcn(rx.slab, off, outerFirst);
   }
 
-  /** checkInnerIpv4's reason, if any; but a sender who isn't of the underlay is the graver one. */
-  #malformed(rx: PacketBatch, off: number, len: number, sender: number): DropReason {
-    const malformed = checkInnerIpv4(rx.slab, off, len);
-    if (malformed === KEPT) return KEPT;
-    return checkUnderlay(this.#table.fans[this.#fan]!, sender) || malformed;
-  }
-
-  #checkAddresses(sender: number, from: number, to: number): DropReason {
-    this.#chooseFan(from);
-    const fan = this.#table.fans[this.#fan]!;
-    const foreign = checkUnderlay(fan, sender);
-    if (foreign !== KEPT) return foreign;
-    if ((from & fan.overlayMask) !== fan.overlayBase) {
-      return isMartian(from) ? DROP['source-martian'] : DROP['source-forged'];
-    }
-    // No overlay has any other martian in it (fan/mapping.ts).
-    if (from === LIMITED_BROADCAST) return DROP['source-martian'];
-    if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
-    if (hostOf(fan, from) !== sender) return DROP['source-forged'];
-    if (isEdgeOfItsSlice(fan, from)) return DROP['source-martian'];
-    return isOurHost(fan, to) ? KEPT : OUTSIDE_SLICE;
-  }
-
   /** Several fans may share an underlay address: the inner source's overlay tells which one is meant. */
-  #chooseFan(from: number): void {
-    const fans = this.#table.fans;
-    if (fans.length === 1) return;
-    const found = this.#table.lookup(from);
-    if (found >= 0 && fans[found]!.address === fans[this.#fan]!.address) this.#fan = found;
+  #meant(fan: FanEntry, from: number): FanEntry {
+    const { fans } = this.#table;
+    if (fans.length === 1) return fan;
+    const index = this.#table.lookup(from);
+    if (index === NONE || fans[index]!.address !== fan.address) return fan;
+    this.#fan = fans[index]!;
+    return this.#fan;
   }
 }
 
-function checkUnderlay(fan: FanEntry, sender: number): DropReason {
+/** Of an inner packet from `from` that `sender` sent. */
+const checkSource = (fan: FanEntry, sender: number, from: number): DropReason => {
+  const foreign = checkUnderlay(fan, sender);
+  if (foreign !== KEPT) return foreign;
+  if ((from & fan.overlayMask) !== fan.overlayBase) {
+    return isMartian(from) ? DROP['source-martian'] : DROP['source-forged'];
+  }
+  // No overlay has any other martian in it (fan/mapping.ts).
+  if (from === LIMITED_BROADCAST) return DROP['source-martian'];
+  if ((from & fan.sliceMask) === fan.sliceBase) return DROP['source-in-slice'];
+  if (hostOf(fan, from) !== sender) return DROP['source-forged'];
+  return isEdgeOfItsSlice(fan, from) ? DROP['source-martian'] : KEPT;
+};
+
+/** checkInnerIpv4's reason, if any; but a sender who isn't of the underlay is the graver one. */
+function malformed(fan: FanEntry, rx: PacketBatch, off: number, len: number, sender: number): DropReason {
+  const reason = checkInnerIpv4(rx.slab, off, len);
+  return reason === KEPT ? KEPT : checkUnderlay(fan, sender) || reason;
+}
+
+const checkUnderlay = (fan: FanEntry, sender: number): DropReason => {
   if ((sender & fan.underlayMask) !== fan.underlayBase) return DROP['outer-source'];
   if (sender === fan.underlayBase || sender === fan.underlayBroadcast) return DROP['outer-source'];
   return KEPT;
-}
+};
 
 /** Carries the ECN of an outer header, given its first word, into the inner one at `off`. */
 function applyEcn(bytes: Uint8Array, off: number, outerFirst: number): DropReason {
@@ -248,17 +258,23 @@ function isMartian(from: number): boolean {
 }
 
 /** The network or broadcast address of the sender's slice, which is as long as ours. */
-function isEdgeOfItsSlice(fan: FanEntry, from: number): boolean {
+const isEdgeOfItsSlice = (fan: FanEntry, from: number): boolean => {
   const host = from & ~fan.sliceMask;
   return host === 0 || host === ~fan.sliceMask;
-}
+};
 
 /**
  * Header bytes that each segment of a merged packet had, or 0 for a packet that was one packet on its way: the
  * kernel's GRO makes packets that are longer than the link carries. So does reassembly, but a datagram that was
  * fragmented has DF clear, and what a tunnel sends whole has it set.
  */
-function mergedHeaderLen(fan: FanEntry, rx: PacketBatch, i: number, inner: number, innerLen: number): number {
+const mergedHeaderLen = (
+  fan: FanEntry,
+  rx: PacketBatch,
+  i: number,
+  inner: number,
+  innerLen: number,
+): number => {
   if (!rx.isWhole(i)) return rx.headerLen(i) - (inner - rx.offset(i));
   if (innerLen <= fan.underlayMtu - OUTER) return 0;
   const bytes = rx.slab;
@@ -268,9 +284,15 @@ function mergedHeaderLen(fan: FanEntry, rx: PacketBatch, i: number, inner: numbe
   return (
     ipLen + (protocol(bytes, inner) === PROTOCOL_TCP ? (bytes[inner + ipLen + 12]! >> 4) << 2 : UDP_HEADER)
   );
-}
+};
 
-function segmentCount(fan: FanEntry, rx: PacketBatch, i: number, innerLen: number, headers: number): number {
+const segmentCount = (
+  fan: FanEntry,
+  rx: PacketBatch,
+  i: number,
+  innerLen: number,
+  headers: number,
+): number => {
   const size = rx.gsoType(i) === 0 ? fan.underlayMtu - OUTER - headers : rx.gsoSize(i);
   return size <= 0 ? 1 : Math.max(1, Math.ceil((innerLen - headers) / size));
-}
+};

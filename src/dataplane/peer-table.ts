@@ -9,11 +9,13 @@
 const SLOTS = 8192;
 /** Beyond it the table is begun anew. */
 export const MAX_PEERS = SLOTS / 2;
+// The compiler folds a constant that isn't exported; an exported one is read again.
+const MOST = MAX_PEERS;
 /** 2^32 over the golden ratio: spreads neighbouring addresses (Knuth, TAOCP 3, §6.4). */
 const SPREAD = 0x9e3779b1;
 const SHIFT = 32 - Math.log2(SLOTS);
 
-/** Of a slot in #counts. */
+/** Of a peer in #counts. */
 const TX = 0;
 const RX = 2;
 const FIELDS = 4;
@@ -31,31 +33,32 @@ export interface PeerCounts {
 }
 
 export class PeerTable {
-  readonly #addresses = new Int32Array(SLOTS);
-  /** Counter block + 1; 0 marks a free slot. */
-  readonly #blocks = new Uint16Array(SLOTS);
-  readonly #counts = new Float64Array(SLOTS * FIELDS);
+  /** By hash: the number of a peer, from 1 on. 0 marks a free slot. */
+  readonly #numbers = new Uint16Array(SLOTS);
+  // By number, so that the peers there are lie side by side.
+  readonly #addresses = new Int32Array(MOST + 1);
+  readonly #blocks = new Uint16Array(MOST + 1);
+  readonly #counts = new Float64Array((MOST + 1) * FIELDS);
   #size = 0;
 
   /** Counts what was sent to `address` (int32) for the fan of `block`. */
   sent(block: number, address: number, packets: number, bytes: number): void {
-    this.#add(this.#slotOf(block + 1, address) * FIELDS + TX, packets, bytes);
+    this.#add(this.#numberOf(block, address) * FIELDS + TX, packets, bytes);
   }
 
   /** Counts what came from `address` (int32) and was accepted. */
   received(block: number, address: number, packets: number, bytes: number): void {
-    this.#add(this.#slotOf(block + 1, address) * FIELDS + RX, packets, bytes);
+    this.#add(this.#numberOf(block, address) * FIELDS + RX, packets, bytes);
   }
 
   /** Every peer seen since the last clear(). Allocates. */
   read(): PeerCounts[] {
     const peers: PeerCounts[] = [];
-    for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.#blocks[slot] === 0) continue;
-      const at = slot * FIELDS;
+    for (let peer = 1; peer <= this.#size; peer++) {
+      const at = peer * FIELDS;
       peers.push({
-        block: this.#blocks[slot]! - 1,
-        address: this.#addresses[slot]! >>> 0,
+        block: this.#blocks[peer]!,
+        address: this.#addresses[peer]! >>> 0,
         txPackets: this.#counts[at + TX]!,
         txBytes: this.#counts[at + TX + 1]!,
         rxPackets: this.#counts[at + RX]!,
@@ -66,7 +69,7 @@ export class PeerTable {
   }
 
   clear(): void {
-    this.#blocks.fill(0);
+    this.#numbers.fill(0);
     this.#counts.fill(0);
     this.#size = 0;
   }
@@ -77,22 +80,24 @@ export class PeerTable {
     counts[at + 1] = counts[at + 1]! + bytes;
   }
 
-  #slotOf(mark: number, address: number): number {
-    const first = Math.imul(address ^ (mark << 16), SPREAD) >>> SHIFT;
+  #numberOf(block: number, address: number): number {
+    const first = Math.imul(address ^ (block << 16), SPREAD) >>> SHIFT;
     for (let slot = first; ; slot = (slot + 1) & (SLOTS - 1)) {
-      if (this.#addresses[slot] === address && this.#blocks[slot] === mark) return slot;
-      if (this.#blocks[slot] === 0) return this.#take(slot, mark, address);
+      const peer = this.#numbers[slot]!;
+      if (peer === 0) return this.#take(slot, block, address);
+      if (this.#addresses[peer] === address && this.#blocks[peer] === block) return peer;
     }
   }
 
-  #take(slot: number, mark: number, address: number): number {
-    if (this.#size >= MAX_PEERS) {
+  #take(slot: number, block: number, address: number): number {
+    if (this.#size === MOST) {
       this.clear();
-      return this.#slotOf(mark, address);
+      return this.#numberOf(block, address);
     }
-    this.#size += 1;
-    this.#blocks[slot] = mark;
-    this.#addresses[slot] = address;
-    return slot;
+    const peer = ++this.#size;
+    this.#numbers[slot] = peer;
+    this.#addresses[peer] = address;
+    this.#blocks[peer] = block;
+    return peer;
   }
 }

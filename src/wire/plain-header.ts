@@ -8,6 +8,8 @@
 
 /** Bytes of a plain header. */
 export const PLAIN_LEN = 20;
+// The compiler folds a constant that isn't exported; an exported one is read again for each packet.
+const LEN = PLAIN_LEN;
 /** Version 4, IHL 5. */
 const VERSION_IHL = 0x45;
 const PROTOCOL_IPIP = 4;
@@ -15,18 +17,15 @@ const DONT_FRAGMENT = 0x4000;
 /** More fragments, and the fragment offset. */
 const FRAGMENT = 0x3fff;
 
-/** One's complement sum of five words, folded once: 0xffff where the checksum among them is right, at most 0x10008. */
+/**
+ * One's complement sum of five words, folded once: 0xffff where the checksum among them is right, at most 0x14605.
+ * `a` is a first word, with 0x45 in front: it stays whole, as the halves of the others fit above it. Of those, what is
+ * taken off the sum moves the upper half down to the lower.
+ */
 const foldedSum = (a: number, b: number, c: number, d: number, e: number): number => {
-  const low = (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff) + (e & 0xffff);
-  const high = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16);
-  const sum = low + high;
+  const high = (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16);
+  const sum = (a + b + c + d + e - high * 0xffff) | 0;
   return (sum & 0xffff) + (sum >>> 16);
-};
-
-/** Whether `first`, the first word, is that of a plain header of a packet that is all there. */
-const isFramed = (first: number, available: number): boolean => {
-  const total = first & 0xffff;
-  return first >>> 24 === VERSION_IHL && total >= PLAIN_LEN && total <= available;
 };
 
 /** Whether checkInnerIpv4 keeps the packet with these five words, of which `available` bytes are there: at least 20. */
@@ -39,7 +38,9 @@ export function isPlainInner(
   available: number,
 ): boolean {
   return (
-    isFramed(first, available) &&
+    first >>> 24 === VERSION_IHL &&
+    (first & 0xffff) >= LEN &&
+    (first & 0xffff) <= available &&
     foldedSum(first, second, third, source, destination) === 0xffff &&
     third >>> 24 !== 0 &&
     ((third >>> 16) & 0xff) !== PROTOCOL_IPIP
@@ -56,7 +57,9 @@ export function isPlainOuter(
   available: number,
 ): boolean {
   return (
-    isFramed(first, available) &&
+    first >>> 24 === VERSION_IHL &&
+    (first & 0xffff) >= LEN &&
+    (first & 0xffff) <= available &&
     foldedSum(first, second, third, source, destination) === 0xffff &&
     (second & FRAGMENT) === 0
   );
