@@ -6,7 +6,9 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +109,11 @@ int packet_receiver_group(int fd) {
   socklen_t length = sizeof value;
   if (getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &value, &length) < 0) return -errno;
   return (int)(value & UINT16_MAX);
+}
+
+int packet_unsent(int fd) {
+  int bytes;
+  return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
 }
 
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall) {

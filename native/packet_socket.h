@@ -23,6 +23,9 @@ int packet_receiver_open(int ifindex, uint32_t address, int buffer, int group,
 /* The group of a receiver, unique in the network namespace; or -errno. */
 int packet_receiver_group(int fd);
 
+/* Bytes, as the kernel accounts for them, that were sent and are still on their way; or -errno. */
+int packet_unsent(int fd);
+
 /* A socket that only sends, with the mark that the shim looks for where `shim`. As above. */
 int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall);
 
@@ -38,7 +41,7 @@ int packet_receive(int fd, const struct slab *slab, struct packet *packets, size
  * Sends packets, each with ETHERNET_LEN bytes of Ethernet header in front of it; those whose error
  * is set already are left out. Super-packets go whole, or in segments where `cut`; partial
  * checksums of others are completed. A packet's failure is its own: error is set, the next ones go
- * out. Waits a few milliseconds in all for room. Returns how many have an error in the end.
+ * out. Waits some milliseconds in all for room. Returns how many have an error in the end.
  */
 int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count, bool cut);
 

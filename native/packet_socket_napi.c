@@ -1,5 +1,5 @@
-/* packetReceiverOpen, packetReceiverGroup, packetSenderOpen, packetReceive, packetSend,
- * gsoShimAttach: arguments only (see packet_socket.h, gso_shim.h). */
+/* packetReceiverOpen, packetReceiverGroup, packetSenderOpen, packetUnsent, packetReceive,
+ * packetSend, gsoShimAttach: arguments only (see packet_socket.h, gso_shim.h). */
 #include "arguments.h"
 #include "exports.h"
 #include "gso_shim.h"
@@ -47,6 +47,13 @@ static napi_value js_sender_open(napi_env env, napi_callback_info info) {
   return number_or_throw(env, fd, syscall);
 }
 
+static napi_value js_packet_unsent(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  return number(env, packet_unsent(fd));
+}
+
 static napi_value js_packet_receive(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   int fd;
@@ -83,6 +90,7 @@ bool export_packet_socket(napi_env env, napi_value exports) {
   return export_function(env, exports, "packetReceiverOpen", js_receiver_open) &&
          export_function(env, exports, "packetReceiverGroup", js_receiver_group) &&
          export_function(env, exports, "packetSenderOpen", js_sender_open) &&
+         export_function(env, exports, "packetUnsent", js_packet_unsent) &&
          export_function(env, exports, "packetReceive", js_packet_receive) &&
          export_function(env, exports, "packetSend", js_packet_send) &&
          export_function(env, exports, "gsoShimAttach", js_shim_attach);

@@ -5,26 +5,38 @@
 #include <poll.h>
 #include <time.h>
 
-enum { WAIT_BUDGET_MS = 4 };
+/*
+ * A full buffer is our own doing and drains as fast as the kernel works. A full queue may be that
+ * of a slow link: other fans should not wait for it long.
+ */
+enum { BUFFER_WAIT_US = 200000, QUEUE_WAIT_US = 4000, PAUSE_US = 50 };
 
 void send_queue_init(struct send_queue *queue, int fd, struct packet *packets) {
   queue->fd = fd;
-  queue->wait_ms = WAIT_BUDGET_MS;
+  queue->buffer_wait_us = BUFFER_WAIT_US;
+  queue->queue_wait_us = QUEUE_WAIT_US;
   queue->packets = packets;
   queue->count = 0;
 }
 
-/* Waits for room; false when the budget is spent. */
-static bool wait_for_room(struct send_queue *queue) {
-  if (queue->wait_ms <= 0) return false;
-  struct pollfd poll_fd = {.fd = queue->fd, .events = POLLOUT};
-  struct timespec before;
-  struct timespec after;
-  clock_gettime(CLOCK_MONOTONIC, &before);
-  poll(&poll_fd, 1, queue->wait_ms);
-  clock_gettime(CLOCK_MONOTONIC, &after);
-  int64_t us = (after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
-  queue->wait_ms -= 1 + (int)(us / 1000); /* at least 1: room that is never enough must not spin */
+static int64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Waits for room after `error`; false when the budget for it is spent. */
+static bool wait_for_room(struct send_queue *queue, int error) {
+  int64_t *left = error == EAGAIN ? &queue->buffer_wait_us : &queue->queue_wait_us;
+  if (*left <= 0) return false;
+  const int64_t before = now_us();
+  if (error == EAGAIN) {
+    struct pollfd poll_fd = {.fd = queue->fd, .events = POLLOUT};
+    poll(&poll_fd, 1, 1 + (int)(*left / 1000));
+  } else { /* nobody tells when there is room */
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000}, NULL);
+  }
+  *left -= 1 + now_us() - before; /* at least 1: room that is never enough must not spin */
   return true;
 }
 
@@ -38,7 +50,7 @@ void send_queue_flush(struct send_queue *queue) {
     }
     int error = sent == 0 ? EIO : errno;
     if (error == EINTR) continue;
-    if ((error == EAGAIN || error == ENOBUFS) && wait_for_room(queue)) continue;
+    if ((error == EAGAIN || error == ENOBUFS) && wait_for_room(queue, error)) continue;
     queue->packets[queue->owner[done]].error = (uint32_t)error;
     done++;
   }

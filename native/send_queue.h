@@ -13,7 +13,9 @@ enum { SEND_BATCH = 128 };
 
 struct send_queue {
   int fd;
-  int wait_ms; /* what this call may still wait for room in the socket's buffer */
+  /* What this call may still wait for room, in the socket's buffer and in a queue behind it. */
+  int64_t buffer_wait_us;
+  int64_t queue_wait_us;
   struct packet *packets;
   unsigned count;
   struct mmsghdr messages[SEND_BATCH];

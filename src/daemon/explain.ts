@@ -1,15 +1,18 @@
 /**
  * `fanctl explain`: what an address is to the fans of this host, and the way that a packet to it would take from here.
- * The arithmetic is fan/explanation.ts; here are routes, neighbour, MTUs and I/O mode, as they are now, and the verdict
- * is of both. No traffic.
+ * The arithmetic is fan/explanation.ts; here are routes, firewall (explain-firewall.ts), neighbour, MTUs and I/O mode, as
+ * they are now, and the verdict is of all. No traffic.
  */
 import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
 import { contains } from '../addr/prefix.js';
-import { FanError } from '../base/error.js';
+import { errorText, FanError } from '../base/error.js';
 import { type AddressExplanation, explainAddress } from '../fan/explanation.js';
+import { readFirewall } from '../host/firewall-bases.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../host/links.js';
+import type { BaseChain } from '../host/packet-verdict.js';
 import { lookUpRoute, type Neighbour, type Route, readNeighbour } from '../host/route-lookup.js';
-import { containerLeg, deadFan, followLeg, type Leg, type Way } from './inner-way.js';
+import { type Passage, passInner, passOuter } from './explain-firewall.js';
+import { containerLeg, deadFan, followLeg, type Leg } from './inner-way.js';
 import type { ExplainedHost, ExplainRequest, Explanation, HostVerdict } from './protocol.js';
 import type { FanRecord } from './state-store.js';
 
@@ -26,6 +29,14 @@ interface Host {
   readonly fans: readonly FanRecord[];
   readonly links: readonly Link[];
   readonly addresses: readonly DeviceAddress[];
+  readonly firewall: readonly BaseChain[];
+}
+
+/** The way of a packet within this host, its firewall included. */
+interface Walk {
+  readonly route: Route | undefined;
+  readonly stop: Stop | undefined;
+  readonly notes: readonly string[];
 }
 
 /** Throws FanError bad-address, or not-configured where this host has no fan. */
@@ -41,13 +52,25 @@ export async function explain(
   const explanation = explainAddress(mappings, target, sender);
   const fan = fans.find(({ view }) => view.slice === explanation.fan?.slice);
   if (!fan || explanation.host === null) return { ...explanation, here: null };
-  const host: Host = { fans, links: await readLinks(), addresses: await readAddresses() };
+  const unread: string[] = [];
+  const firewall = await readFirewall().catch((error: unknown) => {
+    unread.push(`the firewall could not be read: ${errorText(error)}`);
+    return [];
+  });
+  const host: Host = { fans, links: await readLinks(), addresses: await readAddresses(), firewall };
   const leg = explanation.kind === 'overlay' ? legOf(host, fan, target, sender) : undefined;
-  const inner = leg ? await followLeg(fan, leg, host.links) : undefined;
+  const inner = leg ? await walk(host, fan, leg) : undefined;
   const outer = await followOuter(host, fan, explanation.host);
-  const stop = inner?.stop ?? outer.stop;
+  const arrival = leg?.input === fan.plan.tun ? arrivalOf(host, fan, explanation) : {};
+  const stop = inner?.stop ?? outer.stop ?? arrival.stop;
   const isStopped = stop !== undefined && wouldPass(explanation, fan, target);
-  const notes = [...outer.notes, ...(await containerNotes(host, fan, leg, sender, inner))];
+  const notes = [
+    ...unread,
+    ...outer.notes,
+    ...(inner?.notes ?? []),
+    ...notesOf(arrival),
+    ...(await containerNotes(host, fan, leg, sender, inner)),
+  ];
   const here = await describeHost(host, fan, explanation.host, pathMtu);
   return {
     ...explanation,
@@ -82,18 +105,34 @@ function legOf(
   return isOurs ? { source, destination, input: fan.plan.tun, towards } : undefined;
 }
 
+async function walk({ links, firewall }: Host, fan: FanRecord, leg: Leg): Promise<Walk> {
+  const { route, stop } = await followLeg(fan, leg, links);
+  // What is for this host itself is not forwarded.
+  const passage = stop || route?.device === 'lo' ? {} : passInner(firewall, fan, leg);
+  return { route, stop: stop ?? passage.stop, notes: notesOf(passage) };
+}
+
+/** Of the packet that brings it from its sender's host. */
+function arrivalOf({ firewall }: Host, fan: FanRecord, { source }: AddressExplanation): Passage {
+  return source?.host ? passOuter(firewall, fan, 'in', source.host) : {};
+}
+
+function notesOf({ note }: Passage): string[] {
+  return note === undefined ? [] : [note];
+}
+
 /** That of containers differs from what was asked, which was of this host itself. */
 async function containerNotes(
-  { links }: Host,
+  host: Host,
   fan: FanRecord,
   leg: Leg | undefined,
   from: number | undefined,
-  inner: Way | undefined,
+  inner: Walk | undefined,
 ): Promise<string[]> {
   if (leg?.towards !== 'tun' || from !== undefined) return [];
-  const { stop } = await followLeg(fan, containerLeg(fan, leg.destination), links);
-  if (!stop || stop.verdict === inner?.stop?.verdict) return [];
-  return [`what containers send there: ${stop.verdict}, ${stop.why}`];
+  const { stop, notes } = await walk(host, fan, containerLeg(fan, leg.destination));
+  const found = stop && stop.verdict !== inner?.stop?.verdict ? [`${stop.verdict}, ${stop.why}`] : notes;
+  return found.map((what) => `what containers send there: ${what}`);
 }
 
 interface Outer {
@@ -103,7 +142,8 @@ interface Outer {
 }
 
 /** The way of the outer packet to the underlay address `to`; of our own there is none. */
-async function followOuter(host: Host, { plan, view }: FanRecord, to: string): Promise<Outer> {
+async function followOuter(host: Host, fan: FanRecord, to: string): Promise<Outer> {
+  const { plan, view } = fan;
   const source = formatAddress(plan.mapping.address);
   if (to === source) return { found: { route: null, neighbour: null }, stop: undefined, notes: [] };
   const route = await lookUpRoute({ destination: to, source });
@@ -113,8 +153,9 @@ async function followOuter(host: Host, { plan, view }: FanRecord, to: string): P
     notes.push(`outer packets leave by ${route.device}, the fan came up on ${plan.underlayDevice}`);
   if (neighbour?.state === 'FAILED') notes.push(`${neighbour.address} did not answer ARP when last asked`);
   const found = { route: route ?? null, neighbour };
-  const stop = view.state === 'up' ? outerFault(host, plan, route, to) : deadFan(plan.bridge);
-  return { found, stop, notes };
+  const fault = view.state === 'up' ? outerFault(host, plan, route, to) : deadFan(plan.bridge);
+  const passage = fault ? {} : passOuter(host.firewall, fan, 'out', to);
+  return { found, stop: fault ?? passage.stop, notes: [...notes, ...notesOf(passage)] };
 }
 
 function outerFault(

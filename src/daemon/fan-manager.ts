@@ -226,6 +226,7 @@ export class FanManager {
   }
 
   async #releaseHost(): Promise<string[]> {
+    await this.#forwarding.release();
     const notes = await undoSteps(STEP_KINDS, this.#state.host);
     this.#state.host = [];
     await this.#store.save(this.#state);

@@ -17,6 +17,7 @@ import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.j
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import type { FanView, Offender, Stats } from './protocol.js';
+import { RelayKeeper } from './relay-keeper.js';
 import type { FanRecord } from './state-store.js';
 
 export class Forwarding {
@@ -28,6 +29,7 @@ export class Forwarding {
   #workers: WorkerPool | undefined;
   /** Asked for with the first fan whose io is auto. */
   #probe: Promise<IoProbe> | undefined;
+  readonly #relays: RelayKeeper;
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -39,6 +41,7 @@ export class Forwarding {
   constructor(workers: number, log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
     this.#counters = new WorkerCounters(workers);
     this.#log = log;
+    this.#relays = new RelayKeeper(async (relays) => this.#workers?.useRelays(relays));
     this.#events = {
       ...events,
       onTraced: (session, records) => this.onTraced(session, records),
@@ -60,7 +63,12 @@ export class Forwarding {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
       const specs = await Promise.all(fans.map((fan) => this.#specOf(fan)));
       const { tunOffloads, io } = await this.#workers.configure(specs);
-      for (const { id, view } of fans) this.#noteIo(view, io[id]!);
+      const relayed = fans.filter(({ id }) => io[id]!.cuts).map(({ plan }) => plan.underlayDevice);
+      await this.#relays.fit(relayed);
+      for (const { id, view, plan } of fans) {
+        const failure = io[id]!.cuts ? this.#relays.failure(plan.underlayDevice) : undefined;
+        this.#noteIo(view, io[id]!, failure);
+      }
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
       this.#blocks.clear();
@@ -134,17 +142,24 @@ export class Forwarding {
     });
   }
 
+  /** Takes away what forwarding needs of the host beside the steps of the fans, after the last one has gone. */
+  async release(): Promise<void> {
+    await this.#relays.clear();
+  }
+
   async stop(): Promise<void> {
     await this.#workers?.stop();
     this.#workers = undefined;
   }
 
-  #noteIo(view: FanView, { mode, notes }: FanIo): void {
+  #noteIo(view: FanView, { mode, notes: ways }: FanIo, relayFailure?: string): void {
+    const relay = relayFailure === undefined ? [] : [`${mode}: bursts go without a relay: ${relayFailure}`];
+    const notes = [...ways, ...relay];
     for (const note of notes) {
       if (!view.ioNotes.includes(note)) this.#log.info(`${view.bridge}: io ${mode}, as ${note}`);
     }
     view.io = mode;
-    view.ioNotes = [...notes];
+    view.ioNotes = notes;
   }
 
   async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {

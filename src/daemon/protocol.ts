@@ -134,6 +134,8 @@ export type HostVerdict =
   | 'ip-forward-off'
   | 'route-missing'
   | 'route-overridden'
+  | 'forward-drop'
+  | 'protocol-4-blocked'
   | 'address-changed'
   | 'underlay-down'
   | 'underlay-unreachable';

@@ -100,7 +100,7 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
-    if (token === TOKEN.underlay || token >= TOKEN.packetPorts) {
+    if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
       return receiver ? this.#pullUnderlay(receiver) : 0;
     }

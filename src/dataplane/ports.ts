@@ -31,7 +31,7 @@ export interface FanPort {
 }
 
 /** Poll tokens: 0 wake-up, then these; a fan's is firstFan + its index. */
-export const TOKEN = { underlay: 1, icmp: 2, firstFan: 4, packetPorts: 1 << 16 } as const;
+export const TOKEN = { underlay: 1, icmp: 2, firstFan: 4, ports: 1 << 16 } as const;
 
 export class Ports {
   readonly underlay: UnderlayPorts;
@@ -48,7 +48,7 @@ export class Ports {
   constructor(poller: Poller, share: Share) {
     this.#poller = poller;
     this.#multiQueue = share.count > 1;
-    this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, packet: TOKEN.packetPorts });
+    this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, ports: TOKEN.ports });
     this.icmp = IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
@@ -126,8 +126,8 @@ export class Ports {
     const program = mode === 'bpf' ? EncapProgram.attach(spec.tun) : undefined;
     try {
       const underlay = this.underlay.open(spec, mode);
-      const { notes, receiverGroup } = underlay;
-      return { underlay, program, io: { mode, notes: [...passedOver, ...notes], receiverGroup } };
+      const { notes, receiverGroup, cuts } = underlay;
+      return { underlay, program, io: { mode, notes: [...passedOver, ...notes], receiverGroup, cuts } };
     } catch (error) {
       program?.detach();
       throw error;

@@ -1,34 +1,21 @@
 /**
- * The ways on and off the underlay, opened for the fans that need them: one raw receiver for all addresses, raw
- * senders, and for packet mode a receiver and a sender of frames for each device and address.
+ * The ways on and off the underlay, opened for the fans that need them: one raw receiver for all addresses, and for each
+ * device and address what a mode takes to send; in packet mode a receiver of frames as well.
  */
+import { errorText } from '../base/error.js';
 import type { RxDevice, TxDevice } from '../io/device.js';
 import { NextHops } from '../io/next-hops.js';
 import { PacketReceiver, PacketSender } from '../io/packet-socket.js';
 import type { Poller } from '../io/poller.js';
 import { RawReceiver, RawSender } from '../io/raw-socket.js';
 import type { Share } from '../io/receive-filter.js';
-import type { FanSpec, IoMode } from './worker-protocol.js';
+import { RelaySender } from '../io/relay-sender.js';
+import type { FanSpec, IoMode, Relays } from './worker-protocol.js';
 
-/** Poll tokens: the raw receiver's, and from `packet` on two for each packet port, its receiver's and its events'. */
+/** Poll tokens: the raw receiver's, and from `ports` on two for each port, its receiver's and its events'. */
 export interface UnderlayTokens {
   raw: number;
-  packet: number;
-}
-
-interface RawPort {
-  readonly address: number;
-  readonly sender: RawSender;
-}
-
-interface PacketPort {
-  readonly device: string;
-  readonly address: number;
-  readonly token: number;
-  readonly hops: NextHops;
-  readonly raw: RawSender;
-  readonly sender: PacketSender;
-  readonly receiver: PacketReceiver;
+  ports: number;
 }
 
 /** What a fan sends by. */
@@ -40,14 +27,32 @@ export interface UnderlayPort {
   readonly notes: readonly string[];
   /** By which packet receivers of other workers share what comes in; 0 in raw mode. */
   readonly receiverGroup: number;
+  /** Super-packets are cut by us: they would go faster by a relay. */
+  readonly cuts: boolean;
+}
+
+type PortMode = Exclude<IoMode, 'bpf'>;
+
+interface Port extends UnderlayPort {
+  readonly mode: PortMode;
+  readonly device: string;
+  readonly address: number;
+  readonly token: number;
+  readonly raw: RawSender;
+  /** undefined in raw mode on a device that is not Ethernet. */
+  readonly hops: NextHops | undefined;
+  readonly frames: PacketSender | undefined;
+  /** `sender`, where it may take a relay. */
+  readonly relayed: RelaySender | undefined;
+  readonly receiver: PacketReceiver | undefined;
 }
 
 export class UnderlayPorts {
   readonly #poller: Poller;
   readonly #tokens: UnderlayTokens;
   readonly #receiver: RawReceiver;
-  #raw: RawPort[] = [];
-  #packet: PacketPort[] = [];
+  #ports: Port[] = [];
+  #relays: Relays = {};
 
   /** `share`: of what comes in. */
   constructor(poller: Poller, share: Share, tokens: UnderlayTokens) {
@@ -59,31 +64,43 @@ export class UnderlayPorts {
 
   /** Descriptors of all receivers, whose drop counters together are the host's. */
   get receiverFds(): number[] {
-    return [this.#receiver.fd, ...this.#packet.map(({ receiver }) => receiver.fd)];
+    return [this.#receiver.fd, ...this.#ports.flatMap(({ receiver }) => (receiver ? [receiver.fd] : []))];
   }
 
   /** The way for a fan, shared with those at the same address. Throws where the mode doesn't work here. */
   open(spec: FanSpec, mode: IoMode): UnderlayPort {
-    return mode === 'raw' ? this.#openRaw(spec) : this.#openPacket(spec);
+    const { underlayDevice: device, mapping } = spec;
+    const wanted = { mode: mode === 'raw' ? 'raw' : 'packet', device, address: mapping.address } as const;
+    const known = this.#ports.find((each) => isSame(each, wanted));
+    if (known) return known;
+    const port = wanted.mode === 'raw' ? this.#openRaw(wanted) : this.#openPacket(wanted, spec.receiverGroup);
+    this.#ports.push(port);
+    return port;
+  }
+
+  /** Takes exactly these relays from now on. Throws an Error with {code, errno, syscall}; some may be taken then. */
+  useRelays(relays: Relays): void {
+    const before = this.#relays;
+    this.#relays = relays;
+    for (const { relayed, device } of this.#ports) {
+      if (relays[device] !== before[device]) relayed?.use(relays[device]);
+    }
   }
 
   /** Closes what none of these fans' ports sends by. */
   retain(used: readonly UnderlayPort[]): void {
-    const senders = new Set(used.map(({ sender }) => sender));
-    const unused = this.#packet.filter(({ sender }) => !senders.has(sender));
-    this.#packet = this.#packet.filter(({ sender }) => senders.has(sender));
-    for (const port of unused) this.#closePacket(port);
-    if (unused.length > 0) this.#ignore(this.#packet);
-    for (const { sender } of this.#raw) if (!senders.has(sender)) sender.close();
-    this.#raw = this.#raw.filter(({ sender }) => senders.has(sender));
+    const unused = this.#ports.filter((port) => !used.includes(port));
+    this.#ports = this.#ports.filter((port) => used.includes(port));
+    for (const port of unused) this.#close(port);
+    if (unused.some(({ receiver }) => receiver)) this.#ignore(this.#ports);
   }
 
   /** The device that a poll token speaks of; undefined where there was nothing to receive: its events are taken in. */
   readable(token: number): RxDevice | undefined {
     if (token === this.#tokens.raw) return this.#receiver;
-    const port = this.#packet.find((each) => each.token === (token & ~1));
+    const port = this.#ports.find((each) => each.token === (token & ~1));
     if (port?.token === token) return port.receiver;
-    port?.hops.takeNotifications();
+    port?.hops?.takeNotifications();
     return undefined;
   }
 
@@ -93,67 +110,95 @@ export class UnderlayPorts {
     this.#receiver.close();
   }
 
-  #openRaw({ mapping: { address } }: FanSpec): UnderlayPort {
-    let port = this.#raw.find((each) => each.address === address);
-    if (!port) {
-      port = { address, sender: RawSender.open({ bindAddress: address }) };
-      this.#raw.push(port);
+  #openRaw({ device, address }: Pick<Port, 'device' | 'address'>): Port {
+    const raw = RawSender.open({ bindAddress: address });
+    const port = { mode: 'raw', device, address, raw, deviceIndex: undefined, receiverGroup: 0 } as const;
+    const without = { frames: undefined, receiver: undefined, notes: [] };
+    const token = this.#freeToken();
+    let hops: NextHops;
+    try {
+      hops = NextHops.open(device, address);
+    } catch {
+      // No Ethernet, so no frames to relay.
+      return { ...port, ...without, token, hops: undefined, relayed: undefined, sender: raw, cuts: false };
     }
-    return { sender: port.sender, deviceIndex: undefined, notes: [], receiverGroup: 0 };
-  }
-
-  #openPacket({ mapping: { address }, underlayDevice, receiverGroup }: FanSpec): UnderlayPort {
-    let port = this.#packet.find((each) => each.address === address && each.device === underlayDevice);
-    if (!port) {
-      port = this.#makePacket(underlayDevice, address, receiverGroup);
-      this.#packet.push(port);
-    }
-    const { withoutShim } = port.sender;
-    const notes = withoutShim === undefined ? [] : [`packet: segmentation in software: ${withoutShim}`];
-    const { deviceIndex } = port.hops;
-    return { sender: port.sender, deviceIndex, notes, receiverGroup: port.receiver.group };
+    this.#poller.add(hops.fd, token + 1);
+    const relayed = this.#relay(new RelaySender(hops, raw, raw), device);
+    return { ...port, ...without, token, hops, relayed, sender: relayed, cuts: true };
   }
 
   /** The raw receiver looks away first: no packet may come in twice. */
-  #makePacket(device: string, address: number, group: number): PacketPort {
+  #openPacket({ device, address }: Pick<Port, 'device' | 'address'>, group: number): Port {
     const undo: (() => void)[] = [];
     try {
       const hops = NextHops.open(device, address);
       undo.push(() => hops.close());
       const raw = RawSender.open({ bindAddress: address });
       undo.push(() => raw.close());
-      const sender = new PacketSender(hops, raw);
-      undo.push(() => sender.close());
-      this.#ignore([...this.#packet, { hops, address }]);
-      undo.push(() => this.#ignore(this.#packet));
-      const receiver = new PacketReceiver(hops.deviceIndex, address, group);
+      const { frames, withoutShim } = openFrames(hops, raw);
+      undo.push(() => frames.close());
+      this.#ignore([...this.#ports, { hops, address, mode: 'packet' }]);
+      undo.push(() => this.#ignore(this.#ports));
+      const { deviceIndex } = hops;
+      const receiver = new PacketReceiver(deviceIndex, address, group);
       const token = this.#freeToken();
       this.#poller.add(receiver.fd, token);
       this.#poller.add(hops.fd, token + 1);
-      return { device, address, token, hops, raw, sender, receiver };
+      const opened = { mode: 'packet', device, address, token, raw, hops, frames, receiver } as const;
+      const port = { ...opened, deviceIndex, receiverGroup: receiver.group };
+      if (withoutShim === undefined)
+        return { ...port, relayed: undefined, sender: frames, notes: [], cuts: false };
+      const relayed = this.#relay(new RelaySender(hops, raw, frames), device);
+      const notes = [`packet: segmentation in software: ${withoutShim}`];
+      return { ...port, relayed, sender: relayed, notes, cuts: true };
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
     }
   }
 
-  #closePacket({ hops, raw, sender, receiver }: PacketPort): void {
-    this.#poller.remove(receiver.fd);
-    this.#poller.remove(hops.fd);
-    receiver.close();
-    sender.close();
-    raw.close();
-    hops.close();
+  /** A relay that can't be taken is not missed by the one who opens: useRelays said so, or will. */
+  #relay(sender: RelaySender, device: string): RelaySender {
+    try {
+      sender.use(this.#relays[device]);
+    } catch {
+      sender.use(undefined);
+    }
+    return sender;
   }
 
-  #ignore(ports: readonly Pick<PacketPort, 'hops' | 'address'>[]): void {
-    this.#receiver.ignore(ports.map(({ hops, address }) => [hops.deviceIndex, address]));
+  #close({ raw, hops, frames, relayed, receiver }: Port): void {
+    if (receiver) this.#poller.remove(receiver.fd);
+    if (hops) this.#poller.remove(hops.fd);
+    receiver?.close();
+    relayed?.close();
+    frames?.close();
+    raw.close();
+    hops?.close();
+  }
+
+  #ignore(ports: readonly Pick<Port, 'hops' | 'address' | 'mode'>[]): void {
+    const frames = ports.filter(({ mode }) => mode === 'packet');
+    this.#receiver.ignore(frames.map(({ hops, address }) => [hops!.deviceIndex, address]));
   }
 
   #freeToken(): number {
-    const used = new Set(this.#packet.map(({ token }) => token));
-    let token = this.#tokens.packet;
+    const used = new Set(this.#ports.map(({ token }) => token));
+    let token = this.#tokens.ports;
     while (used.has(token)) token += 2;
     return token;
+  }
+}
+
+function isSame(port: Port, wanted: Pick<Port, 'mode' | 'device' | 'address'>): boolean {
+  return port.mode === wanted.mode && port.device === wanted.device && port.address === wanted.address;
+}
+
+/** With the shim where it can be had; `withoutShim` says why not. */
+function openFrames(hops: NextHops, raw: TxDevice): { frames: PacketSender; withoutShim?: string } {
+  try {
+    return { frames: PacketSender.whole(hops, raw) };
+  } catch (error) {
+    return { frames: PacketSender.cutting(hops, raw), withoutShim: errorText(error) };
   }
 }

@@ -12,6 +12,7 @@ import type {
   Configured,
   FanSpec,
   FromWorker,
+  Relays,
   ToWorker,
   WorkerData,
   WorkerState,
@@ -93,6 +94,11 @@ export class WorkerClient {
       this.#watch(before.receivers, before.encap);
       throw error;
     }
+  }
+
+  /** Takes exactly these relays from now on. Throws FanError step-failed. */
+  async useRelays(relays: Relays): Promise<void> {
+    await this.#ask({ type: 'relays', id: ++this.#lastId, relays });
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */

@@ -14,7 +14,7 @@
 import type { TraceSpec } from './trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from './worker-client.js';
 import type { WorkerCounters } from './worker-counters.js';
-import type { Configured, FanSpec, WorkerState } from './worker-protocol.js';
+import type { Configured, FanSpec, Relays, WorkerState } from './worker-protocol.js';
 
 export class WorkerPool {
   readonly #first: WorkerClient;
@@ -47,6 +47,11 @@ export class WorkerPool {
       await this.#configureAll(this.#fans).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Takes exactly these relays from now on. Throws FanError step-failed. */
+  async useRelays(relays: Relays): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.useRelays(relays)));
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError step-failed. */

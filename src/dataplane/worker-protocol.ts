@@ -46,7 +46,12 @@ export interface FanIo {
   notes: readonly string[];
   /** As FanSpec.receiverGroup; 0 in raw mode. */
   receiverGroup: number;
+  /** Super-packets are cut by us: a relay at the fan's underlay device is of use. */
+  cuts: boolean;
 }
+
+/** The relay at an underlay device, its index by the device's name (host/relays.ts). */
+export type Relays = Readonly<Record<string, number>>;
 
 /** What a worker knows beside its counters. */
 export interface WorkerState {
@@ -68,6 +73,8 @@ export type ToWorker =
   | { type: 'configure'; id: number; generation: number; fans: FanSpec[] }
   /** Exactly these traces from now on. */
   | { type: 'trace'; id: number; generation: number; sessions: TraceSpec[] }
+  /** Exactly these relays from now on. */
+  | { type: 'relays'; id: number; relays: Relays }
   | { type: 'inspect'; id: number }
   | { type: 'stop'; id: number };
 

@@ -63,6 +63,7 @@ function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
 function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromWorker {
   try {
     if (message.type === 'configure') forwarder.configure(message.fans, message.generation);
+    else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);
     else if (message.type === 'trace') trace(message, forwarder, port);
     else if (message.type === 'inspect') return inspect(message.id, forwarder);
     return done(message.id, forwarder);

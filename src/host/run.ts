@@ -10,6 +10,8 @@ import { FanError } from '../base/error.js';
 
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
+  tc: 'iproute2',
+  ethtool: 'ethtool',
   nft: 'nftables',
   dnsmasq: 'dnsmasq-base',
   'iptables-legacy': 'iptables',

@@ -86,6 +86,8 @@ export interface Native {
   packetReceiverGroup(fd: number): number;
   /** An AF_PACKET socket that only sends; `shim`: with the mark that the GSO shim looks for. */
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
+  /** Bytes, as the kernel accounts for them, that a socket has sent and that are still on their way; or −errno. */
+  packetUnsent(fd: number): number;
   /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
   packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**

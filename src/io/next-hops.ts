@@ -59,6 +59,7 @@ export class NextHops {
   readonly #neighbours = new Map<number, NextHop>();
   #lastPeer = -1;
   #lastHop: NextHop = NO_WAY;
+  #batches = 0;
 
   private constructor(fd: number, requests: number, deviceName: string, source: number) {
     this.fd = fd;
@@ -93,6 +94,11 @@ export class NextHops {
 
   get deviceMtu(): number {
     return this.#device.mtu;
+  }
+
+  /** A number for a batch about to be sent, see NextHop.detour. */
+  nextBatch(): number {
+    return ++this.#batches;
   }
 
   /** For the packet path: a look into the cache, but for the first packet to a peer. */

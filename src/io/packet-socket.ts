@@ -8,7 +8,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { errorText } from '../base/error.js';
 import type { RxDevice, TxDevice } from './device.js';
 import { deviceError } from './device-error.js';
 import { native } from './native.js';
@@ -73,51 +72,61 @@ export class PacketReceiver implements RxDevice {
 
 /** Sends IPIP packets, outer header included, each to its descriptor's address. */
 export class PacketSender implements TxDevice {
-  /** Why super-packets are cut in software; undefined where the shim keeps them whole. */
-  readonly withoutShim: string | undefined;
+  readonly fd: number;
   readonly #hops: NextHops;
   readonly #raw: TxDevice;
+  /** Keeps super-packets whole; without it they are cut before they are sent. */
   readonly #shim: GsoShim | undefined;
-  /** Super-packets are cut before they are sent. */
-  readonly #cut: boolean;
-  readonly #fd: number;
   /** What goes by the raw socket, and its index in the batch; shares the batch's slab. */
   #rest = new PacketBatch(0, new Uint8Array(0));
   #restIndex = new Uint32Array(0);
   /** Of the batch at hand. */
   #batchNumber = 0;
 
-  /** `hops` and `raw` stay the caller's. */
-  constructor(hops: NextHops, raw: TxDevice) {
+  private constructor(fd: number, hops: NextHops, raw: TxDevice, shim?: GsoShim) {
+    this.fd = fd;
     this.#hops = hops;
     this.#raw = raw;
+    this.#shim = shim;
+  }
+
+  /** Super-packets go whole. `hops` and `raw` stay the caller's. Throws as GsoShim.attach. */
+  static whole(hops: NextHops, raw: TxDevice): PacketSender {
+    const shim = GsoShim.attach(hops.deviceIndex);
     try {
-      this.#shim = GsoShim.attach(hops.deviceIndex);
+      return new PacketSender(native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, true), hops, raw, shim);
     } catch (error) {
-      this.withoutShim = errorText(error);
-    }
-    try {
-      this.#cut = this.#shim === undefined;
-      this.#fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, !this.#cut);
-    } catch (error) {
-      this.#shim?.detach();
+      shim.detach();
       throw error;
     }
   }
 
+  /** Super-packets are cut first. `by`: another device than that of `hops`, and how many bytes may be on their way by it. */
+  static cutting(
+    hops: NextHops,
+    raw: TxDevice,
+    by = { device: hops.deviceIndex, bytes: BUFFER_BYTES },
+  ): PacketSender {
+    return new PacketSender(native.packetSenderOpen(by.device, by.bytes, false), hops, raw);
+  }
+
   send(batch: PacketBatch): number {
     const nowMs = performance.now();
-    this.#batchNumber++;
+    this.#batchNumber = this.#hops.nextBatch();
     for (let i = 0; i < batch.count; i++) {
       batch.setError(i, this.#frame(batch, i, nowMs) ? 0 : EHOSTUNREACH);
     }
-    const failed = native.packetSend(this.#fd, batch.slab, batch.descriptors, batch.count, this.#cut);
+    const failed = native.packetSend(this.fd, batch.slab, batch.descriptors, batch.count, this.#cut);
     return failed === 0 ? 0 : this.#sendRest(batch);
   }
 
   close(): void {
-    native.close(this.#fd);
+    native.close(this.fd);
     this.#shim?.detach();
+  }
+
+  get #cut(): boolean {
+    return this.#shim === undefined;
   }
 
   /**

@@ -20,6 +20,10 @@ const RULE = 'ip route add default via 172.30.0.99 table 77; ip rule add iif fan
 const NO_RULE = 'ip rule del iif fan-250-0-28; ip route flush table 77';
 const NOT_FORWARDED = 'net.ipv4.ip_forward is 0: what comes in by fan-250-0-28 is not forwarded';
 
+const NO_FILTER = 'nft delete table ip filter';
+const dropAt = (hook: string, what: string) =>
+  `nft 'table netdev fw { chain c { type filter hook ${hook} device eth0 priority 0; ${what} drop; }; }'`;
+
 const STRAY: Stray[] = [
   {
     title: 'a route elsewhere, of what this host sends',
@@ -143,6 +147,72 @@ const STRAY: Stray[] = [
     words: IN,
     verdict: 'bridge-changed',
     why: /^fan-250-0-28 is down$/,
+  },
+  {
+    title: 'a firewall that drops what is forwarded, out',
+    arrange: 'iptables -P FORWARD DROP',
+    restore: NO_FILTER,
+    words: OUT,
+    verdict: 'forward-drop',
+    why: /^dropped by chain ip filter FORWARD \(policy drop\): packets from fan-250-0-28 to tun-250-0-28$/,
+  },
+  {
+    title: 'a firewall that drops what is forwarded, in',
+    arrange: 'iptables -A FORWARD -s 250.0.27.2 -j REJECT',
+    restore: NO_FILTER,
+    words: IN,
+    verdict: 'forward-drop',
+    why: /^dropped by chain ip filter FORWARD .*: packets from tun-250-0-28 to fan-250-0-28$/,
+  },
+  {
+    title: 'that does not concern what this host sends, and a note says whom it does',
+    arrange: 'iptables -P FORWARD DROP',
+    restore: NO_FILTER,
+    words: '250.0.27.2',
+    verdict: 'deliverable',
+    why: /IP-in-IP/,
+    notes: [expect.stringMatching(/^what containers send there: forward-drop, dropped by chain ip filter/)],
+  },
+  {
+    title: 'a firewall that drops what comes from another address',
+    arrange: 'iptables -A FORWARD -s 250.0.27.3 -j DROP; iptables -A FORWARD -d 250.0.28.0/28 -p 94 -j DROP',
+    restore: NO_FILTER,
+    words: IN,
+    verdict: 'deliverable',
+    why: /^a host address of our slice/,
+  },
+  {
+    title: 'a firewall that drops one protocol, which is a note',
+    arrange: 'iptables -A FORWARD -p tcp -j DROP',
+    restore: NO_FILTER,
+    words: OUT,
+    verdict: 'deliverable',
+    why: /IP-in-IP/,
+    notes: [expect.stringMatching(/^forward-drop, dropped by .*: TCP from fan-250-0-28 to tun-250-0-28$/)],
+  },
+  {
+    title: 'a firewall that drops IP-in-IP to the host',
+    arrange: dropAt('egress', 'ip protocol 4 ip daddr 172.30.0.27'),
+    restore: 'nft delete table netdev fw',
+    words: OUT,
+    verdict: 'protocol-4-blocked',
+    why: /^dropped by chain netdev fw c .*: protocol 4 from 172\.30\.0\.28 to 172\.30\.0\.27$/,
+  },
+  {
+    title: 'a firewall that drops IP-in-IP to another host',
+    arrange: dropAt('egress', 'ip protocol 4 ip daddr 172.30.0.99'),
+    restore: 'nft delete table netdev fw',
+    words: OUT,
+    verdict: 'deliverable',
+    why: /IP-in-IP/,
+  },
+  {
+    title: 'a firewall that drops IP-in-IP from the host',
+    arrange: dropAt('ingress', 'ip protocol 4 ip saddr 172.30.0.27'),
+    restore: 'nft delete table netdev fw',
+    words: IN,
+    verdict: 'protocol-4-blocked',
+    why: /^dropped by chain netdev fw c .*: protocol 4 from 172\.30\.0\.27 to 172\.30\.0\.28$/,
   },
   {
     title: 'no way to the underlay host',

@@ -34,7 +34,7 @@ const MOST_NETWORKS = 64;
 const MOST_SHOWN = 3;
 
 /** From device to device, between any of these addresses. */
-interface Way {
+export interface Way {
   readonly input: string;
   readonly output: string;
   readonly source: Prefix;
@@ -77,8 +77,8 @@ function examineWay(
   sources: readonly Prefix[],
   destinations: readonly Prefix[],
 ): Finding[] {
-  const whole = examineWhole(bases, way);
-  if (whole) return [whole];
+  const whole = findWayDrop(bases, way);
+  if (whole) return [whole.finding];
   return [
     // Nobody on another host reaches these, which no policy asks for; of the rest one may mean it.
     ...examineSome(bases, way, 'destination', destinations, way.direction === 'in'),
@@ -86,15 +86,20 @@ function examineWay(
   ];
 }
 
-function examineWhole(bases: readonly BaseChain[], way: Way): Finding | undefined {
+/** What drops packets on `way`; `isWhole`: of every protocol. Undefined where nothing does. */
+export function findWayDrop(
+  bases: readonly BaseChain[],
+  way: Way,
+): { finding: Finding; isWhole: boolean } | undefined {
   const drops = PROTOCOLS.map(([name, protocol]) => ({ name, drop: dropOn(bases, way, protocol) })).filter(
     ({ drop }) => drop !== undefined,
   );
   const worst = drops.find(({ drop }) => drop?.at.isSure) ?? drops[0];
   if (!worst?.drop) return undefined;
-  const names = drops.length === PROTOCOLS.length ? 'packets' : drops.map(({ name }) => name).join(' and ');
+  const isWhole = drops.length === PROTOCOLS.length;
+  const names = isWhole ? 'packets' : drops.map(({ name }) => name).join(' and ');
   const what = `${names} from ${way.input} to ${way.output}`;
-  return judged(worst.drop.at, what, worst.drop.hook === 'forward');
+  return { finding: judged(worst.drop.at, what, worst.drop.hook === 'forward'), isWhole };
 }
 
 /** A finding for each rule that drops all that goes from or to some of `networks`. */

@@ -12,8 +12,8 @@
  * redirection passes by the egress chains of the device (sch_handle_egress).
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
-import { formatPrefix } from '../../addr/prefix.js';
-import type { PacketKind } from '../../host/packet-verdict.js';
+import { formatPrefix, type Prefix } from '../../addr/prefix.js';
+import type { BaseChain, PacketKind } from '../../host/packet-verdict.js';
 import type { FanRecord } from '../state-store.js';
 import { dropAmong, judged, surest } from './drop-finding.js';
 import { type Check, type Finding, ok, warn } from './finding.js';
@@ -33,45 +33,46 @@ export const protocol4Blocked: Check = {
 };
 
 async function examineFan(patient: Patient, fan: FanRecord): Promise<Finding[]> {
+  const bases = await patient.firewall();
+  const { address, underlay } = fan.plan.mapping;
   const found: Finding[] = [
-    { ...(await examineIn(patient, fan)), direction: 'in' },
-    { ...(await examineOut(patient, fan)), direction: 'out' },
+    { ...examineIn(bases, fan, underlay), direction: 'in' },
+    { ...examineOut(bases, fan, underlay), direction: 'out' },
   ];
   const wrong = found.filter(({ status }) => status !== 'ok');
   if (wrong.length > 0) return wrong;
-  const { address, underlay } = fan.plan.mapping;
   return [ok(`no chain drops protocol 4 between ${formatAddress(address)} and ${formatPrefix(underlay)}`)];
 }
 
-async function examineIn(patient: Patient, { plan, view }: FanRecord): Promise<Finding> {
+/** What comes from `peers`. */
+export function examineIn(bases: readonly BaseChain[], { plan, view }: FanRecord, peers: Prefix): Finding {
   const { mapping, underlayDevice } = plan;
-  const bases = await patient.firewall();
   const packet: PacketKind = {
     protocol: IPIP,
     state: 'untracked',
     input: underlayDevice,
-    source: mapping.underlay,
+    source: peers,
     destination: { base: mapping.address, length: 32 },
   };
   const isRaw = view.io === 'raw';
   const before = dropAmong(bases, isRaw ? ['ingress', 'prerouting'] : ['ingress'], packet);
   const atInput = isRaw ? dropAmong(bases, ['input'], packet) : undefined;
   const drop = surest([before, atInput]);
-  const what = `protocol 4 from ${formatPrefix(mapping.underlay)} to ${formatAddress(mapping.address)}`;
+  const what = `protocol 4 from ${nameOf(peers)} to ${formatAddress(mapping.address)}`;
   return judged(drop, what, drop === atInput);
 }
 
-async function examineOut(patient: Patient, { plan, view }: FanRecord): Promise<Finding> {
+/** What goes to `peers`. */
+export function examineOut(bases: readonly BaseChain[], { plan, view }: FanRecord, peers: Prefix): Finding {
   const { mapping, underlayDevice } = plan;
-  const bases = await patient.firewall();
   const packet: PacketKind = {
     protocol: IPIP,
     state: 'untracked',
     output: underlayDevice,
     source: { base: mapping.address, length: 32 },
-    destination: mapping.underlay,
+    destination: peers,
   };
-  const what = `protocol 4 from ${formatAddress(mapping.address)} to ${formatPrefix(mapping.underlay)}`;
+  const what = `protocol 4 from ${formatAddress(mapping.address)} to ${nameOf(peers)}`;
   const atDevice = dropAmong(bases, ['egress'], packet);
   const local = dropAmong(bases, LOCAL_OUT, packet);
   const drop = surest([local, atDevice]);
@@ -80,4 +81,8 @@ async function examineOut(patient: Patient, { plan, view }: FanRecord): Promise<
   if (atDevice) return judged(atDevice, what, false);
   const finding = judged(local, what, false);
   return { ...finding, evidence: `${finding.evidence}; ${NOT_RESOLVED}`, severity: 'major' };
+}
+
+function nameOf({ base, length }: Prefix): string {
+  return length === 32 ? formatAddress(base) : formatPrefix({ base, length });
 }

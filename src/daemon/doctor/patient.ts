@@ -7,10 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FanError } from '../../base/error.js';
 import type { HostRoute } from '../../fan/fan-conflicts.js';
 import { type FarEnd, readFarEnds } from '../../host/far-ends.js';
-import { readLegacyBases } from '../../host/legacy-verdict.js';
+import { readFirewall } from '../../host/firewall-bases.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
 import { type Ruleset, readRuleset } from '../../host/nft.js';
-import { readNftBases } from '../../host/nft-verdict.js';
 import type { BaseChain } from '../../host/packet-verdict.js';
 import { type PolicyRule, readDestinationRules, readRoutes } from '../../host/routes.js';
 import type {
@@ -150,9 +149,8 @@ export class Patient {
     return this.#once('ruleset', readRuleset);
   }
 
-  /** The chains of nftables and of the old iptables. */
   firewall(): Promise<BaseChain[]> {
-    return this.#once('firewall', async () => [...(await readNftBases()), ...(await readLegacyBases())]);
+    return this.#once('firewall', readFirewall);
   }
 
   stats(): Promise<Watched<Stats>> {

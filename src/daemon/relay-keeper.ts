@@ -1,0 +1,54 @@
+/**
+ * Which relays there are (host/relays.ts), kept in step with the fans that have use for them, and the workers told. One
+ * that can't be had is not asked for again while fand runs: its fans go without.
+ */
+import { errorText } from '../base/error.js';
+import type { Relays } from '../dataplane/worker-protocol.js';
+import { makeRelay, removeRelays } from '../host/relays.js';
+
+export class RelayKeeper {
+  readonly #tell: (relays: Relays) => Promise<void>;
+  /** As the workers were last told. */
+  #relays: Relays = {};
+  /** Device → why it has none. */
+  readonly #failures = new Map<string, string>();
+
+  /** `tell` makes the workers take exactly these. */
+  constructor(tell: (relays: Relays) => Promise<void>) {
+    this.#tell = tell;
+  }
+
+  /** Why there is no relay at this device, though it was asked for. */
+  failure(device: string): string | undefined {
+    return this.#failures.get(device);
+  }
+
+  /** A relay at exactly these underlay devices, as far as they can be had; a name may come more than once. */
+  async fit(devices: readonly string[]): Promise<void> {
+    const kept = Object.entries(this.#relays).filter(([device]) => devices.includes(device));
+    await this.#take(Object.fromEntries(kept));
+    for (const device of new Set(devices)) {
+      if (device in this.#relays || this.#failures.has(device)) continue;
+      const before = this.#relays;
+      try {
+        await this.#take({ ...before, [device]: await makeRelay(device) });
+      } catch (error) {
+        this.#failures.set(device, errorText(error));
+        await this.#take(before);
+      }
+    }
+  }
+
+  /** Removes all, also those of an earlier run, where no fan is left that could use one. */
+  async clear(): Promise<void> {
+    this.#relays = {};
+    await removeRelays();
+  }
+
+  /** What is not among them any more is removed once nobody uses it. */
+  async #take(relays: Relays): Promise<void> {
+    await this.#tell(relays);
+    this.#relays = relays;
+    await removeRelays(Object.values(relays));
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Relays: what lets the kernel merge the segments that we had to cut (io/relay-sender.ts). One for each underlay device
+ * that bursts are sent by, a veth pair: into one end go frames; behind the other a kernel thread of its own merges what
+ * has come meanwhile and hands all of it to the underlay's device.
+ *
+ * Not a step of `up`: a fan works without, only slower. They are known by their alias, whoever made them.
+ */
+import { writeFile } from 'node:fs/promises';
+import { FanError } from '../base/error.js';
+import { deleteLink, findLink, readLinks, requireLink } from './links.js';
+import { run } from './run.js';
+import { disableIpv6 } from './sysctl.js';
+
+/** Not that of a fan's own devices: relays belong to none. One end bears it, and takes the other along. */
+const ALIAS = 'ufan-relay';
+/** Frames of an underlay with any MTU pass. */
+const MTU = '65535';
+
+/** Makes the relay at an underlay device anew and returns its index. Throws FanError; then there is none. */
+export async function makeRelay(device: string): Promise<number> {
+  const relay = `relay-${(await requireLink(device)).index}`;
+  await removeRelay(relay);
+  if (await hasIpsecPolicies()) {
+    throw new FanError('unsupported', "this host's IPsec policies would not see them");
+  }
+  try {
+    await setUp(relay, `${relay}-out`, device);
+    return (await requireLink(relay)).index;
+  } catch (error) {
+    await removeRelay(relay);
+    throw error;
+  }
+}
+
+/** Removes every relay but those with these indices, also one that an earlier run left. */
+export async function removeRelays(except: readonly number[] = []): Promise<void> {
+  for (const { name, alias, index } of await readLinks()) {
+    if (alias === ALIAS && !except.includes(index)) await deleteLink(name);
+  }
+}
+
+async function setUp(relay: string, out: string, device: string): Promise<void> {
+  const far = ['peer', 'name', out, 'mtu', MTU];
+  await run('ip', ['link', 'add', 'name', relay, 'mtu', MTU, 'type', 'veth', ...far]);
+  // First of all the mark: what bears it is removed, whatever happens.
+  await run('ip', ['link', 'set', 'dev', relay, 'alias', ALIAS]);
+  for (const end of [relay, out]) await disableIpv6(end);
+  // A veth merges only what its other end can't send in one piece.
+  await run('ethtool', ['-K', relay, 'tso', 'off']);
+  await run('ethtool', ['-K', out, 'gro', 'on']);
+  await run('tc', ['qdisc', 'add', 'dev', out, 'clsact']);
+  // A copy, for that belongs to no socket: of one that does, cutting gives the last segment to the socket, and where the
+  // next device merges again it comes first. The original is for another host, and ends here.
+  const all = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0'];
+  const onward = ['action', 'mirred', 'egress', 'mirror', 'dev', device];
+  await run('tc', ['filter', 'add', 'dev', out, 'ingress', ...all, ...onward]);
+  for (const end of [relay, out]) await run('ip', ['link', 'set', 'dev', end, 'arp', 'off', 'up']);
+  // In a thread of its own; in the sender's context there would be nothing to merge.
+  await writeFile(`/sys/class/net/${out}/threaded`, '1');
+}
+
+/** Of packets on their way out. A kernel without IPsec has none. */
+async function hasIpsecPolicies(): Promise<boolean> {
+  try {
+    const [, out] = /\bOUT\s+(\d+)/.exec(await run('ip', ['xfrm', 'policy', 'count'])) ?? [];
+    return out !== undefined && out !== '0';
+  } catch {
+    return false;
+  }
+}
+
+async function removeRelay(relay: string): Promise<void> {
+  const link = await findLink(relay);
+  if (!link) return;
+  if (link.alias !== ALIAS) throw new FanError('in-use', `a device ${relay} exists and is not ours`);
+  await deleteLink(relay);
+}
