@@ -134,7 +134,9 @@ export class FanManager {
   repair({ repairs }: RepairRequest): Promise<RepairReply> {
     return this.#inTurn(async () => {
       const repairer = new Repairer(this.#state, this.#store);
-      const done = await repairer.repair(repairs, this.#upFans());
+      const steps = repairs.filter((repair) => repair !== 'relay');
+      const done = await repairer.repair(steps, this.#upFans());
+      if (repairs.includes('relay')) done.push(...(await this.#forwarding.renewRelays()));
       for (const what of done) this.#log.info(`repair: ${what}`);
       return { done };
     });

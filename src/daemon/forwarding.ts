@@ -142,6 +142,11 @@ export class Forwarding {
     });
   }
 
+  /** Makes the relays anew, where somebody broke one; returns what was done, in words. */
+  renewRelays(): Promise<string[]> {
+    return this.#relays.renew();
+  }
+
   /** Takes away what forwarding needs of the host beside the steps of the fans, after the last one has gone. */
   async release(): Promise<void> {
     await this.#relays.clear();

@@ -270,7 +270,17 @@ export interface Offender {
 }
 
 /** A kind of step of `up` that can be done once more. */
-export type Repair = 'forwarding' | 'bridge' | 'tun' | 'route' | 'rp-filter' | 'nat' | 'firewall' | 'dhcp';
+/** Steps of `up` by their kind, and the relays, which are none. */
+export type Repair =
+  | 'forwarding'
+  | 'bridge'
+  | 'tun'
+  | 'route'
+  | 'rp-filter'
+  | 'nat'
+  | 'firewall'
+  | 'dhcp'
+  | 'relay';
 
 /** Puts back what somebody else changed on the host since `up`, for the fans that are up. */
 export interface RepairRequest {

@@ -39,6 +39,14 @@ export class RelayKeeper {
     }
   }
 
+  /** Makes those that there are anew; returns what was done, in words. */
+  async renew(): Promise<string[]> {
+    const devices = Object.keys(this.#relays);
+    await this.#take({});
+    await this.fit(devices);
+    return Object.keys(this.#relays).map((device) => `set up the relay at ${device}`);
+  }
+
   /** Removes all, also those of an earlier run, where no fan is left that could use one. */
   async clear(): Promise<void> {
     this.#relays = {};

@@ -106,12 +106,11 @@ export class DecapPath {
       }
       packets += segments;
       allBytes += innerBytes;
+      rx.setVerdict(i, reason, fan === undefined ? NONE : fan.index, segments);
       if (reason === KEPT) {
-        rx.setVerdict(i, KEPT, fan!.index, segments);
         this.#peers.received(block, rx.view.getInt32(off + SOURCE_AT), segments, innerBytes);
         out[fan!.index]!.appendRange(rx, i, this.#innerOff, this.#innerLen, headers, segments);
       } else {
-        rx.setVerdict(i, reason, fan === undefined ? NONE : fan.index, segments);
         this.#countDrop(fan, reason, segments, sourceBits(rx.slab, off));
       }
     }
@@ -170,9 +169,8 @@ export class DecapPath {
     }
     this.#innerOff = off + header;
     this.#innerLen = (first & 0xffff) - header;
-    const index = this.#table.fanAt(us);
-    if (index === NONE) return DROP['outer-destination'];
-    const fan = this.#table.fans[index]!;
+    const fan = this.#table.fanAt(us);
+    if (fan === undefined) return DROP['outer-destination'];
     this.#fan = fan;
     if (this.#table.isOwnAddress(sender)) return DROP['outer-source'];
     return this.#checkInner(fan, rx, off + header, this.#innerLen, sender, first);
@@ -208,12 +206,11 @@ export class DecapPath {
 
   /** Several fans may share an underlay address: the inner source's overlay tells which one is meant. */
   #meant(fan: FanEntry, from: number): FanEntry {
-    const { fans } = this.#table;
-    if (fans.length === 1) return fan;
-    const index = this.#table.lookup(from);
-    if (index === NONE || fans[index]!.address !== fan.address) return fan;
-    this.#fan = fans[index]!;
-    return this.#fan;
+    if (this.#table.fans.length === 1) return fan;
+    const found = this.#table.fanOf(from);
+    if (found === undefined || found.address !== fan.address) return fan;
+    this.#fan = found;
+    return found;
   }
 }
 

@@ -75,12 +75,11 @@ export class EncapPath {
       packets += segments;
       innerBytes += whole ? len : len + (segments - 1) * rx.headerLen(i);
       const reason = this.#check(fan, rx, rx.offset(i), len);
+      rx.setVerdict(i, reason, fan.index, segments);
       if (reason !== KEPT) {
-        rx.setVerdict(i, reason, fan.index, segments);
         this.#counters.drop(fan.counterBlock, reason, segments);
         continue;
       }
-      rx.setVerdict(i, KEPT, fan.index, segments);
       const longest = whole ? len : rx.headerLen(i) + rx.gsoSize(i);
       if (longest > fitsAll && !this.#fit(fan, rx, i, longest + OUTER, tx, nowMs)) continue;
       this.#emit(fan, rx, i, tx, segments);
@@ -135,7 +134,7 @@ export class EncapPath {
     if (exit === fan.underlayBase) return DROP['underlay-network'];
     if (exit === fan.underlayBroadcast) return DROP['underlay-broadcast'];
     if (this.#table.isOwnAddress(exit)) return DROP['to-ourselves'];
-    if (fan.exitMayBeOverlay && this.#table.lookup(exit) >= 0) return DROP['to-ourselves'];
+    if (fan.exitMayBeOverlay && this.#table.fanOf(exit) !== undefined) return DROP['to-ourselves'];
     return KEPT;
   }
 

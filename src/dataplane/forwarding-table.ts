@@ -1,7 +1,7 @@
 /**
  * The fans of one worker, immutable; a change makes a new table. Answers what both packet paths ask of addresses.
  */
-import { broadcastOf, maskOf, overlaps } from '../addr/prefix.js';
+import { broadcastOf, containsPrefix, maskOf, overlaps } from '../addr/prefix.js';
 import { FanTable } from '../fan/fan-table.js';
 import { type MappingBits, mappingBits } from '../fan/mapping.js';
 import { encapTos } from '../wire/ecn.js';
@@ -27,47 +27,58 @@ export interface FanEntry extends FanSpec, MappingBits {
   readonly underlayBroadcast: number;
   /** Whether an overlay lies over this fan's underlay, so that an exit might be inside an overlay. */
   readonly exitMayBeOverlay: boolean;
+  /** Whether no other fan's overlay lies within this one's. */
+  readonly isInnermost: boolean;
 }
 
 export class ForwardingTable {
   readonly fans: readonly FanEntry[];
   readonly #byOverlay: FanTable;
-  /** Underlay address → index of the first fan that uses it. */
-  readonly #byAddress = new Map<number, number>();
-  /** The underlay address of all fans, or 0 where they have several. */
-  readonly #onlyAddress: number;
+  /** Underlay address → the first fan that uses it. */
+  readonly #byAddress = new Map<number, FanEntry>();
+  /** The first fan, where all have the same underlay address. */
+  readonly #atOnlyAddress: FanEntry | undefined;
+  /** What fanOf found last, as a fan's packets follow each other; only a fan that no other can be the answer for. */
+  #lastFound: FanEntry | undefined;
 
   constructor(specs: readonly FanSpec[]) {
     this.fans = specs.map((spec, index) => entryOf(spec, index, specs));
     this.#byOverlay = new FanTable(specs.map(({ mapping }) => mapping));
-    for (const { address, index } of this.fans) {
-      if (!this.#byAddress.has(address)) this.#byAddress.set(address, index);
+    for (const fan of this.fans) {
+      if (!this.#byAddress.has(fan.address)) this.#byAddress.set(fan.address, fan);
     }
-    this.#onlyAddress = this.#byAddress.size === 1 ? this.fans[0]!.address : 0;
+    this.#atOnlyAddress = this.#byAddress.size === 1 ? this.fans[0] : undefined;
   }
 
   // Addresses are int32 in all of these.
 
-  /** Index of the fan with the longest overlay prefix over `overlayAddress`, or −1. */
-  lookup(overlayAddress: number): number {
-    return this.#byOverlay.lookup(overlayAddress);
+  /** The fan with the longest overlay prefix over `overlayAddress`. */
+  fanOf(overlayAddress: number): FanEntry | undefined {
+    const last = this.#lastFound;
+    if (last !== undefined && (overlayAddress & last.overlayMask) === last.overlayBase) return last;
+    const index = this.#byOverlay.lookup(overlayAddress);
+    if (index < 0) return undefined;
+    const found = this.fans[index]!;
+    if (found.isInnermost) this.#lastFound = found;
+    return found;
   }
 
   /** Whether a fan here uses this underlay address. */
   isOwnAddress(address: number): boolean {
-    return address === this.#onlyAddress || this.fanAt(address) >= 0;
+    return this.fanAt(address) !== undefined;
   }
 
-  /** Index of the first fan at an underlay address, or −1. */
-  fanAt(address: number): number {
-    if (this.#onlyAddress !== 0) return address === this.#onlyAddress ? 0 : -1;
-    return this.#byAddress.get(address) ?? -1;
+  /** The first fan at an underlay address. */
+  fanAt(address: number): FanEntry | undefined {
+    const only = this.#atOnlyAddress;
+    if (only !== undefined) return address === only.address ? only : undefined;
+    return this.#byAddress.get(address);
   }
 
   /** Whether `source` is a host address in the slice of another fan at the same underlay address as `fan`. */
   isSiblingSource(fan: FanEntry, source: number): boolean {
     if (this.fans.length === 1) return false;
-    const sibling = this.fans[this.lookup(source)];
+    const sibling = this.fanOf(source);
     return sibling !== undefined && sibling.address === fan.address && isHostOfSlice(sibling, source);
   }
 }
@@ -110,6 +121,7 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     underlayMask: maskOf(underlay.length) | 0,
     underlayBase,
     underlayBroadcast: broadcastOf(underlay) | 0,
+    isInnermost: all.every((other) => other === spec || !containsPrefix(overlay, other.mapping.overlay)),
     exitMayBeOverlay: all.some((other) => overlaps(other.mapping.overlay, underlay)),
   };
 }

@@ -103,11 +103,11 @@ export class PathErrors {
   /** The fan that could have sent the quoted packet, or undefined. */
   #fanOf(bytes: Uint8Array): FanEntry | undefined {
     const { source: from, destination: peer, innerOffset, innerLen } = this.#error;
-    let fan = this.#table.fans[this.#table.fanAt(from | 0)];
+    let fan = this.#table.fanAt(from | 0);
     if (fan === undefined) return undefined;
     if (innerLen >= MIN_HEADER_LEN) {
       const target = destinationBits(bytes, innerOffset);
-      const found = this.#table.fans[this.#table.lookup(target)];
+      const found = this.#table.fanOf(target);
       if (found === undefined || found.address !== (from | 0)) return undefined;
       fan = found;
       const sender = sourceBits(bytes, innerOffset);

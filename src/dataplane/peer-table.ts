@@ -6,9 +6,9 @@
  */
 
 /** A power of two. */
-const SLOTS = 8192;
-/** Beyond it the table is begun anew. */
-export const MAX_PEERS = SLOTS / 2;
+const SLOTS = 16_384;
+/** Beyond it the table is begun anew. A quarter of the slots, so that few peers share a hash. */
+export const MAX_PEERS = SLOTS / 4;
 // The compiler folds a constant that isn't exported; an exported one is read again.
 const MOST = MAX_PEERS;
 /** 2^32 over the golden ratio: spreads neighbouring addresses (Knuth, TAOCP 3, §6.4). */

@@ -18,13 +18,13 @@ const MTU = '65535';
 
 /** Makes the relay at an underlay device anew and returns its index. Throws FanError; then there is none. */
 export async function makeRelay(device: string): Promise<number> {
-  const relay = `relay-${(await requireLink(device)).index}`;
+  const relay = nameAt((await requireLink(device)).index);
   await removeRelay(relay);
   if (await hasIpsecPolicies()) {
     throw new FanError('unsupported', "this host's IPsec policies would not see them");
   }
   try {
-    await setUp(relay, `${relay}-out`, device);
+    await setUp(relay, outOf(relay), device);
     return (await requireLink(relay)).index;
   } catch (error) {
     await removeRelay(relay);
@@ -37,6 +37,48 @@ export async function removeRelays(except: readonly number[] = []): Promise<void
   for (const { name, alias, index } of await readLinks()) {
     if (alias === ALIAS && !except.includes(index)) await deleteLink(name);
   }
+}
+
+export interface RelayView {
+  readonly name: string;
+  /** What keeps frames from passing it; undefined where nothing does. */
+  readonly trouble: string | undefined;
+}
+
+/** The relays of this host, as they are. */
+export async function examineRelays(): Promise<RelayView[]> {
+  const links = await readLinks();
+  const relays = links.filter(({ alias }) => alias === ALIAS);
+  return Promise.all(
+    relays.map(async ({ name }) => {
+      const ends = links.filter((link) => link.name === name || link.name === outOf(name));
+      const down = ends.filter(({ flags }) => !flags.includes('UP'));
+      const underlay = links.find(({ index }) => nameAt(index) === name);
+      if (down.length > 0) return { name, trouble: `${down.map((end) => end.name).join(', ')} down` };
+      const leads = underlay !== undefined && (await leadsTo(outOf(name), underlay.name));
+      return { name, trouble: leads ? undefined : `no filter of ${outOf(name)} leads on to the underlay` };
+    }),
+  );
+}
+
+interface FilterRow {
+  options?: { actions?: { kind: string; to_dev?: string }[] };
+}
+
+async function leadsTo(out: string, device: string): Promise<boolean> {
+  const rows = JSON.parse(await run('tc', ['-json', 'filter', 'show', 'dev', out, 'ingress'])) as FilterRow[];
+  const actions = rows.flatMap(({ options }) => options?.actions ?? []);
+  return actions.some(({ kind, to_dev }) => kind === 'mirred' && to_dev === device);
+}
+
+/** Of the relay at the device with this index. */
+function nameAt(index: number): string {
+  return `relay-${index}`;
+}
+
+/** The end where frames come out. */
+function outOf(relay: string): string {
+  return `${relay}-out`;
 }
 
 async function setUp(relay: string, out: string, device: string): Promise<void> {

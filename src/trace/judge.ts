@@ -78,7 +78,7 @@ export class Judge {
     if (contains(prefixOf(from, 32 - shift), destination(bytes, 0))) return undefined;
     const host = underlayHostOf(createMapping(fan.overlay, fan.underlay.base + 1, fan.underlay.length), from);
     const table = this.#tableOf(host);
-    const entry = table?.fans[table.lookup(from | 0)];
+    const entry = table?.fanOf(from | 0);
     if (table === undefined || entry === undefined) return DROP['source-not-ours'];
     this.#encap.configure(table);
     const rx = this.#load(bytes, length);

@@ -9,6 +9,7 @@ import { raiseFan } from '../../bench/lab/fan.js';
 import { ping } from '../../bench/lab/ping.js';
 import { diagnose, failures, named } from './doctor-lab.js';
 import { FAN, FanLab } from './fan-lab.js';
+import { relaysOf } from './relays-of.js';
 
 const BRIDGE = 'fan-250-0-28';
 const TUN = 'tun-250-0-28';
@@ -63,6 +64,20 @@ describe('doctor and its --fix', () => {
     await sh(`ip link del ${TUN}`);
     await expect.poll(async () => (await broken().fanctl(['show'])).stdout).toMatch(/ dead$/m);
     await expectMended('fan-dead');
+  });
+
+  it('relay-broken: an end is down, or the filter is gone', async () => {
+    await broken().fanctl(['up', '99', 'eth0/16', '--io', 'raw']);
+    const [relay] = await relaysOf(broken());
+    for (const harm of [
+      `ip link set ${relay!.name}-out down`,
+      `tc qdisc del dev ${relay!.name}-out clsact`,
+    ]) {
+      await sh(harm);
+      expect(await failures(broken())).toEqual(['relay-broken']);
+      expect(await failures(broken(), '--fix')).toEqual([]);
+    }
+    await broken().fanctl(['down', '99', 'eth0/16']);
   });
 
   it('dhcp-dead: dnsmasq was killed', async () => {

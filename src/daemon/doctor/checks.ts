@@ -11,6 +11,7 @@ import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
 import { offloadsOff } from './offloads.js';
 import { protocol4Blocked } from './outer-drops.js';
+import { relayBroken } from './relay.js';
 import { routeMissing, routeOverridden } from './routes.js';
 import { rpFilter } from './rp-filter.js';
 import { addressChanged, kernelTunnel, underlayDown, underlayMtu } from './underlay.js';
@@ -29,6 +30,7 @@ export const CHECKS: readonly Check[] = [
   kernelTunnel,
   bridgeChanged,
   tunChanged,
+  relayBroken,
   containerMtu,
   duplicateMac,
   routeMissing,
