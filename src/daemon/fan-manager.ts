@@ -5,10 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { formatFlags } from '../config/fan-flags.js';
 import { formatOverlay, parseOverlay } from '../config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../config/underlay.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/fan-steps.js';
 import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/step.js';
+import { renewCommand } from './fan-command.js';
 import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
 import type {
@@ -80,7 +82,9 @@ export class FanManager {
       const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
       const notes = await this.#restore(dead);
       const restored = dead.find((fan) => isSame(fan, request));
-      if (restored?.view.state === 'up') return { bridge: restored.view.bridge, notes };
+      if (restored?.view.state === 'up') {
+        return { bridge: restored.view.bridge, notes: [...notes, ...flagsKept(restored, request)] };
+      }
       const known = this.#state.fans.find((fan) => isSame(fan, request));
       if (known?.view.state === 'dead') throw new FanError('step-failed', notes.join('; '));
       if (known) {
@@ -257,6 +261,15 @@ export class FanManager {
     this.#turn = mine.catch(() => undefined);
     return mine;
   }
+}
+
+/** What to say where a fan was restored by a request with other flags than its own. */
+function flagsKept({ view, request }: FanRecord, { options }: UpRequest): string[] {
+  const wanted = formatFlags(options);
+  if (wanted === formatFlags(request.options)) return [];
+  return [
+    `${view.bridge} is restored with the flags that it had (${view.flags}); with those given: ${renewCommand(request, wanted)}`,
+  ];
 }
 
 /** Whether the request names this fan: in the words of its `up`, or by its address as `show` prints it. */

@@ -209,6 +209,22 @@ describe('a fand that was killed', () => {
     expect(await snapshot(host)).toEqual(before);
   });
 
+  it('keeps the flags of its fan, and says so to an up with others', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'raw']);
+    process.kill(daemonPid(host), 'SIGKILL');
+    const { stdout, stderr } = await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'packet', 'dhcp']);
+    expect(stdout).toBe('fan-250-0-28\n');
+    const had = 'host-reserve 1 io raw';
+    const renew = `fanctl down ${OVERLAY} ${UNDERLAY}; fanctl up ${OVERLAY} ${UNDERLAY} dhcp host-reserve 1 io packet`;
+    expect(stderr).toBe(
+      `fanctl: note: fan-250-0-28 is restored with the flags that it had (${had}); with those given: ${renew}\n`,
+    );
+    expect(await showFans(host)).toMatchObject([{ state: 'up', flags: had, io: 'raw' }]);
+
+    process.kill(daemonPid(host), 'SIGKILL');
+    expect((await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'raw'])).stderr).toBe('');
+  });
+
   it('is not needed for the fan to keep overlay traffic off other routes', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
     process.kill(daemonPid(host), 'SIGKILL');

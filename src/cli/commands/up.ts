@@ -17,7 +17,8 @@ export const up: Command = {
 UNDERLAY  172.30.0.28/16, eth0/16, or default/16 for the device of the default route;
           without a width, /16.
 The words may stand in any order, flags with or without dashes in front. fand is started
-in the background where none runs. A fan whose fand died is restored by the same line.`,
+in the background where none runs. A fan whose fand died is restored by the same line,
+with the flags that it had.`,
   options: [
     {
       names: ['--workers'],

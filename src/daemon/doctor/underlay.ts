@@ -2,6 +2,7 @@
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { findRival } from '../../host/tunnels.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
+import { renewCommand } from '../fan-command.js';
 import { LEAST_UNDERLAY_MTU } from '../underlay-mtu.js';
 import { type Check, fail, ok, warn } from './finding.js';
 
@@ -34,7 +35,7 @@ export const addressChanged: Check = {
       const now = addresses.filter((a) => a.device === device).map((a) => formatAddress(a.address));
       return fail(
         `${view.bridge} was brought up with ${ours}, and ${device} has ${now.join(', ') || 'no address'}`,
-        `fanctl down ${request.overlay} ${request.underlay}; fanctl up ${request.overlay} ${request.underlay} ${view.flags}`,
+        renewCommand(request, view.flags),
       );
     }),
 };
