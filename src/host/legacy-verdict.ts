@@ -89,6 +89,7 @@ export function legacyBases(text: string, tableName = 'filter', priority = 0): B
     priority,
     policy: policy === 'DROP' ? 'drop' : 'accept',
     policyRemedy: `iptables-legacy${inTable} -P ${name} ACCEPT`,
+    admission: (input, output) => `iptables-legacy${inTable} -I ${name} -i ${input} -o ${output} -j ACCEPT`,
     devices: [],
     table,
   }));

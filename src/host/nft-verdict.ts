@@ -84,6 +84,9 @@ export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
         priority: chain.prio ?? 0,
         policy: chain.policy === 'drop' ? 'drop' : 'accept',
         policyRemedy: `nft chain ${key} ${chain.name} '{ policy accept; }'`,
+        // With a counter, as iptables reads it back where the chain is its own.
+        admission: (input, output) =>
+          `nft insert rule ${key} ${chain.name} 'iifname "${input}" oifname "${output}" counter accept'`,
         devices: text.devices.get(`${key} ${chain.name}`) ?? [],
         table,
       };

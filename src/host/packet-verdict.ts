@@ -57,6 +57,8 @@ export interface BaseChain extends FirewallChain {
   readonly policy: 'accept' | 'drop';
   /** The command that makes it accept. */
   readonly policyRemedy: string;
+  /** The command by which it accepts, before all its rules, what goes from device `input` to `output`. */
+  admission(input: string, output: string): string;
   /** Hook ingress: its devices. */
   readonly devices: readonly string[];
   readonly table: ReadonlyMap<string, FirewallChain>;
@@ -89,11 +91,22 @@ const BEFORE_CONNTRACK = ['ingress', 'prerouting', 'output'];
 
 /** The drop that a packet meets at `hook`, a sure one if there is any; undefined where it passes. */
 export function findDrop(bases: readonly BaseChain[], hook: string, packet: PacketKind): Drop | undefined {
-  const drops = bases
-    .filter((base) => base.hook === hook && isOnDevice(base, packet))
-    .map((base) => judge(base, packet))
-    .filter((drop) => drop !== undefined);
+  const drops = findDrops(bases, hook, packet).map(({ drop }) => drop);
   return drops.find(({ isSure }) => isSure) ?? drops[0];
+}
+
+/** Every base chain at `hook` that drops the packet, or may: each has its say, so all of them must let it pass. */
+export function findDrops(
+  bases: readonly BaseChain[],
+  hook: string,
+  packet: PacketKind,
+): { base: BaseChain; drop: Drop }[] {
+  return bases
+    .filter((base) => base.hook === hook && isOnDevice(base, packet))
+    .flatMap((base) => {
+      const drop = judge(base, packet);
+      return drop ? [{ base, drop }] : [];
+    });
 }
 
 function isOnDevice({ hook, devices }: BaseChain, { input, output }: PacketKind): boolean {

@@ -180,21 +180,38 @@ describe('a host with Docker', () => {
 });
 
 describe('bridge-netfilter', () => {
-  it('warns where containers of one host can not reach each other', async () => {
+  const chain = (name: string, policy = 'accept') =>
+    `nft 'add table ${name}; add chain ${name} f { type filter hook forward priority 0; policy ${policy}; }'`;
+  it.each([
+    ['the policy of iptables', 'iptables -P FORWARD DROP'],
+    ['the policy of a chain of nftables', chain('inet fw', 'drop')],
+    [
+      'a rule behind a jump',
+      `${chain('ip fw')}
+      nft 'add chain ip fw no; add rule ip fw no iifname "fan-*" reject; add rule ip fw f jump no'`,
+    ],
+    ['the old iptables', 'iptables-legacy -P FORWARD DROP'],
+    [
+      'several at once',
+      `iptables -P FORWARD DROP; iptables-legacy -P FORWARD DROP
+      ${chain('inet fw', 'drop')}`,
+    ],
+  ])('warns where containers of one host can not reach each other: %s', async (_, rules) => {
     lab = await createLab({ hosts: 1, containers: 2 });
     const host = lab.host(1);
     await setBridgeNetfilter(host, 1);
     await raiseFan(host, FAN);
     const talk = () => ping(host.container(1), '250.0.28.3');
     expect(await talk()).toMatchObject({ received: 3 });
-    await host.exec(['iptables', '-P', 'FORWARD', 'DROP']);
+    await host.exec(['sh', '-ec', rules]);
     await host.fanctl(['doctor', '--fix']);
     expect(await talk()).toMatchObject({ received: 0 });
     const [trouble, ...more] = await troubles(host);
     expect(more).toEqual([]);
     expect(trouble).toMatchObject({ check: 'bridge-netfilter', status: 'warn' });
-    await host.exec(['sh', '-c', trouble!.fix]);
+    await host.exec(['sh', '-ec', trouble!.fix]);
     expect(await talk()).toMatchObject({ received: 3 });
+    await host.exec(['iptables', '-S']);
     await expectHealthy([host]);
   });
 });

@@ -3,7 +3,7 @@
  * DHCP, and the fan's own table.
  */
 import { ownTable, type Ruleset } from '../../host/nft.js';
-import type { PacketKind } from '../../host/packet-verdict.js';
+import { findDrops, type PacketKind } from '../../host/packet-verdict.js';
 import { readSysctl } from '../../host/sysctl.js';
 import type { FanRecord } from '../state-store.js';
 import { dropAmong, judged } from './drop-finding.js';
@@ -37,10 +37,11 @@ export const bridgeNetfilter: Check = {
         protocol: ICMP,
         state: 'new',
       };
-      const drop = dropAmong(await patient.firewall(), ['forward'], packet);
-      if (!drop) return ok(`nothing drops what stays on ${bridge}`);
-      const evidence = `net.${BRIDGE_NETFILTER.replace('/', '.')} is 1, and ${drop.by} drops packets between containers on ${bridge}`;
-      const fix = `iptables -I FORWARD -i ${bridge} -o ${bridge} -j ACCEPT`;
+      const drops = findDrops(await patient.firewall(), 'forward', packet);
+      if (drops.length === 0) return ok(`nothing drops what stays on ${bridge}`);
+      const by = drops.map(({ drop }) => drop.by).join(', and ');
+      const evidence = `net.${BRIDGE_NETFILTER.replace('/', '.')} is 1, and packets between containers on ${bridge} are dropped by ${by}`;
+      const fix = drops.map(({ base }) => base.admission(bridge, bridge)).join('; ');
       return { ...warn(evidence, fix), severity: 'major' };
     }),
 };
