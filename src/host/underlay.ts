@@ -91,7 +91,7 @@ async function holderOf(address: number): Promise<Link> {
 }
 
 /** Devices that hold addresses but send nothing anywhere. */
-function carriesNothing(link: Link): boolean {
+export function carriesNothing(link: Link): boolean {
   return link.flags.includes('LOOPBACK') || link.kind === 'dummy';
 }
 

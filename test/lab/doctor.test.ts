@@ -269,6 +269,12 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       restore: 'ip link set eth0 up',
       evidence: /eth0 is down/,
     },
+    {
+      title: 'the device has another name',
+      arrange: 'ip link set dev eth0 name lan0',
+      restore: 'ip link set dev lan0 name eth0',
+      evidence: /no device eth0 any more: 172\.30\.0\.28 is on lan0$/,
+    },
   ],
 };
 
@@ -292,6 +298,23 @@ describe.each(Object.entries(SET_UPS))('%s', (name, setUps) => {
       await sh(restore);
     }
     expect(await failures(broken())).toEqual([]);
+  });
+});
+
+describe('underlay-down', () => {
+  it('a device with another name, which the fan is to go by', async () => {
+    await sh('ip link set dev eth0 name lan0');
+    try {
+      const [, renew = ''] = (await trouble()).fix.split(' # or: ');
+      expect(renew).toMatch(/^fanctl down .* eth0\/16; fanctl up .* lan0\/16 .*io raw$/);
+      for (const command of renew.split('; ')) await broken().fanctl(command.split(' ').slice(1));
+      expect(await failures(broken())).toEqual([]);
+    } finally {
+      await broken().fanctl(['down', '-e']);
+      await sh('ip link set dev lan0 name eth0');
+      await raiseFan(broken(), [...FAN, 'io', 'raw']);
+    }
+    expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
   });
 });
 

@@ -1,25 +1,45 @@
 /** Checks of the underlay: its device, our address on it, its MTU, and kernel tunnels that take our packets too. */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { findRival } from '../../host/tunnels.js';
+import { carriesNothing } from '../../host/underlay.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
 import { renewCommand } from '../fan-command.js';
+import type { FanRecord } from '../state-store.js';
 import { LEAST_UNDERLAY_MTU } from '../underlay-mtu.js';
-import { type Check, fail, ok, warn } from './finding.js';
+import { type Check, type Finding, fail, ok, warn } from './finding.js';
+import type { Patient } from './patient.js';
 
 export const underlayDown: Check = {
   name: 'underlay-down',
   severity: 'critical',
   examine: (patient) =>
-    patient.eachFan(async ({ plan }) => {
-      const device = plan.underlayDevice;
+    patient.eachFan(async (fan) => {
+      const device = fan.plan.underlayDevice;
       const link = await patient.link(device);
-      if (!link) return fail(`the host has no device ${device} any more`, `ip link show`);
+      if (!link) return deviceGone(patient, fan);
       if (!link.flags.includes('UP')) return fail(`${device} is down`, `ip link set dev ${device} up`);
       if (link.flags.includes('NO-CARRIER'))
         return fail(`${device} has no carrier`, `ip link show dev ${device}`);
       return ok(`${device} is up`);
     }),
 };
+
+/** A renamed device still has our address; renamed back it serves the fan as before, which keeps its containers. */
+async function deviceGone(patient: Patient, { plan, view, request }: FanRecord): Promise<Finding> {
+  const { underlayDevice: device, mapping } = plan;
+  const ours = formatAddress(mapping.address);
+  const holders = (await patient.addresses()).filter(({ address }) => address === mapping.address);
+  const now = (await patient.links()).find(
+    (link) => !carriesNothing(link) && holders.some((holder) => holder.device === link.name),
+  );
+  const evidence = `the host has no device ${device} any more`;
+  if (!now) return fail(`${evidence}, and ${ours} is on no other`, `ip link show # ${device} must come back`);
+  const renew = renewCommand(request, view.flags, `${now.name}/${mapping.underlay.length}`);
+  return fail(
+    `${evidence}: ${ours} is on ${now.name}`,
+    `ip link set dev ${now.name} name ${device} # or: ${renew}`,
+  );
+}
 
 export const addressChanged: Check = {
   name: 'address-changed',
