@@ -96,10 +96,11 @@ static int send_packet(struct frame_queue *queue, uint32_t index, const struct s
   return queue->cut ? send_segments(queue, index, bytes) : send_super(queue, index, bytes);
 }
 
-int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count, bool cut) {
+int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
+                struct packet_send_options options) {
   struct frame_queue queue;
-  queue.cut = cut;
-  send_queue_init(&queue.base, fd, packets);
+  queue.cut = options.cut;
+  send_queue_init(&queue.base, fd, packets, options.patient);
   for (size_t i = 0; i < count; i++) {
     if (packets[i].error != 0) continue;
     int error = send_packet(&queue, (uint32_t)i, slab);

@@ -37,12 +37,18 @@ int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall)
  */
 int packet_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
 
+struct packet_send_options {
+  bool cut;     /* super-packets into segments */
+  bool patient; /* see send_queue_init() */
+};
+
 /*
  * Sends packets, each with ETHERNET_LEN bytes of Ethernet header in front of it; those whose error
- * is set already are left out. Super-packets go whole, or in segments where `cut`; partial
+ * is set already are left out. Super-packets go whole, or in segments; partial
  * checksums of others are completed. A packet's failure is its own: error is set, the next ones go
  * out. Waits some milliseconds in all for room. Returns how many have an error in the end.
  */
-int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count, bool cut);
+int packet_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
+                struct packet_send_options options);
 
 #endif

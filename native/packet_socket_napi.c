@@ -64,14 +64,15 @@ static napi_value js_packet_receive(napi_env env, napi_callback_info info) {
 }
 
 static napi_value js_packet_send(napi_env env, napi_callback_info info) {
-  napi_value argv[5];
+  napi_value argv[6];
   int fd;
   struct batch batch;
-  bool cut;
-  if (!arguments(env, info, 5, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  struct packet_send_options options;
+  if (!arguments(env, info, 6, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  if (!argument_boolean(env, argv[4], "cut", &cut)) return NULL;
-  return number(env, packet_send(fd, &batch.slab, batch.packets, batch.count, cut));
+  if (!argument_boolean(env, argv[4], "cut", &options.cut)) return NULL;
+  if (!argument_boolean(env, argv[5], "patient", &options.patient)) return NULL;
+  return number(env, packet_send(fd, &batch.slab, batch.packets, batch.count, options));
 }
 
 static napi_value js_shim_attach(napi_env env, napi_callback_info info) {

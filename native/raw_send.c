@@ -71,7 +71,7 @@ static int send_packet(struct raw_queue *queue, uint32_t index, const struct sla
 int raw_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
              size_t outer_len) {
   struct raw_queue queue;
-  send_queue_init(&queue.base, fd, packets);
+  send_queue_init(&queue.base, fd, packets, false);
   for (size_t i = 0; i < count; i++) {
     packets[i].error = 0;
     int error = send_packet(&queue, (uint32_t)i, slab, outer_len);

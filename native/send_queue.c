@@ -11,10 +11,10 @@
  */
 enum { BUFFER_WAIT_US = 200000, QUEUE_WAIT_US = 4000, PAUSE_US = 50 };
 
-void send_queue_init(struct send_queue *queue, int fd, struct packet *packets) {
+void send_queue_init(struct send_queue *queue, int fd, struct packet *packets, bool patient) {
   queue->fd = fd;
   queue->buffer_wait_us = BUFFER_WAIT_US;
-  queue->queue_wait_us = QUEUE_WAIT_US;
+  queue->queue_wait_us = patient ? BUFFER_WAIT_US : QUEUE_WAIT_US;
   queue->packets = packets;
   queue->count = 0;
 }

@@ -22,8 +22,11 @@ struct send_queue {
   uint32_t owner[SEND_BATCH]; /* the descriptor a message was made from */
 };
 
-/* The rest is filled as messages are added. */
-void send_queue_init(struct send_queue *queue, int fd, struct packet *packets);
+/*
+ * The rest is filled as messages are added. `patient`: a full queue behind the socket is the
+ * kernel's own and drains at once, however often it is full.
+ */
+void send_queue_init(struct send_queue *queue, int fd, struct packet *packets, bool patient);
 
 /* Sends all messages; one that fails sets its owner's error, the next ones go out. */
 void send_queue_flush(struct send_queue *queue);

@@ -28,13 +28,20 @@ static void set_partial(const struct transport *t, struct virtio_net_hdr *vnet) 
 }
 
 /*
- * The kernel's GRO merged it and kept no segment size: the largest that fits. (For UDP the
- * datagrams' borders are lost already; GRO merges UDP for forwarding only where somebody turned
- * that on.)
+ * Containers of an underlay with a larger MTU may all the same have the usual one (1500 less the
+ * outer header). TCP does not mind smaller segments than those that were merged.
+ */
+enum { USUAL_MTU = 1480 };
+
+/*
+ * The kernel's GRO merged it, or may have, and kept no segment size: the largest that surely fits.
+ * (For UDP the datagrams' borders are lost already; GRO merges UDP for forwarding only where
+ * somebody turned that on.)
  */
 static void set_super(const struct packet *packet, const struct transport *t, size_t mtu,
                       struct virtio_net_hdr *vnet) {
   size_t header_len = transport_header_len(t);
+  if (t->protocol == PROTOCOL_TCP && mtu > USUAL_MTU) mtu = USUAL_MTU;
   if (packet->length <= mtu || mtu <= header_len) return;
   vnet->gso_type = t->protocol == PROTOCOL_TCP ? GSO_TCPV4 : GSO_UDP_L4;
   vnet->gso_size = (uint16_t)(mtu - header_len);

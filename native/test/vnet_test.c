@@ -54,6 +54,21 @@ static bool test_merged_by_kernel(void) {
   return true;
 }
 
+/* Below the MTU of a large underlay, but above that of a container: only TCP may be cut. */
+static bool test_merged_below_mtu(void) {
+  struct packet descriptor;
+  struct recipe recipe = tcp_recipe();
+  recipe.payload_len = 7000;
+  size_t length = generate_super(&recipe, 0, bytes, &descriptor);
+  CHECK(resolve(unknown(length), 8981) == 0 && vnet.flags == NEEDS_CSUM);
+  CHECK(vnet.gso_type == GSO_TCPV4 && vnet.gso_size == 1428 && vnet.hdr_len == 52);
+  recipe.protocol = PROTOCOL_UDP;
+  length = generate_super(&recipe, 0, bytes, &descriptor);
+  CHECK(resolve(unknown(length), 8981) == 0 && vnet.flags == NEEDS_CSUM &&
+        vnet.gso_type == GSO_NONE);
+  return true;
+}
+
 /* From a host with a larger MTU: long, but complete. */
 static bool test_long_and_complete(void) {
   struct recipe recipe = tcp_recipe();
@@ -96,6 +111,7 @@ const struct test vnet_tests[] = {
     {"vnet: a complete checksum, and a damaged packet", test_complete},
     {"vnet: a partial checksum", test_partial},
     {"vnet: what the kernel merged gets a segment size", test_merged_by_kernel},
+    {"vnet: what was merged below the MTU fits a usual container", test_merged_below_mtu},
     {"vnet: long and complete is no super-packet", test_long_and_complete},
     {"vnet: UDP without checksum, fragments, other protocols", test_no_checksum},
     {"vnet: a descriptor's own values, bounded", test_descriptor},

@@ -95,7 +95,7 @@ export class Daemon {
     this.#store = store;
     this.#state = state;
     this.#log = log;
-    this.#forwarding = new Forwarding(options.workers, log, {
+    this.#forwarding = new Forwarding(options.workers, options.paths.dir, log, {
       onDeath: (cause) => {
         log.fatal({ err: cause }, 'a forwarding worker died: fans are dead until the next "fanctl up"');
         void this.#leave(true, 1);

@@ -37,11 +37,16 @@ export class Forwarding {
   /** Told for which fans it forwards now. */
   onConfigured: (fans: readonly FanRecord[]) => Promise<void> = async () => undefined;
 
-  /** `workers`: how many forward. */
-  constructor(workers: number, log: Logger, events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>) {
+  /** `workers`: how many forward; `runDir`: of the fand that this is a part of. */
+  constructor(
+    workers: number,
+    runDir: string,
+    log: Logger,
+    events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>,
+  ) {
     this.#counters = new WorkerCounters(workers);
     this.#log = log;
-    this.#relays = new RelayKeeper(async (relays) => this.#workers?.useRelays(relays));
+    this.#relays = new RelayKeeper(runDir, async (relays) => this.#workers?.useRelays(relays));
     this.#events = {
       ...events,
       onTraced: (session, records) => this.onTraced(session, records),

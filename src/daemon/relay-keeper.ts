@@ -7,14 +7,16 @@ import type { Relays } from '../dataplane/worker-protocol.js';
 import { makeRelay, removeRelays } from '../host/relays.js';
 
 export class RelayKeeper {
+  readonly #owner: string;
   readonly #tell: (relays: Relays) => Promise<void>;
   /** As the workers were last told. */
   #relays: Relays = {};
   /** Device → why it has none. */
   readonly #failures = new Map<string, string>();
 
-  /** `tell` makes the workers take exactly these. */
-  constructor(tell: (relays: Relays) => Promise<void>) {
+  /** `owner`: our run directory; `tell` makes the workers take exactly these. */
+  constructor(owner: string, tell: (relays: Relays) => Promise<void>) {
+    this.#owner = owner;
     this.#tell = tell;
   }
 
@@ -31,7 +33,7 @@ export class RelayKeeper {
       if (device in this.#relays || this.#failures.has(device)) continue;
       const before = this.#relays;
       try {
-        await this.#take({ ...before, [device]: await makeRelay(device) });
+        await this.#take({ ...before, [device]: await makeRelay(device, this.#owner) });
       } catch (error) {
         this.#failures.set(device, errorText(error));
         await this.#take(before);
@@ -50,13 +52,13 @@ export class RelayKeeper {
   /** Removes all, also those of an earlier run, where no fan is left that could use one. */
   async clear(): Promise<void> {
     this.#relays = {};
-    await removeRelays();
+    await removeRelays(this.#owner);
   }
 
   /** What is not among them any more is removed once nobody uses it. */
   async #take(relays: Relays): Promise<void> {
     await this.#tell(relays);
     this.#relays = relays;
-    await removeRelays(Object.values(relays));
+    await removeRelays(this.#owner, Object.values(relays));
   }
 }

@@ -7,36 +7,47 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { FanError } from '../base/error.js';
-import { deleteLink, findLink, readLinks, requireLink } from './links.js';
+import { deleteLink, type Link, readLinks, requireLink } from './links.js';
 import { run } from './run.js';
 import { disableIpv6 } from './sysctl.js';
 
-/** Not that of a fan's own devices: relays belong to none. One end bears it, and takes the other along. */
-const ALIAS = 'ufan-relay';
+/**
+ * What the alias of a relay begins with, and behind it whose it is: a fand's run directory. Not that of a fan's own
+ * devices: relays belong to none. One end bears it, and takes the other along.
+ */
+const MARK = 'ufan-relay ';
+const NAME = /^relay-\d+$/;
 /** Frames of an underlay with any MTU pass. */
 const MTU = '65535';
 
 /** Makes the relay at an underlay device anew and returns its index. Throws FanError; then there is none. */
-export async function makeRelay(device: string): Promise<number> {
+export async function makeRelay(device: string, owner: string): Promise<number> {
   const relay = nameAt((await requireLink(device)).index);
-  await removeRelay(relay);
+  await removeRelay(relay, owner);
   if (await hasIpsecPolicies()) {
     throw new FanError('unsupported', "this host's IPsec policies would not see them");
   }
   try {
-    await setUp(relay, outOf(relay), device);
+    await setUp(relay, device, owner);
     return (await requireLink(relay)).index;
   } catch (error) {
-    await removeRelay(relay);
+    await removeRelay(relay, owner);
     throw error;
   }
 }
 
-/** Removes every relay but those with these indices, also one that an earlier run left. */
-export async function removeRelays(except: readonly number[] = []): Promise<void> {
-  for (const { name, alias, index } of await readLinks()) {
-    if (alias === ALIAS && !except.includes(index)) await deleteLink(name);
+/** Removes every relay of `owner` but those with these indices, also one that an earlier run left. */
+export async function removeRelays(owner: string, except: readonly number[] = []): Promise<void> {
+  const links = await readLinks();
+  for (const link of links) {
+    if (!except.includes(link.index) && isOwn(link, links, owner)) await deleteLink(link.name);
   }
+}
+
+/** A pair without a mark is one that somebody was killed over. */
+function isOwn({ name, alias, kind }: Link, links: readonly Link[], owner: string): boolean {
+  if (alias !== '') return alias === MARK + owner;
+  return kind === 'veth' && NAME.test(name) && links.some((link) => link.name === outOf(name));
 }
 
 export interface RelayView {
@@ -45,10 +56,10 @@ export interface RelayView {
   readonly trouble: string | undefined;
 }
 
-/** The relays of this host, as they are. */
-export async function examineRelays(): Promise<RelayView[]> {
+/** The relays of `owner`, as they are. */
+export async function examineRelays(owner: string): Promise<RelayView[]> {
   const links = await readLinks();
-  const relays = links.filter(({ alias }) => alias === ALIAS);
+  const relays = links.filter(({ alias }) => alias === MARK + owner);
   return Promise.all(
     relays.map(async ({ name }) => {
       const ends = links.filter((link) => link.name === name || link.name === outOf(name));
@@ -81,11 +92,11 @@ function outOf(relay: string): string {
   return `${relay}-out`;
 }
 
-async function setUp(relay: string, out: string, device: string): Promise<void> {
+async function setUp(relay: string, device: string, owner: string): Promise<void> {
+  const out = outOf(relay);
   const far = ['peer', 'name', out, 'mtu', MTU];
   await run('ip', ['link', 'add', 'name', relay, 'mtu', MTU, 'type', 'veth', ...far]);
-  // First of all the mark: what bears it is removed, whatever happens.
-  await run('ip', ['link', 'set', 'dev', relay, 'alias', ALIAS]);
+  await run('ip', ['link', 'set', 'dev', relay, 'alias', MARK + owner]);
   for (const end of [relay, out]) await disableIpv6(end);
   // A veth merges only what its other end can't send in one piece.
   await run('ethtool', ['-K', relay, 'tso', 'off']);
@@ -111,9 +122,10 @@ async function hasIpsecPolicies(): Promise<boolean> {
   }
 }
 
-async function removeRelay(relay: string): Promise<void> {
-  const link = await findLink(relay);
+async function removeRelay(relay: string, owner: string): Promise<void> {
+  const links = await readLinks();
+  const link = links.find(({ name }) => name === relay);
   if (!link) return;
-  if (link.alias !== ALIAS) throw new FanError('in-use', `a device ${relay} exists and is not ours`);
+  if (!isOwn(link, links, owner)) throw new FanError('in-use', `a device ${relay} exists and is not ours`);
   await deleteLink(relay);
 }

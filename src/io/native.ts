@@ -92,10 +92,17 @@ export interface Native {
   packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
   /**
    * sendmmsg of packets with 14 bytes of Ethernet header in front of each; those with an error set already are left
-   * out. Super-packets stay whole, or are segmented where `cut`; partial checksums of others are completed. Returns the
-   * count of packets with an error.
+   * out. Super-packets stay whole, or are segmented where `cut`; partial checksums of others are completed. `patient`:
+   * it waits for a full queue longer than for that of a link. Returns the count of packets with an error.
    */
-  packetSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, cut: boolean): number;
+  packetSend(
+    fd: number,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    count: number,
+    cut: boolean,
+    patient: boolean,
+  ): number;
   /** Loads the shim from the bytes of its object file and attaches it to a device's egress; closing the result detaches. */
   gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
 

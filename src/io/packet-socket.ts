@@ -75,6 +75,7 @@ export class PacketSender implements TxDevice {
   readonly fd: number;
   readonly #hops: NextHops;
   readonly #raw: TxDevice;
+  readonly #patient: boolean;
   /** Keeps super-packets whole; without it they are cut before they are sent. */
   readonly #shim: GsoShim | undefined;
   /** What goes by the raw socket, and its index in the batch; shares the batch's slab. */
@@ -83,10 +84,11 @@ export class PacketSender implements TxDevice {
   /** Of the batch at hand. */
   #batchNumber = 0;
 
-  private constructor(fd: number, hops: NextHops, raw: TxDevice, shim?: GsoShim) {
+  private constructor(fd: number, hops: NextHops, raw: TxDevice, patient: boolean, shim?: GsoShim) {
     this.fd = fd;
     this.#hops = hops;
     this.#raw = raw;
+    this.#patient = patient;
     this.#shim = shim;
   }
 
@@ -94,20 +96,23 @@ export class PacketSender implements TxDevice {
   static whole(hops: NextHops, raw: TxDevice): PacketSender {
     const shim = GsoShim.attach(hops.deviceIndex);
     try {
-      return new PacketSender(native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, true), hops, raw, shim);
+      const fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, true);
+      return new PacketSender(fd, hops, raw, false, shim);
     } catch (error) {
       shim.detach();
       throw error;
     }
   }
 
-  /** Super-packets are cut first. `by`: another device than that of `hops`, and how many bytes may be on their way by it. */
-  static cutting(
-    hops: NextHops,
-    raw: TxDevice,
-    by = { device: hops.deviceIndex, bytes: BUFFER_BYTES },
-  ): PacketSender {
-    return new PacketSender(native.packetSenderOpen(by.device, by.bytes, false), hops, raw);
+  /** Super-packets are cut first. */
+  static cutting(hops: NextHops, raw: TxDevice): PacketSender {
+    const fd = native.packetSenderOpen(hops.deviceIndex, BUFFER_BYTES, false);
+    return new PacketSender(fd, hops, raw, false);
+  }
+
+  /** As cutting, but by a device that is the kernel's own and always drains; at most `bytes` are on their way by it. */
+  static relayed(hops: NextHops, raw: TxDevice, deviceIndex: number, bytes: number): PacketSender {
+    return new PacketSender(native.packetSenderOpen(deviceIndex, bytes, false), hops, raw, true);
   }
 
   send(batch: PacketBatch): number {
@@ -116,7 +121,8 @@ export class PacketSender implements TxDevice {
     for (let i = 0; i < batch.count; i++) {
       batch.setError(i, this.#frame(batch, i, nowMs) ? 0 : EHOSTUNREACH);
     }
-    const failed = native.packetSend(this.fd, batch.slab, batch.descriptors, batch.count, this.#cut);
+    const { slab, descriptors, count } = batch;
+    const failed = native.packetSend(this.fd, slab, descriptors, count, this.#cut, this.#patient);
     return failed === 0 ? 0 : this.#sendRest(batch);
   }
 

@@ -12,7 +12,7 @@ import type { NextHops } from './next-hops.js';
 import { GSO_NONE, type PacketBatch } from './packet-batch.js';
 import { PacketSender } from './packet-socket.js';
 
-/** The kernel doubles it; about 120 full packets. A veth holds 256, so more than that would only be refused. */
+/** The kernel doubles it; about 120 full packets. A veth holds 256: more, if they are small, are refused and sent again. */
 const BYTES_UNDER_WAY = 140_000;
 /** How long a packet that must go straight waits for those under way, at most, and how often it looks. */
 const DRAIN_MS = 5;
@@ -39,7 +39,7 @@ export class RelaySender implements TxDevice {
     if (relayIndex === undefined) return;
     // What can't be a frame comes after the frames of its batch.
     const raw = { send: (batch: PacketBatch) => this.#afterRelay(batch) };
-    this.#relay = PacketSender.cutting(this.#hops, raw, { device: relayIndex, bytes: BYTES_UNDER_WAY });
+    this.#relay = PacketSender.relayed(this.#hops, raw, relayIndex, BYTES_UNDER_WAY);
   }
 
   send(batch: PacketBatch): number {

@@ -11,7 +11,6 @@ import { createLab, type Lab } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
-import { portOf } from '../../bench/lab/underlay.js';
 import { echoUdp, FAN, FanLab, faults } from './fan-lab.js';
 
 /** UDP or ICMP payload that fills a packet of 1480 bytes. */
@@ -84,7 +83,10 @@ describe.each(['raw', 'auto'])('two dockerds on the fan, io %s', (io) => {
   });
 
   it('carries all kinds of packets each way, from the addresses that the containers have', async () => {
-    const capture = await Capture.start(net.lab.wire, portOf(net.host(2)), join(net.lab.dir, 'docker.pcap'));
+    const [host] = net.lab.hosts;
+    // What the kernel leaves to the device, this one finishes, as a NIC would.
+    await host!.exec(['ethtool', '-K', 'eth0', 'tx', 'off']);
+    const capture = await Capture.start(host!, 'eth0', join(net.lab.dir, 'docker.pcap'));
     for (const [from, to] of bothWays()) {
       expect(await ping(from.network, to.address, { size: FULL, df: true })).toMatchObject({ received: 3 });
       expect(await ping(from.network, to.address, { size: 20_000 })).toMatchObject({ received: 3 });
@@ -99,8 +101,7 @@ describe.each(['raw', 'auto'])('two dockerds on the fan, io %s', (io) => {
       '172.30.0.27,250.0.27.128 172.30.0.28,250.0.28.128',
       '172.30.0.28,250.0.28.128 172.30.0.27,250.0.27.128',
     ]);
-    // A switch of veths merges what the kernel sent in a burst, and leaves such checksums unfinished.
-    if (io === 'raw') expect(await faults(capture.file)).toEqual([]);
+    expect(await faults(capture.file, `ip.src==${host!.address}`)).toEqual([]);
   });
 
   it('carries bulk TCP each way', async () => {

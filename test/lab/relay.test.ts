@@ -10,10 +10,13 @@ import { showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
+import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
-import { echoUdp, FAN, FanLab, faults, growth, readCounters, until } from './fan-lab.js';
+import type { Counters } from '../../src/daemon/protocol.js';
+import { echoUdp, FAN, FanLab, faults, growth, PYTHON, readCounters, until } from './fan-lab.js';
 import { relaysOf } from './relays-of.js';
 
+const UDP_BURSTS = join(REPOSITORY, 'test/lab/udp-bursts.py');
 const RAW = [...FAN, '--io', 'raw'];
 /** What tshark reads in a few seconds, also on a busy machine. */
 const FILE_BYTES = 5_000_000;
@@ -72,6 +75,26 @@ describe('a relay', () => {
     expect(await names(host)).toEqual([]);
   });
 
+  it('is made anew where fand was killed before it had its mark', async () => {
+    const relay = `relay-${await indexOf(host, 'eth0')}`;
+    await host.ip(`link add ${relay} type veth peer name ${relay}-out`);
+    await host.fanctl(['up', ...RAW]);
+    expect((await showFans(host)).map(({ ioNotes }) => ioNotes)).toEqual([[]]);
+    await host.fanctl(['down', '-e']);
+    expect(await names(host)).toEqual([]);
+  });
+
+  it('stays with its fand where another one comes', async () => {
+    const other = { env: { UFAN_RUN_DIR: join(host.dir, 'other') } };
+    await host.fanctl(['up', ...RAW]);
+    await host.exec([process.execPath, FANCTL, 'up', '99', 'eth0/16', '--io', 'raw'], other);
+    expect(await names(host)).toHaveLength(1);
+    await host.exec([process.execPath, FANCTL, 'down', '-e'], other);
+    expect(await names(host)).toHaveLength(1);
+    await host.fanctl(['down', '-e']);
+    expect(await names(host)).toEqual([]);
+  });
+
   it('would pass by IPsec policies, and is done without where there are some', async () => {
     await host.ip(
       'xfrm policy add dir out src 10.9.0.0/24 dst 10.9.1.0/24 tmpl src 10.9.0.1 dst 10.9.1.1 proto esp',
@@ -121,6 +144,17 @@ describe('bursts with io raw', () => {
     const rows = await fields(capture, ['ip.id', 'ip.flags.df', 'ip.src']);
     const outer = rows.map((row) => row.map((values) => values.split(',')[0]).join(' '));
     expect(new Set(outer)).toEqual(new Set(['0x0000 1 172.30.0.28']));
+  });
+
+  it('of small segments, more than a veth holds, are not lost on it', async () => {
+    const counted = await readCounters(net.host(1));
+    const bursts = [PYTHON, UDP_BURSTS, net.address(2), '100', '300'];
+    await Promise.all([1, 2, 3, 4].map(() => net.container(1).exec(bursts)));
+    // What the TUN had no room for was not read; of the rest each is sent or counts as failed.
+    const all = ({ 'encap-rx-packets': read = 0, 'encap-tx-packets': sent = 0, ...grown }: Counters) =>
+      read > 10_000 && sent + (grown['drop-send-failed-packets'] ?? 0) === read;
+    const grown = await until(async () => growth(counted, await readCounters(net.host(1))), all);
+    expect(grown['drop-send-failed-packets'] ?? 0).toBe(0);
   });
 
   it('alone do: what is small or alone goes straight', async () => {

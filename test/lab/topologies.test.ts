@@ -10,9 +10,9 @@ import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping } from '../../bench/lab/ping.js';
-import { sendMessage } from '../../bench/lab/transfer.js';
+import { randomFile, sendFile, sendMessage } from '../../bench/lab/transfer.js';
 import type { FanView } from '../../src/daemon/protocol.js';
-import { echoUdp, FanLab, readCounters } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, readCounters } from './fan-lab.js';
 
 async function expectReaches(from: Namespace, address: string): Promise<void> {
   const { received, text } = await ping(from, address, { count: 1 });
@@ -229,3 +229,26 @@ it.each([
     expect(await readCounters(host)).toMatchObject({ 'fragment-tx-packets': 0, 'drop-too-big-packets': 0 });
   }
 });
+
+it.each(['raw', 'packet', 'bpf'])(
+  'containers of MTU 1480 get bulk TCP over an underlay of 9001, io %s',
+  async (io) => {
+    const net = await FanLab.open({ mtu: 9001 }, [...FAN, '--io', io]);
+    onTestFinished(() => net.remove());
+    for (const [index, host] of net.lab.hosts.entries()) {
+      const { bridge, gateway, slice } = net.fan(index + 1);
+      const address = `${net.address(index + 1)}/${slice.split('/')[1]}`;
+      await host.container(1).attach({ bridge, address, gateway, mtu: 1480 });
+    }
+    const file = await randomFile(net.container(1), net.lab.dir, 10_000_000);
+    const received = join(net.lab.dir, 'received');
+    const { sha256 } = await sendFile(
+      net.container(1),
+      net.container(2),
+      net.address(2),
+      file.path,
+      received,
+    );
+    expect(sha256).toBe(file.sha256);
+  },
+);

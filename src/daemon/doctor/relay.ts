@@ -5,8 +5,8 @@ import { type Check, FIX, fail, ok } from './finding.js';
 export const relayBroken: Check = {
   name: 'relay-broken',
   severity: 'critical',
-  async examine() {
-    return (await examineRelays()).map(({ name, trouble }) =>
+  async examine({ paths }) {
+    return (await examineRelays(paths.dir)).map(({ name, trouble }) =>
       trouble === undefined
         ? ok(`${name} leads bursts on to the underlay`)
         : fail(`${name}: ${trouble}: bursts end there`, FIX, { repairs: ['relay'] }),
