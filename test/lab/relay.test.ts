@@ -164,6 +164,26 @@ describe('bursts with io raw', () => {
     expect(await frames()).toBe(before);
   });
 
+  it('pass no OUTPUT rule, which refuses and counts what goes straight', async () => {
+    await send(net, 1_000_000);
+    await net.host(1).exec(['iptables', '-A', 'OUTPUT', '-p', '4', '-j', 'DROP']);
+    try {
+      const before = await readCounters(net.host(1));
+      await net.container(1).exec([PYTHON, UDP_BURSTS, net.address(2), '1000', '20']);
+      const grown = await until(
+        async () => growth(before, await readCounters(net.host(1))),
+        (counters) => (counters['encap-tx-packets'] ?? 0) > 0,
+      );
+      expect(grown).not.toHaveProperty('drop-send-failed-packets');
+      await ping(net.container(1), net.address(2), { count: 2 });
+      expect(growth(before, await readCounters(net.host(1)))).toMatchObject({
+        'drop-send-failed-packets': 2,
+      });
+    } finally {
+      await net.host(1).exec(['nft', 'delete', 'table', 'ip', 'filter']);
+    }
+  });
+
   it('go by the raw socket to a peer that the kernel has to resolve', async () => {
     await net.host(1).ip('neighbour flush dev eth0');
     await send(net, 1_000_000);
