@@ -10,7 +10,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rm, rmdir } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ import { errorText, FanError } from '../base/error.js';
 import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from '../daemon/protocol.js';
 import { FandClient } from './client.js';
 import { isAlive, waitUntilGone } from './process-end.js';
+import { makeRunDir, removeRunDir } from './run-dir.js';
 
 const START_TIMEOUT_MS = 30_000;
 /** Of all attempts together: each rival that was faster than the fand that we started is given its time. */
@@ -87,11 +88,11 @@ async function startDaemon(
   deadline: number,
   workers: number | undefined,
 ): Promise<DaemonStatus | undefined> {
-  const made = await makeRunDir(paths);
+  const isMade = await makeRunDir(paths);
   const log = await openLog(paths, deadline);
   if (!log) return undefined;
   const logStart = (await log.stat()).size;
-  const child = spawnFand(paths, log, made, workers);
+  const child = spawnFand(paths, log, isMade, workers);
   await log.close();
   const status = await awaitStatus(client, deadline, async () => child.pid !== undefined && !hasEnded(child));
   const end = endOf(child);
@@ -102,7 +103,7 @@ async function startDaemon(
   const reason = (await lastWords(paths.log, logStart)) ?? `${end}, see ${paths.log}`;
   // Once the reason is told, the log and the directory that came with this start go as well.
   if (logStart === 0 && child.exitCode !== EXIT_LOCKED) await rm(paths.log, { force: true });
-  if (made) await rmdir(paths.dir).catch(() => undefined);
+  await removeRunDir(paths);
   throw new FanError('daemon', `fand did not start: ${reason}`);
 }
 
@@ -110,12 +111,12 @@ async function startDaemon(
 function spawnFand(
   paths: RunPaths,
   log: FileHandle,
-  removeRunDir: boolean,
+  isMade: boolean,
   workers: number | undefined,
 ): ChildProcess {
   const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
   const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`];
-  if (removeRunDir) words.push('--remove-run-dir');
+  if (isMade) words.push('--remove-run-dir');
   if (workers !== undefined) words.push('--workers', `${workers}`);
   const child = spawn(process.execPath, words, {
     detached: true,
@@ -127,15 +128,6 @@ function spawnFand(
   child.on('error', () => {});
   child.unref();
   return child;
-}
-
-/** True where the directory was not there before. */
-async function makeRunDir(paths: RunPaths): Promise<boolean> {
-  try {
-    return (await mkdir(paths.dir, { recursive: true, mode: 0o755 })) !== undefined;
-  } catch (cause) {
-    throw new FanError('daemon', `cannot make ${paths.dir}: ${errorText(cause)}`, { cause });
-  }
 }
 
 /** Undefined where a fand that left took the directory away since we made sure of it. */

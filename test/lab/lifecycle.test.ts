@@ -2,7 +2,17 @@
  * fand and fanctl over a whole life, on real hosts of a lab: up leaves what it should, down leaves nothing, a
  * failure half-way leaves nothing either, and a daemon that was killed comes back with the same command.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CommandError, run } from '../../bench/lab/command.js';
@@ -11,6 +21,8 @@ import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
+import { makeRunDir } from '../../src/cli/run-dir.js';
+import { runPaths } from '../../src/daemon/protocol.js';
 
 const OVERLAY = '250.0.0.0/8';
 const UNDERLAY = 'eth0/16';
@@ -176,6 +188,41 @@ describe('an up that fails', () => {
     const failed = await host.exec(argv).catch((error: CommandError) => error);
     expect((failed as CommandError).output.stderr).toMatch(/^fanctl: .*root/);
     expect(await snapshot(host)).toEqual(before);
+  });
+});
+
+describe('a run directory', () => {
+  const dir = () => join(host.dir, 'made');
+  const fanctl = (...args: string[]) =>
+    host.exec([process.execPath, FANCTL, ...args], { env: { UFAN_RUN_DIR: dir() }, anyExit: true });
+
+  /** What an up leaves that is killed before it starts fand, or one that races with ours. */
+  const byAnother = () => makeRunDir(runPaths(dir()));
+
+  it.each([
+    ['down -e', 0, ['down', '-e']],
+    ['an up that fails', 1, ['up', '172.0.0.0/8', UNDERLAY]],
+  ])(
+    'that another up made goes with %s, and one that was there before stays, like /tmp',
+    async (_, exit, words) => {
+      await byAnother();
+      expect(await fanctl(...words)).toMatchObject({ code: exit });
+      expect(existsSync(dir())).toBe(false);
+      for (const mode of [0o755, 0o1777]) {
+        mkdirSync(dir());
+        chmodSync(dir(), mode);
+        expect(await fanctl(...words)).toMatchObject({ code: exit });
+        expect(existsSync(dir())).toBe(true);
+        rmdirSync(dir());
+      }
+    },
+  );
+
+  it('that another up made goes with the last fan', async () => {
+    await byAnother();
+    expect(await fanctl('up', OVERLAY, UNDERLAY)).toMatchObject({ code: 0 });
+    expect(await fanctl('down', OVERLAY, UNDERLAY)).toMatchObject({ code: 0 });
+    expect(existsSync(dir())).toBe(false);
   });
 });
 

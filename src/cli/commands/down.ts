@@ -10,6 +10,7 @@ import { type Command, type Invocation, refuseAuto, requireRoot } from '../comma
 import { type Daemon, ensureDaemon } from '../ensure-daemon.js';
 import { printNote } from '../output.js';
 import { waitUntilGone } from '../process-end.js';
+import { removeRunDir } from '../run-dir.js';
 import { readStateFans } from '../state-file.js';
 
 const LEAVE_TIMEOUT_MS = 10_000;
@@ -31,6 +32,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const request = readRequest(words, given.has('-e'));
   const answered = await requestDown(paths, request);
   if (!answered) {
+    await removeRunDir(paths);
     if (request.every) return;
     throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
   }
