@@ -1,16 +1,15 @@
-/* rtnetlink sockets (see netlink.h). */
+/* netlink sockets (see netlink.h). */
 #include "netlink.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int netlink_open(uint32_t groups, const char **syscall) {
+int netlink_open(int protocol, uint32_t groups, const char **syscall) {
   struct sockaddr_nl local = {.nl_family = AF_NETLINK, .nl_groups = groups};
   *syscall = "socket";
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
   if (fd < 0) return -errno;
   *syscall = "bind";
   if (bind(fd, (struct sockaddr *)&local, sizeof local) == 0) return fd;

@@ -1,5 +1,5 @@
 /*
- * rtnetlink(7) sockets. What the messages mean is TypeScript's matter (src/io/rtnetlink.ts).
+ * netlink(7) sockets. What the messages mean is TypeScript's matter (src/io/rtnetlink.ts).
  */
 #ifndef UFAN_NETLINK_H
 #define UFAN_NETLINK_H
@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 /*
- * A socket that hears the multicast groups in `groups` (bit n-1 = RTNLGRP_n), or none for requests.
+ * A socket of a netlink protocol that hears the multicast groups in `groups` (bit n-1 = group n),
+ * or none for requests.
  * The descriptor or -errno, then *syscall names the call that failed.
  */
-int netlink_open(uint32_t groups, const char **syscall);
+int netlink_open(int protocol, uint32_t groups, const char **syscall);
 
 /* Sends one request to the kernel, whose answer waits when this returns. 0 or -errno. */
 int netlink_send(int fd, const uint8_t *bytes, size_t length);

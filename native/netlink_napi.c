@@ -4,12 +4,14 @@
 #include "netlink.h"
 
 static napi_value js_netlink_open(napi_env env, napi_callback_info info) {
-  napi_value argv[1];
+  napi_value argv[2];
+  int64_t protocol;
   int64_t groups;
   const char *syscall;
-  if (!arguments(env, info, 1, argv)) return NULL;
-  if (!argument_integer(env, argv[0], "groups", 0, UINT32_MAX, &groups)) return NULL;
-  int fd = netlink_open((uint32_t)groups, &syscall);
+  if (!arguments(env, info, 2, argv)) return NULL;
+  if (!argument_integer(env, argv[0], "protocol", 0, UINT8_MAX, &protocol)) return NULL;
+  if (!argument_integer(env, argv[1], "groups", 0, UINT32_MAX, &groups)) return NULL;
+  int fd = netlink_open((int)protocol, (uint32_t)groups, &syscall);
   return number_or_throw(env, fd, syscall);
 }
 

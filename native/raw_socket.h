@@ -28,13 +28,23 @@ int raw_open(const struct raw_options *options, const char **syscall);
 int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
 
 /*
- * Sends IP packets that begin with `outer_len` bytes of outer header (0: none, the packet is its
- * own) to their descriptor's address. Super-packets are segmented, partial checksums completed. A
- * packet's failure is its own: error is set, the next ones go out. Waits a few milliseconds in all
- * for room. Returns how many failed.
+ * Whether the kernel takes the protocol of a packet from its message (Linux 6.4), for IPsec
+ * policies and routing rules; without, they see IPPROTO_RAW. Asks the kernel, and sends nothing.
+ */
+bool raw_can_name_protocol(int fd);
+
+struct raw_send_options {
+  size_t outer_len;    /* bytes of outer header that packets begin with; 0: none but their own */
+  bool names_protocol; /* as raw_can_name_protocol() says */
+};
+
+/*
+ * Sends IP packets to their descriptor's address. Super-packets are segmented, partial checksums
+ * completed. A packet's failure is its own: error is set, the next ones go out. Waits a few
+ * milliseconds in all for room. Returns how many failed.
  */
 int raw_send(int fd, const struct slab *slab, struct packet *packets, size_t count,
-             size_t outer_len);
+             struct raw_send_options options);
 
 /* Words of an instruction of raw_filter(): code, jt, jf, k. */
 enum { RAW_FILTER_WORDS = 4 };

@@ -1,4 +1,4 @@
-/* rawOpen, rawFilter, rawReceive, rawSend, socketDrops: arguments only (see raw_socket.h). */
+/* The functions of raw_socket.h and socketDrops: arguments only. */
 #include "arguments.h"
 #include "exports.h"
 #include "raw_socket.h"
@@ -68,15 +68,26 @@ static napi_value js_raw_receive(napi_env env, napi_callback_info info) {
   return number(env, raw_receive(fd, &batch.slab, batch.packets, batch.count));
 }
 
+static napi_value js_raw_can_name_protocol(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  napi_value result;
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  return napi_get_boolean(env, raw_can_name_protocol(fd), &result) == napi_ok ? result : NULL;
+}
+
 static napi_value js_raw_send(napi_env env, napi_callback_info info) {
-  napi_value argv[5];
+  napi_value argv[6];
   int fd;
   struct batch batch;
   int64_t outer_len;
-  if (!arguments(env, info, 5, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  struct raw_send_options options;
+  if (!arguments(env, info, 6, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
   if (!argument_integer(env, argv[4], "outerLen", 0, 60, &outer_len)) return NULL;
-  return number(env, raw_send(fd, &batch.slab, batch.packets, batch.count, (size_t)outer_len));
+  if (!argument_boolean(env, argv[5], "namesProtocol", &options.names_protocol)) return NULL;
+  options.outer_len = (size_t)outer_len;
+  return number(env, raw_send(fd, &batch.slab, batch.packets, batch.count, options));
 }
 
 static napi_value js_socket_drops(napi_env env, napi_callback_info info) {
@@ -92,6 +103,7 @@ bool export_raw_socket(napi_env env, napi_value exports) {
   return export_function(env, exports, "rawOpen", js_raw_open) &&
          export_function(env, exports, "rawFilter", js_raw_filter) &&
          export_function(env, exports, "rawReceive", js_raw_receive) &&
+         export_function(env, exports, "rawCanNameProtocol", js_raw_can_name_protocol) &&
          export_function(env, exports, "rawSend", js_raw_send) &&
          export_function(env, exports, "socketDrops", js_socket_drops);
 }

@@ -116,10 +116,12 @@ export class FanManager {
     });
   }
 
-  /** Lets the fans that are up follow the MTU of their underlay devices. */
+  /** Lets the fans that are up follow the MTU of their underlay devices, and IPsec policies that come and go. */
   async followUnderlay(): Promise<void> {
-    if (!this.#underlayMtu.hasChanged(this.#upFans())) return;
-    await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
+    if (this.#underlayMtu.hasChanged(this.#upFans())) {
+      await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
+    }
+    if (this.#forwarding.policiesChanged) await this.#inTurn(() => this.#followPolicies());
   }
 
   /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
@@ -144,6 +146,15 @@ export class FanManager {
       for (const what of done) this.#log.info(`repair: ${what}`);
       return { done };
     });
+  }
+
+  async #followPolicies(): Promise<void> {
+    try {
+      await this.#forwarding.followPolicies(this.#upFans());
+      await this.#store.save(this.#state);
+    } catch (error) {
+      this.#log.error(`relays can't follow IPsec policies: ${errorText(error)}`);
+    }
   }
 
   async #bringUp(request: UpRequest): Promise<string> {

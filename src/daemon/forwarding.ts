@@ -30,6 +30,8 @@ export class Forwarding {
   /** Asked for with the first fan whose io is auto. */
   #probe: Promise<IoProbe> | undefined;
   readonly #relays: RelayKeeper;
+  /** Fan id → by which io it goes, since the last configure(). */
+  #io: Readonly<Record<string, FanIo>> = {};
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -70,10 +72,8 @@ export class Forwarding {
       const { tunOffloads, io } = await this.#workers.configure(specs);
       const relayed = fans.filter(({ id }) => io[id]!.cuts).map(({ plan }) => plan.underlayDevice);
       await this.#relays.fit(relayed);
-      for (const { id, view, plan } of fans) {
-        const failure = io[id]!.cuts ? this.#relays.failure(plan.underlayDevice) : undefined;
-        this.#noteIo(view, io[id]!, failure);
-      }
+      this.#io = io;
+      this.#noteIo(fans);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
       this.#blocks.clear();
@@ -152,6 +152,17 @@ export class Forwarding {
     return this.#relays.renew();
   }
 
+  /** Whether IPsec policies have come or gone, which bursts by a relay would pass by. */
+  get policiesChanged(): boolean {
+    return this.#relays.isOutdated;
+  }
+
+  /** Lets bursts go by relays only where no IPsec policy is passed by; `fans` are those that it forwards for. */
+  async followPolicies(fans: readonly FanRecord[]): Promise<void> {
+    await this.#relays.refit();
+    this.#noteIo(fans);
+  }
+
   /** Takes away what forwarding needs of the host beside the steps of the fans, after the last one has gone. */
   async release(): Promise<void> {
     await this.#relays.clear();
@@ -162,7 +173,14 @@ export class Forwarding {
     this.#workers = undefined;
   }
 
-  #noteIo(view: FanView, { mode, notes: ways }: FanIo, relayFailure?: string): void {
+  #noteIo(fans: readonly FanRecord[]): void {
+    for (const { id, view, plan } of fans) {
+      const io = this.#io[id]!;
+      this.#noteIoOf(view, io, io.cuts ? this.#relays.failure(plan.underlayDevice) : undefined);
+    }
+  }
+
+  #noteIoOf(view: FanView, { mode, notes: ways }: FanIo, relayFailure?: string): void {
     const relay = relayFailure === undefined ? [] : [`${mode}: bursts go without a relay: ${relayFailure}`];
     const notes = [...ways, ...relay];
     for (const note of notes) {

@@ -2,11 +2,8 @@
  * A network device by its name, its index above all, asked of the kernel: /sys may show another network namespace than the one
  * this process is in.
  */
-import { native } from './native.js';
-import { decodeLink, decodeMessages, encodeGetLink, type Link, MESSAGE } from './rtnetlink.js';
-
-/** Longer than any link's description. */
-const BUFFER_BYTES = 1 << 16;
+import { ask } from './netlink-ask.js';
+import { decodeLink, encodeGetLink, type Link, MESSAGE, NETLINK_ROUTE } from './rtnetlink.js';
 
 /** Throws an Error where there is no such device. */
 export function deviceIndex(name: string): number {
@@ -16,14 +13,6 @@ export function deviceIndex(name: string): number {
 }
 
 export function findDevice(name: string): Link | undefined {
-  const socket = native.netlinkOpen(0);
-  try {
-    const buffer = new Uint8Array(BUFFER_BYTES);
-    native.netlinkSend(socket, encodeGetLink(name));
-    const length = Math.max(0, native.netlinkReceive(socket, buffer));
-    const [answer] = decodeMessages(buffer.subarray(0, length));
-    return answer?.type === MESSAGE.newLink ? decodeLink(answer) : undefined;
-  } finally {
-    native.close(socket);
-  }
+  const answer = ask(NETLINK_ROUTE, encodeGetLink(name));
+  return answer?.type === MESSAGE.newLink ? decodeLink(answer) : undefined;
 }

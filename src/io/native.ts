@@ -71,11 +71,21 @@ export interface Native {
   rawFilter(fd: number, program: Uint32Array): void;
   /** recvmmsg of whole IP packets (outer header first), flags CSUM_UNKNOWN; count or −errno (EAGAIN is 0). */
   rawReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /** Whether the kernel lets rawSend name each packet's protocol (Linux 6.4). Asks the kernel, and sends nothing. */
+  rawCanNameProtocol(fd: number): boolean;
   /**
    * sendmmsg of IP packets with their own header to `address`; super-packets are segmented and partial checksums
-   * completed; `outerLen` bytes of header stand before the inner packet. Returns the count of failures.
+   * completed; `outerLen` bytes of header stand before the inner packet. `namesProtocol`: IPsec policies and routing
+   * rules see each packet's protocol, else 255. Returns the count of failures.
    */
-  rawSend(fd: number, slab: Uint8Array, descriptors: Uint32Array, count: number, outerLen: number): number;
+  rawSend(
+    fd: number,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    count: number,
+    outerLen: number,
+    namesProtocol: boolean,
+  ): number;
 
   /**
    * An AF_PACKET socket for IPIP frames of a device to this outer destination (host order), fragments put together. With
@@ -122,8 +132,11 @@ export interface Native {
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
   encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
 
-  /** An rtnetlink socket that hears the multicast groups of a bit mask (bit n − 1 = RTNLGRP n), or 0 for requests. */
-  netlinkOpen(groups: number): number;
+  /**
+   * A netlink socket of this protocol (0 rtnetlink, 6 XFRM) that hears the multicast groups of a bit mask (bit n − 1 =
+   * group n), or 0 for requests.
+   */
+  netlinkOpen(protocol: number, groups: number): number;
   /** Sends a request to the kernel, whose answer then waits; 0 or −errno. */
   netlinkSend(fd: number, bytes: Uint8Array): number;
   /** The next datagram into `bytes`: its length, 0 when none waits, or −errno (−ENOBUFS: some were lost). */

@@ -20,6 +20,7 @@ import {
   type Link,
   MESSAGE,
   type Message,
+  NETLINK_ROUTE,
   type Neighbour,
 } from './rtnetlink.js';
 
@@ -75,10 +76,10 @@ export class NextHops {
    */
   static open(deviceName: string, source: number): NextHops {
     const { link, neighbour, ipv4Address, ipv4Route, ipv4Rule } = GROUP;
-    const fd = native.netlinkOpen(link | neighbour | ipv4Address | ipv4Route | ipv4Rule);
+    const fd = native.netlinkOpen(NETLINK_ROUTE, link | neighbour | ipv4Address | ipv4Route | ipv4Rule);
     let requests = -1;
     try {
-      requests = native.netlinkOpen(0);
+      requests = native.netlinkOpen(NETLINK_ROUTE, 0);
       return new NextHops(fd, requests, deviceName, source);
     } catch (error) {
       native.close(fd);

@@ -61,12 +61,16 @@ export interface SenderOptions {
 
 /** Sends IPIP packets, outer header included, each to its descriptor's address; super-packets are segmented. */
 export class RawSender extends RawSocket implements TxDevice {
+  /** Else IPsec policies and routing rules for protocol 4 find none of our packets. */
+  readonly #namesProtocol = native.rawCanNameProtocol(this.fd);
+
   static open(options: SenderOptions): RawSender {
     return new RawSender({ sendBufferBytes: BUFFER_BYTES, ...options, protocol: PROTOCOL_RAW });
   }
 
   send(batch: PacketBatch): number {
-    return native.rawSend(this.fd, batch.slab, batch.descriptors, batch.count, OUTER_LEN);
+    const { slab, descriptors, count } = batch;
+    return native.rawSend(this.fd, slab, descriptors, count, OUTER_LEN, this.#namesProtocol);
   }
 }
 

@@ -1,12 +1,12 @@
 /**
  * rtnetlink messages (rtnetlink(7)) as bytes: the three questions that a sender of frames asks the kernel, and what
- * answers and notifications say. Pure; next-hops.ts talks to the kernel.
+ * answers and notifications say. Pure; next-hops.ts and netlink-ask.ts talk to the kernel.
  *
  * Fields are in the machine's byte order, addresses inside attributes in network order, as u32 here.
  */
 import { endianness } from 'node:os';
 
-const LITTLE = endianness() === 'LE';
+export const LITTLE = endianness() === 'LE';
 const AF_INET = 2;
 const NLM_F_REQUEST = 1;
 /** nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
@@ -26,6 +26,9 @@ export const MESSAGE = {
   delNeighbour: 29,
   getNeighbour: 30,
 } as const;
+
+/** Of netlinkOpen: rtnetlink(7). */
+export const NETLINK_ROUTE = 0;
 
 /** Multicast groups, as bits of netlinkOpen. */
 export const GROUP = {
@@ -158,7 +161,12 @@ export function decodeNeighbour({ type, body }: Message): Neighbour | undefined 
   };
 }
 
-function encode(type: number, body: Uint8Array, attributes: readonly (readonly [number, Uint8Array])[]) {
+/** A request. */
+export function encode(
+  type: number,
+  body: Uint8Array,
+  attributes: readonly (readonly [number, Uint8Array])[],
+): Uint8Array {
   const size = attributes.reduce((sum, [, value]) => sum + align(ATTRIBUTE_HEADER_LEN + value.length), 0);
   const bytes = new Uint8Array(HEADER_LEN + body.length + size);
   const view = viewOf(bytes);
@@ -176,7 +184,8 @@ function encode(type: number, body: Uint8Array, attributes: readonly (readonly [
   return bytes;
 }
 
-function decodeAttributes(body: DataView, from: number): Map<number, DataView> {
+/** Those behind the first `from` bytes, by their type. */
+export function decodeAttributes(body: DataView, from: number): Map<number, DataView> {
   const attributes = new Map<number, DataView>();
   for (let at = from; at + ATTRIBUTE_HEADER_LEN <= body.byteLength; ) {
     const length = body.getUint16(at, LITTLE);

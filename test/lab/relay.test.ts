@@ -20,6 +20,8 @@ const UDP_BURSTS = join(REPOSITORY, 'test/lab/udp-bursts.py');
 const RAW = [...FAN, '--io', 'raw'];
 /** What tshark reads in a few seconds, also on a busy machine. */
 const FILE_BYTES = 5_000_000;
+/** fand looks every 2 s; the rest is for a busy machine. */
+const SOON_MS = 10_000;
 
 async function names(host: Host): Promise<string[]> {
   return (await relaysOf(host)).map(({ name }) => name);
@@ -106,6 +108,31 @@ describe('a relay', () => {
     expect(await names(host)).toEqual([]);
     await host.fanctl(['down', '-e']);
     await host.ip('xfrm policy flush');
+  });
+
+  it('is gone once a policy comes, and back when the last one has gone', async () => {
+    const notes = async () => (await showFans(host)).flatMap(({ ioNotes }) => ioNotes);
+    await host.fanctl(['up', ...RAW]);
+    expect(await notes()).toEqual([]);
+    const relays = await names(host);
+    await host.ip('xfrm policy add dir out src 10.9.0.0/24 dst 10.9.1.0/24 action block');
+    await until(
+      () => names(host),
+      (found) => found.length === 0,
+      SOON_MS,
+    );
+    expect(await until(notes, (found) => found.length > 0, SOON_MS)).toEqual([
+      "raw: bursts go without a relay: this host's IPsec policies would not see them",
+    ]);
+    await host.ip('xfrm policy flush');
+    const found = await until(
+      () => names(host),
+      (found) => found.length > 0,
+      SOON_MS,
+    );
+    expect(found).toEqual(relays);
+    await until(notes, (found) => found.length === 0, SOON_MS);
+    await host.fanctl(['down', '-e']);
   });
 
   it('whose name is taken is done without, which show --json tells', async () => {

@@ -95,7 +95,7 @@ describe('arguments', () => {
         batch.count = 1;
         expect(native.tunWrite(NO_FD, batch.slab, batch.descriptors, 1, 1480, 3)).toBe(1);
         expect(batch.error(0)).toBe(22);
-        expect(native.rawSend(NO_FD, batch.slab, batch.descriptors, 1, 20)).toBe(1);
+        expect(native.rawSend(NO_FD, batch.slab, batch.descriptors, 1, 20, true)).toBe(1);
         expect(batch.error(0)).toBe(22);
         expect(() => native.segment(batch.slab, batch.descriptors, 0, batch.slab)).toThrow('segment');
       }),
@@ -106,7 +106,7 @@ describe('arguments', () => {
   test('a send to a broken descriptor marks every packet', () => {
     const batch = PacketBatch.create(3, 4096);
     for (let i = 0; i < 3; i++) batch.setRange(i, 64 * (i + 1), 20);
-    expect(native.rawSend(NO_FD, batch.slab, batch.descriptors, 3, 20)).toBe(3);
+    expect(native.rawSend(NO_FD, batch.slab, batch.descriptors, 3, 20, true)).toBe(3);
     expect([0, 1, 2].map((i) => batch.error(i))).toEqual([9, 9, 9]);
     expect(native.tunWrite(NO_FD, batch.slab, batch.descriptors, 3, 1480, 0)).toBe(3);
     expect(native.rawReceive(NO_FD, new Uint8Array(1 << 17), batch.descriptors, 3)).toBe(-9);

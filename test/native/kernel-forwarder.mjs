@@ -13,6 +13,7 @@ const MTU = 1480;
 const seen = { offloads: 0, longestRead: 0, superReads: 0, longestReceived: 0, failures: {}, drops: 0 };
 const tun = native.tunOpen(tunName, 1 | 2 | 0x20 | 0x40, false);
 const sender = native.rawOpen({ protocol: 255, bindAddress: Number(own), sendBufferBytes: 8 << 20 });
+const namesProtocol = native.rawCanNameProtocol(sender);
 const receiver = native.rawOpen({ protocol: 4, receiveBufferBytes: 8 << 20 });
 const poller = native.pollerOpen();
 const slab = new Uint8Array(BATCH * 70_000);
@@ -63,7 +64,7 @@ function encap() {
     if (bytes[i * 32 + 9] !== 0) seen.superReads++;
     writeOuter(i);
   }
-  if (native.rawSend(sender, slab, descriptors, count, 20) > 0) countFailures(count);
+  if (native.rawSend(sender, slab, descriptors, count, 20, namesProtocol) > 0) countFailures(count);
 }
 
 function decap() {
