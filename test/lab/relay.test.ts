@@ -178,8 +178,12 @@ describe('bursts with io raw', () => {
     const bursts = [PYTHON, UDP_BURSTS, net.address(2), '100', '300'];
     await Promise.all([1, 2, 3, 4].map(() => net.container(1).exec(bursts)));
     // What the TUN had no room for was not read; of the rest each is sent or counts as failed.
-    const all = ({ 'encap-rx-packets': read = 0, 'encap-tx-packets': sent = 0, ...grown }: Counters) =>
-      read > 10_000 && sent + (grown['drop-send-failed-packets'] ?? 0) === read;
+    let readBefore = 0;
+    const all = ({ 'encap-rx-packets': read = 0, 'encap-tx-packets': sent = 0, ...grown }: Counters) => {
+      const isSettled = read > 10_000 && read === readBefore;
+      readBefore = read;
+      return isSettled && sent + (grown['drop-send-failed-packets'] ?? 0) === read;
+    };
     const grown = await until(async () => growth(counted, await readCounters(net.host(1))), all);
     expect(grown['drop-send-failed-packets'] ?? 0).toBe(0);
   });
