@@ -199,7 +199,12 @@ export class Daemon {
   }
 
   async #followUnderlay(): Promise<void> {
-    if (!this.#leaving && !this.#isBusy) await this.#manager.followUnderlay();
+    if (this.#leaving || this.#isBusy) return;
+    try {
+      await this.#manager.followUnderlay();
+    } catch (error) {
+      this.#log.error({ err: error }, 'the fans could not follow their underlay: tried again');
+    }
   }
 
   /** Whether all is in the run directory by which we are found, now and after a crash. */

@@ -3,7 +3,7 @@
  * that bursts are sent by, a veth pair: into one end go frames; behind the other a kernel thread of its own merges what
  * has come meanwhile and hands all of it to the underlay's device.
  *
- * Not a step of `up`: a fan works without, only slower. They are known by their alias, whoever made them.
+ * Not a step of `up`: a fan works without, only slower. A fand knows its own by their alias.
  */
 import { writeFile } from 'node:fs/promises';
 import { FanError } from '../base/error.js';
