@@ -126,3 +126,17 @@ it('a fan that is restored follows what changed while fand was dead, and down le
   expect((await net.host(1).exec(['ip', '-o', 'link'])).stdout).not.toMatch(/ (fan|tun)-/);
   expect((await net.host(1).exec(['ip', '-o', 'link'])).stdout).toMatch(/ eth0@\S+ .* mtu 1400 /);
 });
+
+it('goes on, and follows later, where fand can ask nothing for a while: it has no more files', async () => {
+  const net = await openLab();
+  const pid = readFileSync(join(net.host(1).dir, 'fand.pid'), 'utf8').trim();
+  const limit = (soft: string) => net.host(1).exec(['prlimit', '--pid', pid, `--nofile=${soft}:`]);
+  await limit('3');
+  await until(
+    async () => log(net),
+    (text) => text.includes('could not follow their underlay'),
+  );
+  await limit('1024');
+  await setMtu(net, 1400);
+  await follows(net, 1380);
+});
