@@ -42,12 +42,13 @@ const TCP_CHECKSUM_AT = 16;
 const SEGMENT = 1000;
 const SEGMENTS = 3;
 
+/** Of a veth pair the end that is set up last can send at once; the other drops what is sent until the kernel has looked at it. */
 const SET_UP = `
 link set lo up
 link add probe0 address 02:00:00:00:00:01 type veth peer name probe1 address 02:00:00:00:00:02
 address add ${US}/${UNDERLAY_LEN} dev probe0
-link set probe0 up
 link set probe1 up
+link set probe0 up
 neighbour add ${PEER} lladdr 02:00:00:00:00:02 nud permanent dev probe0
 `;
 const SET_UP_TUN = `

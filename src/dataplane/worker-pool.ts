@@ -11,6 +11,7 @@
  * programs the flows that no trace can show (untraced-flows.ts).
  */
 
+import { awaitActive } from '../io/active-device.js';
 import type { TraceSpec } from './trace-protocol.js';
 import { WorkerClient, type WorkerEvents } from './worker-client.js';
 import type { WorkerCounters } from './worker-counters.js';
@@ -36,10 +37,15 @@ export class WorkerPool {
     this.#others = others;
   }
 
-  /** Makes them forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
+  /**
+   * Makes them forward for exactly these fans, whose packets pass when it returns. Throws FanError step-failed; the old
+   * ones then go on.
+   */
   async configure(fans: FanSpec[]): Promise<Configured> {
+    const added = fans.filter(({ id }) => !this.#fans.some((fan) => fan.id === id));
     try {
       const answer = await this.#configureAll(fans);
+      await Promise.all(added.map(({ tun }) => awaitActive(tun)));
       this.#fans = fans;
       return answer;
     } catch (error) {

@@ -104,7 +104,8 @@ async function setUp(relay: string, device: string, owner: string): Promise<void
   const all = ['protocol', 'all', 'u32', 'match', 'u32', '0', '0'];
   const onward = ['action', 'mirred', 'egress', 'mirror', 'dev', device];
   await run('tc', ['filter', 'add', 'dev', out, 'ingress', ...all, ...onward]);
-  for (const end of [relay, out]) await run('ip', ['link', 'set', 'dev', end, 'arp', 'off', 'up']);
+  // The end that is set up last can send at once; the other drops what is sent until the kernel has looked at it.
+  for (const end of [out, relay]) await run('ip', ['link', 'set', 'dev', end, 'arp', 'off', 'up']);
   // In a thread of its own; in the sender's context there would be nothing to merge.
   await writeFile(`/sys/class/net/${out}/threaded`, '1');
 }

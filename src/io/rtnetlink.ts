@@ -39,7 +39,7 @@ export const GROUP = {
   ipv4Rule: 1 << 7,
 } as const;
 
-const IFLA = { address: 1, name: 3, mtu: 4 } as const;
+const IFLA = { address: 1, name: 3, mtu: 4, operState: 16 } as const;
 const RTA = { destination: 1, source: 2, device: 4, gateway: 5, via: 18 } as const;
 const NDA = { destination: 1, lladdr: 2 } as const;
 
@@ -80,7 +80,12 @@ export interface Link {
   mtu: number;
   /** Hardware address. */
   address: Uint8Array;
+  /** Operational state, IF_OPER_*; 0 = unknown. */
+  operState: number;
 }
+
+/** Of Link.operState: packets can pass. */
+export const OPER_UP = 6;
 
 /** Asks for a link by its name. */
 export function encodeGetLink(name: string): Uint8Array {
@@ -92,11 +97,13 @@ export function decodeLink({ body }: Message): Link | undefined {
   if (body.byteLength < LINK_LEN) return undefined;
   const attributes = decodeAttributes(body, LINK_LEN);
   const mtu = attributes.get(IFLA.mtu);
+  const operState = attributes.get(IFLA.operState);
   return {
     index: body.getInt32(4, LITTLE),
     type: body.getUint16(2, LITTLE),
     mtu: mtu && mtu.byteLength >= 4 ? mtu.getUint32(0, LITTLE) : 0,
     address: bytesOf(attributes.get(IFLA.address)),
+    operState: operState && operState.byteLength >= 1 ? operState.getUint8(0) : 0,
   };
 }
 

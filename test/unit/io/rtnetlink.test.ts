@@ -11,6 +11,7 @@ import {
   encodeGetNeighbour,
   encodeGetRoute,
   MESSAGE,
+  OPER_UP,
 } from '../../../src/io/rtnetlink.js';
 
 const PEER = 0xac1e001b;
@@ -84,13 +85,11 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
   });
 
   it('decodes a link', () => {
-    const text = `${header(52, MESSAGE.newLink)} 00000100 02000000 43100100 00000000 0a000100 02000000 0002 0000 08000400 dc050000`;
-    expect(decodeLink(one(text))).toEqual({
-      index: 2,
-      type: 1,
-      mtu: 1500,
-      address: Uint8Array.of(2, 0, 0, 0, 0, 2),
-    });
+    const link = '00000100 02000000 43100100 00000000 0a000100 02000000 0002 0000 08000400 dc050000';
+    const known = { index: 2, type: 1, mtu: 1500, address: Uint8Array.of(2, 0, 0, 0, 0, 2) };
+    const text = `${header(60, MESSAGE.newLink)} ${link} 05001000 06000000`;
+    expect(decodeLink(one(text))).toEqual({ ...known, operState: OPER_UP });
+    expect(decodeLink(one(`${header(52, MESSAGE.newLink)} ${link}`))).toEqual({ ...known, operState: 0 });
   });
 
   it('survives any bytes', () => {
