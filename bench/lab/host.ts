@@ -3,6 +3,7 @@
  * has its own fand. A container has an eth0 whose other end lies loose in its host until a bridge takes it.
  */
 import type { Output, RunOptions } from './command.js';
+import { awaitLinks } from './links.js';
 import { Namespace } from './namespace.js';
 import { FANCTL } from './repository.js';
 
@@ -73,7 +74,7 @@ export class Container extends Namespace {
     this.port = `c${index}`;
   }
 
-  /** Plugs the container into a bridge of its host; what it had before is replaced. */
+  /** Plugs the container into a bridge of its host, which passes its packets then; what it had before is replaced. */
   async attach({ bridge, address, gateway, mtu }: Attachment): Promise<void> {
     await this.host.ip(`link set ${this.port} mtu ${mtu} master ${bridge}`, `link set ${this.port} up`);
     await this.ip(
@@ -83,5 +84,7 @@ export class Container extends Namespace {
       ...(address ? [`address add ${address} dev eth0`] : []),
       ...(gateway ? [`route replace default via ${gateway}`] : []),
     );
+    await awaitLinks(this.name, 'eth0');
+    await awaitLinks(this.host.name, this.port, bridge);
   }
 }

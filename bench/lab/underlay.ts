@@ -3,6 +3,7 @@
  * veths behave as a NIC does is the profile's matter.
  */
 import type { Host } from './host.js';
+import { awaitLinks } from './links.js';
 import type { Namespace } from './namespace.js';
 
 /**
@@ -28,7 +29,7 @@ const NO_NETFILTER = ['ip', 'ip6', 'arp'].map(
     `echo 0 > /proc/sys/net/bridge/bridge-nf-call-${family}tables; fi`,
 );
 
-/** Makes bridge and veths; no device exists outside the lab's namespaces, not even for a moment. */
+/** Makes bridge and veths, which pass packets then; no device exists outside the lab's namespaces, not even for a moment. */
 export async function buildUnderlay(wire: Namespace, hosts: readonly Host[], mtu: number, profile: Profile) {
   await wire.ip(
     `link add ${BRIDGE} mtu ${mtu} type bridge forward_delay 0 mcast_snooping 0`,
@@ -50,8 +51,10 @@ export async function buildUnderlay(wire: Namespace, hosts: readonly Host[], mtu
         await wire.exec(['ethtool', '-K', portOf(host), ...NIC_LIKE]);
         await host.exec(['ethtool', '-K', 'eth0', ...NIC_LIKE]);
       }
+      await awaitLinks(host.name, 'eth0');
     }),
   );
+  await awaitLinks(wire.name, ...hosts.map(portOf), BRIDGE);
 }
 
 /** The containers' veths, with the host's end loose: a bridge takes it later. */

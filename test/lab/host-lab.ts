@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { RunningCommand } from '../../bench/lab/command.js';
+import { awaitLinks } from '../../bench/lab/links.js';
 import type { StepRecord } from '../../src/host/step.js';
 
 const exec = promisify(execFile);
@@ -73,6 +74,8 @@ export class HostLab {
     );
     await this.configure(host, device, '172.30.0.28/16');
     await this.configure(peer, 'eth0', '172.30.0.27/16');
+    await awaitLinks(host, device);
+    await awaitLinks(peer, 'eth0');
     return { host, peer };
   }
 
@@ -97,6 +100,8 @@ export class HostLab {
     );
     await this.run(host, 'ip', 'link', 'set', 'dev', port, 'master', bridge, 'mtu', '1480', 'up');
     await this.configure(name, 'eth0', address);
+    await awaitLinks(name, 'eth0');
+    await awaitLinks(host, port, bridge);
     return name;
   }
 

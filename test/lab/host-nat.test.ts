@@ -2,6 +2,7 @@
  * Egress NAT and the ICMP filter of a fan's own nftables table, with real packets.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { awaitLinks } from '../../bench/lab/links.js';
 import { FAN, HostLab } from './host-lab.js';
 
 const PYTHON = '/usr/bin/python3';
@@ -50,6 +51,8 @@ test('a second way out is masqueraded with its own address', async () => {
   );
   await lab.configure(host, 'eth1', '10.9.0.1/24');
   await lab.configure(peer, 'eth1', '10.9.0.2/24');
+  await awaitLinks(host, 'eth1');
+  await awaitLinks(peer, 'eth1');
   expect(await lab.run(container, 'ping', '-c', '1', '-W', '2', '10.9.0.2')).toContain('1 received');
 });
 
