@@ -159,7 +159,9 @@ describe.each(['packet', 'bpf'])('the way to a peer, io %s', (io) => {
     await one.ip(`route replace blackhole ${address}`);
     const before = await readCounters(one);
     expect(await reach()).toBe(0);
-    expect(growth(before, await readCounters(one))['drop-send-failed-packets']).toBe(1);
+    await expect
+      .poll(async () => growth(before, await readCounters(one))['drop-send-failed-packets'])
+      .toBe(1);
     await one.ip(`route del ${address}`);
     expect(await reach()).toBe(1);
   });

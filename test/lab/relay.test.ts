@@ -207,9 +207,9 @@ describe('bursts with io raw', () => {
       );
       expect(grown).not.toHaveProperty('drop-send-failed-packets');
       await ping(net.container(1), net.address(2), { count: 2 });
-      expect(growth(before, await readCounters(net.host(1)))).toMatchObject({
-        'drop-send-failed-packets': 2,
-      });
+      await expect
+        .poll(async () => growth(before, await readCounters(net.host(1))))
+        .toMatchObject({ 'drop-send-failed-packets': 2 });
     } finally {
       await net.host(1).exec(['nft', 'delete', 'table', 'ip', 'filter']);
     }

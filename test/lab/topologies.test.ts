@@ -24,8 +24,8 @@ async function seenSource(from: Namespace, to: Namespace, address: string): Prom
   const server = to.spawn(['nc', '-n', '-v', '-l', '9000']);
   try {
     await server.prints(/Listening on/);
-    await from.exec(['nc', '-n', '-N', '-w', '5', address, '9000'], { input: '' });
-    const { stderr } = await server.finish({ timeoutMs: 20_000 });
+    await from.exec(['nc', '-n', '-N', '-w', '30', address, '9000'], { input: '' });
+    const { stderr } = await server.finish();
     return /Connection received on (\S+)/.exec(stderr)?.[1] ?? stderr;
   } finally {
     await server.stop();
