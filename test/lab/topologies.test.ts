@@ -222,7 +222,7 @@ it.each([
   expect(await ping(one, net.address(2), { count: 1, size: inner - 28, df: true })).toMatchObject({
     received: 1,
   });
-  const over = await ping(one, net.address(2), { count: 1, size: inner - 27, df: true });
+  const over = await ping(one, net.address(2), { ...UNANSWERED, count: 1, size: inner - 27, df: true });
   expect(over).toMatchObject({ received: 0 });
   await echoUdp(one, two, net.address(2), [inner - 28, inner - 27, 65_507]);
   const text = 'x'.repeat(1_000_000);
