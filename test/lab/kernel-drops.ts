@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Host } from '../../bench/lab/host.js';
 import { type Metric, parsePrometheus } from '../unit/daemon/prometheus-text.js';
+import { growth, readStats, until } from './fan-lab.js';
 
 export function scrapeSocket(host: Host): Promise<Map<string, Metric>> {
   const options = { socketPath: join(host.dir, 'fand.sock'), path: '/metrics' };
@@ -42,4 +43,36 @@ export async function countAt(
     const { stdout } = await host.exec(['nft', 'list', 'table', 'netdev', hook]);
     return Number(/counter packets (\d+)/.exec(stdout)?.[1]);
   };
+}
+
+/**
+ * Sends a host's first fan more IP-in-IP than its receive buffer takes. Returns what became of it, once all that arrived
+ * has been received or is counted as lost: the next packet finds room then.
+ */
+export async function overflowSocket(host: Host, flood: () => Promise<unknown>) {
+  const before = await readStats(host);
+  const arrived = await countAt(host, 'ingress', 'eth0', 'ip protocol 4');
+  await whileStopped(host, flood);
+  const account = async () => {
+    const now = await readStats(host);
+    const received = growth(before.fans[0]!.counters, now.fans[0]!.counters)['decap-rx-packets'] ?? 0;
+    const overflow = growth(before.host.counters, now.host.counters)['drop-socket-overflow-packets'] ?? 0;
+    return { received, overflow, arrived: await arrived() };
+  };
+  return until(account, (now) => now.received + now.overflow === now.arrived);
+}
+
+/** As overflowSocket, with datagrams to port 9 into the TUN. */
+export async function overflowTun(host: Host, flood: () => Promise<unknown>) {
+  const [before] = (await readStats(host)).fans;
+  const tun = before!.bridge.replace('fan', 'tun');
+  const arrived = await countAt(host, 'egress', tun, 'udp dport 9');
+  await whileStopped(host, flood);
+  const account = async () => {
+    const [now] = (await readStats(host)).fans;
+    const grown = growth(before!.counters, now!.counters);
+    const [read, overflow] = [grown['encap-rx-packets'] ?? 0, grown['drop-tun-overflow-packets'] ?? 0];
+    return { read, overflow, arrived: await arrived() };
+  };
+  return until(account, (now) => now.read + now.overflow === now.arrived);
 }
