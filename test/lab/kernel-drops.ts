@@ -1,11 +1,10 @@
 /** What tests of counters need beside fan-lab.ts: a scrape of the metrics, and a fand that stands still so that the kernel drops. */
-import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Host } from '../../bench/lab/host.js';
 import { type Metric, parsePrometheus } from '../unit/daemon/prometheus-text.js';
-import { growth, readStats, until } from './fan-lab.js';
+import { fandPid, growth, readStats, until } from './fan-lab.js';
 
 export function scrapeSocket(host: Host): Promise<Map<string, Metric>> {
   const options = { socketPath: join(host.dir, 'fand.sock'), path: '/metrics' };
@@ -18,7 +17,7 @@ export function scrapeSocket(host: Host): Promise<Map<string, Metric>> {
 
 /** Does something while the host's fand stands still, so that the kernel has to drop. */
 export async function whileStopped(host: Host, act: () => Promise<unknown>): Promise<void> {
-  const pid = Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
+  const pid = fandPid(host);
   process.kill(pid, 'SIGSTOP');
   try {
     await act();
