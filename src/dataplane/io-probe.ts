@@ -8,6 +8,7 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAddress } from '../addr/ipv4-address.js';
 import { parsePrefix } from '../addr/prefix.js';
 import { errorText } from '../base/error.js';
@@ -75,13 +76,13 @@ function ip(lines: string): void {
 /** Bytes of the IP-in-IP packets that come in within the time, each without `headers`; ends when there are enough. */
 async function arrived(receiver: PacketReceiver, headers: number, enough: number): Promise<number> {
   const deadline = Date.now() + WAIT_MS;
-  let bytes = 0;
-  while (bytes < enough && Date.now() < deadline) {
+  for (let bytes = 0; ; ) {
+    // Also once the time is over: it may have passed while others had the CPU.
     receiver.receive(received);
     for (let i = 0; i < received.count; i++) bytes += received.length(i) - headers;
-    if (bytes < enough) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (bytes >= enough || Date.now() >= deadline) return bytes;
+    await sleep(1);
   }
-  return bytes;
 }
 
 /** A TCP super-packet in its outer header, its checksum left to whoever cuts it. */
