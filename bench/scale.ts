@@ -95,10 +95,7 @@ async function measurePoint(
   };
 }
 
-/**
- * One ping, after one that waits for ARP and for the container's port, plugged in just now, to be up. One at a time: of
- * several, ping gives the last only two round trips to come back.
- */
+/** One ping, after one that waits for ARP. */
 async function pingWarm(from: Container, address: string): Promise<PingResult> {
   await ping(from, address, { count: 1 });
   return ping(from, address, { count: 1 });

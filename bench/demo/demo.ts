@@ -46,8 +46,8 @@ async function demonstrate(account: Account, labs: Lab[]): Promise<void> {
 async function tryPing(account: Account, lab: Lab, fans: FanView[]): Promise<void> {
   const [from, to] = addresses(fans);
   await account.step(`ping ${from} → ${to}`, async (say) => {
-    const inside = await ping(lab.host(1).container(1), to, { count: 5, intervalMs: 200 });
-    const outside = await ping(lab.host(1), lab.host(2).address, { count: 5, intervalMs: 200 });
+    const inside = await ping(lab.host(1).container(1), to, { count: 5 });
+    const outside = await ping(lab.host(1), lab.host(2).address, { count: 5 });
     const [fan, bare] = [inside.rttMs?.avg, outside.rttMs?.avg];
     say(`${inside.received} of ${inside.sent} came back, ${fan} ms on average (host to host ${bare} ms)`);
     expect(inside.received, inside.sent, 'replies');

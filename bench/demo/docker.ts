@@ -88,7 +88,7 @@ async function tryMessage(account: Account, from: DockerContainer, to: DockerCon
       await listens(to, 9000);
       const text = `hello from ${from.address}`;
       await from.docker.docker(['exec', '-i', from.name, 'nc', to.address, '9000'], { input: text });
-      const { stdout } = await listener.finish({ timeoutMs: 5000 });
+      const { stdout } = await listener.finish();
       say(`${to.address} got: ${stdout}`);
       expect(stdout, text, 'the message');
     } finally {

@@ -9,6 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunningCommand } from './command.js';
 import type { Lab } from './lab.js';
+import { awaitLinks } from './links.js';
 import { Namespace } from './namespace.js';
 import { SETUP_DIR } from './repository.js';
 import { addPort } from './underlay.js';
@@ -109,6 +110,7 @@ export class Guest extends Namespace {
     await kernel.prints(/^ready/m, BOOT_MS);
     const guest = new Guest(`${lab.name}-guest`, underlay.split('/')[0] ?? '', dir, kernel);
     await guest.ip(`address add ${underlay} broadcast + dev eth0`, 'link set eth0 up');
+    await awaitLinks(lab.wire.name, port);
     return guest;
   }
 

@@ -8,7 +8,7 @@ export interface PingOptions {
   count?: number;
   /** Between two. ping then waits for the last reply no longer than this and two round trips; without it all go at once. */
   intervalMs?: number;
-  /** For a reply; 2,000 unless told. */
+  /** For a reply; 10,000 unless told. */
   timeoutMs?: number;
   /** Bytes of ICMP payload. */
   size?: number;
@@ -24,9 +24,12 @@ export interface PingResult {
   text: string;
 }
 
+/** Of a ping that nobody is to answer. */
+export const UNANSWERED = { timeoutMs: 2000 } as const;
+
 /** Never throws for lost packets, only where ping itself fails. */
 export async function ping(from: Namespace, address: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 3, intervalMs, timeoutMs = 2000, size = 56, df } = options;
+  const { count = 3, intervalMs, timeoutMs = 10_000, size = 56, df } = options;
   const [interval, together] = intervalMs === undefined ? [timeoutMs, ['-l', `${count}`]] : [intervalMs, []];
   const pmtu = df === undefined ? [] : ['-M', df ? 'do' : 'dont'];
   const argv = [

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespace } from './namespace.js';
 
+/** Seconds in which nothing moves after which nc gives up: TCP that lost several times over waits for some. */
+const IDLE_S = '30';
+
 export interface TransferOptions {
   port?: number;
   timeoutMs?: number;
@@ -22,7 +25,7 @@ export async function sendMessage(
   const listener = to.spawn(['nc', '-n', '-l', `${port}`]);
   try {
     await listens(to, port);
-    await from.exec(['nc', '-n', '-N', '-w', '5', address, `${port}`], { input: text, timeoutMs });
+    await from.exec(['nc', '-n', '-N', '-w', IDLE_S, address, `${port}`], { input: text, timeoutMs });
     return (await listener.finish({ timeoutMs })).stdout;
   } finally {
     await listener.stop();
@@ -50,7 +53,7 @@ export async function sendFile(
   try {
     await listens(to, port);
     const start = performance.now();
-    const client = ['sh', '-c', 'exec nc -n -N -w 5 "$0" "$1" < "$2"', address, `${port}`, file];
+    const client = ['sh', '-c', 'exec nc -n -N -w "$3" "$0" "$1" < "$2"', address, `${port}`, file, IDLE_S];
     await from.exec(client, { timeoutMs });
     await listener.finish({ timeoutMs });
     const ms = performance.now() - start;

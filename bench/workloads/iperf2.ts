@@ -22,7 +22,7 @@ export const iperf2: Workload = {
       await listens(server, PORT);
       const argv = ['iperf', '-c', serverAddress, '-p', PORT, '-t', `${seconds}`, '-y', 'C'];
       const sent = await client.exec(argv, { timeoutMs: (seconds + 20) * 1000 });
-      const { stdout } = await listener.finish({ timeoutMs: 5000 });
+      const { stdout } = await listener.finish();
       const parsed = parseIperf2(stdout);
       if (!parsed) throw new CommandError(argv, { ...sent, stdout }, 'no report of the server');
       return { value: parsed.bitsPerSecond / 1e9, bytes: parsed.bytes, details: {}, report: stdout };

@@ -9,7 +9,7 @@ import { findDevice } from './device-index.js';
 import { OPER_UP } from './rtnetlink.js';
 
 /** The link watch waits for a CPU, and for whoever changes a device at this moment. */
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 5000;
 const POLL_MS = 5;
 
 /** Waits until what is sent by the device goes through. Throws FanError step-failed where it doesn't come to that. */

@@ -36,7 +36,7 @@ function startFand(dir: string, ...args: string[]): Fand {
 }
 
 async function appears(path: string): Promise<void> {
-  await expect.poll(() => existsSync(path), { interval: 2, timeout: 10_000 }).toBe(true);
+  await expect.poll(() => existsSync(path), { interval: 2, timeout: 30_000 }).toBe(true);
 }
 
 function fanctl(dir: string, ...words: string[]) {
@@ -62,7 +62,7 @@ async function answers(dir: string): Promise<void> {
   await appears(join(dir, 'fand.sock'));
   // The socket has its name a moment before it listens.
   const ask = () => request(dir, 'GET /v1/status').catch((error: Error) => error.message);
-  await expect.poll(ask, { interval: 2, timeout: 10_000 }).toMatch(/^HTTP\/1.1 200 /);
+  await expect.poll(ask, { interval: 2, timeout: 30_000 }).toMatch(/^HTTP\/1.1 200 /);
 }
 
 const DEAD_FAN = {

@@ -37,7 +37,7 @@ export function runBuilt(
 export function runCommand(command: string, args: readonly string[], runDir: string): Promise<Result> {
   const env = { ...process.env, UFAN_RUN_DIR: runDir, UFAN_LOG_LEVEL: 'info' };
   return new Promise((resolve) => {
-    const child = execFile(command, [...args], { env, timeout: 25_000 }, (_error, stdout, stderr) => {
+    const child = execFile(command, [...args], { env, timeout: 55_000 }, (_error, stdout, stderr) => {
       resolve({ status: child.exitCode, stdout, stderr });
     });
   });

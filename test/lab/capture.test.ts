@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fields } from '../../bench/lab/capture.js';
 import type { RunningCommand } from '../../bench/lab/command.js';
-import { ping } from '../../bench/lab/ping.js';
+import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { echoUdp, FAN, FanLab, faults, until } from './fan-lab.js';
@@ -104,7 +104,7 @@ describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
     const file = join(net.lab.dir, 'dropped.pcapng');
     const capture = await start(1, file, '--drops', '-c', '1');
     await ping(net.container(1), net.address(2), { count: 1 });
-    await ping(net.container(1), '250.0.0.9', { count: 1 });
+    await ping(net.container(1), '250.0.0.9', { ...UNANSWERED, count: 1 });
     expect((await capture.finish()).stderr).toContain('1 packets captured');
     expect(await fields(file, ['frame.interface_name', 'ip.dst', 'frame.comment'])).toEqual([
       [
@@ -119,7 +119,7 @@ describe.each(['raw', 'packet', 'bpf'])('capture with io %s', (io) => {
     const file = join(net.lab.dir, 'judged.pcapng');
     const capture = await start(1, file, 'icmp');
     await ping(net.container(1), net.address(2), { count: 2 });
-    await ping(net.container(1), '250.0.0.9', { count: 1 });
+    await ping(net.container(1), '250.0.0.9', { ...UNANSWERED, count: 1 });
     await until(
       async () => fields(file, ['frame.number']),
       (rows) => rows.length === 9,

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { raiseFan } from '../../bench/lab/fan.js';
-import { ping } from '../../bench/lab/ping.js';
+import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { diagnose, failures, named } from './doctor-lab.js';
 import { FAN, FanLab } from './fan-lab.js';
 import { relaysOf } from './relays-of.js';
@@ -99,7 +99,9 @@ describe('doctor and its --fix', () => {
   it('forward-drop: a firewall that came after up, and was loaded anew', async () => {
     for (const firewall of ['iptables -P FORWARD DROP', 'nft flush chain ip filter FORWARD']) {
       await sh(firewall);
-      expect(await ping(net.container(1), net.address(2), { count: 1 })).toMatchObject({ received: 0 });
+      expect(await ping(net.container(1), net.address(2), { ...UNANSWERED, count: 1 })).toMatchObject({
+        received: 0,
+      });
       expect(await failures(broken())).toEqual(['forward-drop']);
       expect(await failures(broken(), '--fix')).toEqual([]);
       expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });

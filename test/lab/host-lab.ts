@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { RunningCommand } from '../../bench/lab/command.js';
 import { awaitLinks } from '../../bench/lab/links.js';
 import type { StepRecord } from '../../src/host/step.js';
+import { steadyLinks } from './steady-links.js';
 
 const exec = promisify(execFile);
 const DRIVER = new URL('host-driver.mjs', import.meta.url).pathname;
@@ -161,7 +162,7 @@ export class HostLab {
     const settings =
       "grep -rs '' /proc/sys/net/ipv4 /proc/sys/net/ipv6/conf | grep -v tcp_fastopen_key | sort";
     return {
-      links: (await read('ip', '-d', '-j', 'link')).replace(/"\w+_timer":[0-9.]+/g, '""'),
+      links: steadyLinks(await read('ip', '-d', '-j', 'link')),
       addresses: await read('ip', '-j', 'address'),
       routes: await read('ip', '-j', 'route', 'show', 'table', 'all'),
       routes6: await read('ip', '-j', '-6', 'route', 'show', 'table', 'all'),

@@ -23,6 +23,7 @@ import { ping } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { makeRunDir } from '../../src/cli/run-dir.js';
 import { runPaths } from '../../src/daemon/protocol.js';
+import { steadyLinks } from './steady-links.js';
 
 const OVERLAY = '250.0.0.0/8';
 const UNDERLAY = 'eth0/16';
@@ -32,7 +33,7 @@ async function snapshot(host: Host): Promise<Record<string, string>> {
   const read = async (...argv: string[]) => (await host.exec(argv)).stdout;
   const sysctls = "grep -rs '' /proc/sys/net/ipv4 /proc/sys/net/ipv6/conf | grep -v tcp_fastopen_key | sort";
   return {
-    links: (await read('ip', '-d', 'link')).replace(/_timer +[0-9.]+/g, '_timer'),
+    links: steadyLinks(await read('ip', '-d', 'link')),
     addresses: await read('sh', '-c', 'ip -4 address | grep -v valid_lft'),
     routes: await read('ip', '-4', 'route', 'show', 'table', 'all'),
     rules: await read('ip', 'rule'),

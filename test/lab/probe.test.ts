@@ -9,6 +9,7 @@ import { DockerHost } from '../../bench/lab/docker-host.js';
 import { raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
+import { awaitLinks } from '../../bench/lab/links.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { portOf } from '../../bench/lab/underlay.js';
@@ -248,6 +249,8 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
       'link set second up master underlay',
     );
     await two.ip('link set eth1 up');
+    await awaitLinks(two.name, 'eth1');
+    await awaitLinks(lab.wire.name, 'second');
     undo.push(() => two.ip('link del eth1'));
     const arping = ['arping', '-b', '-c', '2', '-w', '5', '-I', 'eth0', PEER];
     const { stdout } = await one.exec(arping, { anyExit: true });

@@ -9,7 +9,7 @@ import { Capture, fields } from '../../bench/lab/capture.js';
 import { showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
-import { ping } from '../../bench/lab/ping.js';
+import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import type { Counters } from '../../src/daemon/protocol.js';
@@ -206,10 +206,10 @@ describe('bursts with io raw', () => {
         (counters) => (counters['encap-tx-packets'] ?? 0) > 0,
       );
       expect(grown).not.toHaveProperty('drop-send-failed-packets');
-      await ping(net.container(1), net.address(2), { count: 2 });
-      expect(growth(before, await readCounters(net.host(1)))).toMatchObject({
-        'drop-send-failed-packets': 2,
-      });
+      await ping(net.container(1), net.address(2), { ...UNANSWERED, count: 2 });
+      await expect
+        .poll(async () => growth(before, await readCounters(net.host(1))))
+        .toMatchObject({ 'drop-send-failed-packets': 2 });
     } finally {
       await net.host(1).exec(['nft', 'delete', 'table', 'ip', 'filter']);
     }
@@ -223,14 +223,16 @@ describe('bursts with io raw', () => {
   it('reach nobody, and are counted, where the underlay is down', async () => {
     const before = await readCounters(net.host(1));
     await net.host(1).ip('link set eth0 down');
-    expect(await ping(net.container(1), net.address(2), { count: 1 })).toMatchObject({ received: 0 });
+    expect(await ping(net.container(1), net.address(2), { ...UNANSWERED, count: 1 })).toMatchObject({
+      received: 0,
+    });
     await until(
       async () => growth(before, await readCounters(net.host(1))),
       (grown) => (grown['drop-send-failed-packets'] ?? 0) > 0,
     );
     await net.host(1).ip('link set eth0 up');
     await until(
-      () => ping(net.container(1), net.address(2), { count: 1 }),
+      () => ping(net.container(1), net.address(2), { ...UNANSWERED, count: 1 }),
       ({ received }) => received === 1,
     );
     await send(net, 1_000_000);

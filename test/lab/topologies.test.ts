@@ -9,7 +9,7 @@ import { containerAddress, raiseFan, showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
-import { ping } from '../../bench/lab/ping.js';
+import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { randomFile, sendFile, sendMessage } from '../../bench/lab/transfer.js';
 import type { FanView } from '../../src/daemon/protocol.js';
 import { echoUdp, FAN, FanLab, readCounters } from './fan-lab.js';
@@ -24,8 +24,8 @@ async function seenSource(from: Namespace, to: Namespace, address: string): Prom
   const server = to.spawn(['nc', '-n', '-v', '-l', '9000']);
   try {
     await server.prints(/Listening on/);
-    await from.exec(['nc', '-n', '-N', '-w', '5', address, '9000'], { input: '' });
-    const { stderr } = await server.finish({ timeoutMs: 20_000 });
+    await from.exec(['nc', '-n', '-N', '-w', '30', address, '9000'], { input: '' });
+    const { stderr } = await server.finish();
     return /Connection received on (\S+)/.exec(stderr)?.[1] ?? stderr;
   } finally {
     await server.stop();
@@ -152,7 +152,9 @@ describe('two overlays on one underlay address', () => {
   it('one goes on when the other is taken down', async () => {
     await lab.host(1).fanctl(['down', '250.0.0.0/8', 'eth0/16']);
     await expectReaches(lab.host(1).container(2), '251.0.27.3');
-    expect(await ping(lab.host(1).container(1), '250.0.27.2', { count: 1 })).toMatchObject({ received: 0 });
+    expect(await ping(lab.host(1).container(1), '250.0.27.2', { ...UNANSWERED, count: 1 })).toMatchObject({
+      received: 0,
+    });
   });
 });
 
@@ -220,7 +222,7 @@ it.each([
   expect(await ping(one, net.address(2), { count: 1, size: inner - 28, df: true })).toMatchObject({
     received: 1,
   });
-  const over = await ping(one, net.address(2), { count: 1, size: inner - 27, df: true });
+  const over = await ping(one, net.address(2), { ...UNANSWERED, count: 1, size: inner - 27, df: true });
   expect(over).toMatchObject({ received: 0 });
   await echoUdp(one, two, net.address(2), [inner - 28, inner - 27, 65_507]);
   const text = 'x'.repeat(1_000_000);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCommand } from '../../bench/lab/command.js';
 import type { Host } from '../../bench/lab/host.js';
-import { ping } from '../../bench/lab/ping.js';
+import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { FAN, FanLab, growth, PYTHON, readCounters, until } from './fan-lab.js';
 
@@ -115,7 +115,7 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
       startTrace(net.host(1), '--json', '-c', '1', '--drops'),
     ]);
     await echo();
-    await ping(net.container(1), '250.0.0.9', { count: 1 });
+    await ping(net.container(1), '250.0.0.9', { ...UNANSWERED, count: 1 });
     const seen = await Promise.all(traces.map(async (trace) => objectsOf((await trace.finish()).stdout)));
     expect(seen.flat().map(({ path, reason }) => [path, reason])).toEqual([
       ['encap', null],

@@ -17,6 +17,7 @@ import { runPaths } from '../../src/daemon/protocol.js';
 import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, readStats, tunReads, until } from './fan-lab.js';
 import { countAt } from './kernel-drops.js';
 import { buildNarrowPath } from './narrow-path.js';
+import { steadyLinks } from './steady-links.js';
 
 const UDP_FLOWS = join(REPOSITORY, 'test/lab/udp-flows.py');
 const PORT = 9010;
@@ -251,7 +252,7 @@ describe('the number of workers', () => {
   };
   /** What `up` could leave behind of queues and sockets, beside what lifecycle.test.ts looks at. */
   const left = async () => [
-    (await host.exec(['ip', '-d', 'link'])).stdout.replace(/_timer +[0-9.]+/g, '_timer'),
+    steadyLinks((await host.exec(['ip', '-d', 'link'])).stdout),
     (await host.exec(['ip', '-4', 'route', 'show', 'table', 'all'])).stdout,
     (await host.exec(['nft', '-s', 'list', 'ruleset'])).stdout,
     readdirSync(host.dir).join(' '),

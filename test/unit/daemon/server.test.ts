@@ -8,6 +8,9 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ControlServer, type Routes } from '../../../src/daemon/server.js';
 
+/** On a busy machine. */
+const SOON = { timeout: 10_000 };
+
 let dir: string;
 let path: string;
 let sockets: Socket[];
@@ -49,7 +52,7 @@ async function ask(socket: Socket, request = 'GET /x'): Promise<string> {
 it('is busy from the connection to the answer', async () => {
   const { server, onIdle } = await serve({ 'GET /x': () => sleep(50, 'done') });
   const socket = await caller();
-  await vi.waitFor(() => expect(server.isBusy).toBe(true));
+  await vi.waitFor(() => expect(server.isBusy).toBe(true), SOON);
   expect(await ask(socket)).toMatch(/^HTTP\/1.1 200 [\s\S]*"done"\n/);
   expect(server.isBusy).toBe(false);
   expect(onIdle).toHaveBeenCalledTimes(1);
@@ -58,7 +61,7 @@ it('is busy from the connection to the answer', async () => {
 it('is not kept busy by somebody who gave up', async () => {
   const { server, onIdle } = await serve({});
   (await caller()).destroy();
-  await vi.waitFor(() => expect(onIdle).toHaveBeenCalled());
+  await vi.waitFor(() => expect(onIdle).toHaveBeenCalled(), SOON);
   expect(server.isBusy).toBe(false);
 });
 
@@ -73,7 +76,7 @@ it('tells those who had connected that fand leaves, and finishes what it had beg
   });
   const early = await caller();
   const slow = ask(await caller(), 'GET /slow');
-  await vi.waitFor(() => expect(calls).toEqual(['slow']));
+  await vi.waitFor(() => expect(calls).toEqual(['slow']), SOON);
   server.refuse();
   const drained = server.drain();
   expect(await ask(early)).toMatch(/^HTTP\/1.1 503 [\s\S]*"code":"leaving"/);
