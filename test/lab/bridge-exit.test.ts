@@ -257,6 +257,7 @@ describe('the way that packets take', () => {
     await ip(host, 'link del v4');
     await speak(1);
     // The bridge knows, and the program doesn't.
+    await expect.poll(() => bridge('fdb show dev v1')).toContain(withColons(MAC));
     expect(await growth(sendSuper)).toMatchObject({ byBridge: 1, c1: 1, ...whole });
     await expect.poll(known).toEqual({ [MAC]: await index('v1') });
     expect(await growth(sendSuper)).toMatchObject({ byBridge: 0, c1: 1, ...whole });
