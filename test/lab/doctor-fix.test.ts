@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { raiseFan } from '../../bench/lab/fan.js';
 import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { diagnose, failures, named } from './doctor-lab.js';
-import { FAN, FanLab } from './fan-lab.js';
+import { FAN, FanLab, fandPid, killFand } from './fan-lab.js';
 import { relaysOf } from './relays-of.js';
 
 const BRIDGE = 'fan-250-0-28';
@@ -27,7 +27,7 @@ const sh = (script: string) => broken().exec(['sh', '-ec', script]);
 
 describe('doctor and its --fix', () => {
   it('fand-dead: the daemon hangs', async () => {
-    const pid = Number(readFileSync(join(broken().dir, 'fand.pid'), 'utf8'));
+    const pid = fandPid(broken());
     process.kill(pid, 'SIGSTOP');
     try {
       const { results } = await diagnose(broken());
@@ -55,7 +55,7 @@ describe('doctor and its --fix', () => {
   }
 
   it('fand-dead: the daemon was killed, and the firewall flushed meanwhile', async () => {
-    process.kill(Number(readFileSync(join(broken().dir, 'fand.pid'), 'utf8')), 'SIGKILL');
+    await killFand(broken());
     await sh('nft flush ruleset; sysctl -qw net.ipv4.ip_forward=0');
     await expectMended('fand-dead', 'ip-forward-off', 'nat-rules-missing');
   });

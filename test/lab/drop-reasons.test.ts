@@ -16,7 +16,7 @@ import { DROP_REASONS, type DropReasonName } from '../../src/base/drop-reason.js
 import { countersOf } from '../unit/daemon/prometheus-text.js';
 import { packet, tunnelled } from '../unit/dataplane/packets.js';
 import { FAN, PYTHON, readStats, until } from './fan-lab.js';
-import { scrapeSocket, whileStopped } from './kernel-drops.js';
+import { overflowSocket, overflowTun, scrapeSocket, whileStopped } from './kernel-drops.js';
 
 const MAKE = join(REPOSITORY, 'test/lab/hostile.py');
 const SEND = join(REPOSITORY, 'test/lab/send-frames.py');
@@ -50,9 +50,9 @@ const big = packet(HERE, THERE, { payload: 1180, dontFragment: true });
 
 /** What makes each reason, the fan's or the host's, in an order in which none disturbs the next. */
 const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][] = [
-  ['socket-overflow', 'host', () => whileStopped(victim, floodIpip)],
+  ['socket-overflow', 'host', () => overflowSocket(victim, floodIpip)],
   ['outer-destination', 'host', arrive('other-address')],
-  ['tun-overflow', 'fan', () => whileStopped(victim, floodUdp)],
+  ['tun-overflow', 'fan', () => overflowTun(victim, floodUdp)],
   ['underlay-network', 'fan', depart(packet(HERE, '250.0.0.9'))],
   ['underlay-broadcast', 'fan', depart(packet(HERE, '250.255.255.9'))],
   ['not-ipv4', 'fan', depart(new Uint8Array(40).fill(0x60))],

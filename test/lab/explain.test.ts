@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ping } from '../../bench/lab/ping.js';
 import type { Explanation } from '../../src/daemon/protocol.js';
-import { FAN, FanLab } from './fan-lab.js';
+import { FAN, FanLab, killFand } from './fan-lab.js';
 
 /** What keeps a packet from the fan, or from a container, and the verdict that says so; undone by `restore`. */
 interface Stray {
@@ -343,8 +343,7 @@ describe('explain', () => {
 
   it('of a fand that died says so', async () => {
     const words = ['explain', '250.0.27.2'];
-    const { stdout } = await net.host(2).exec(['sh', '-c', 'cat $UFAN_RUN_DIR/fand.pid']);
-    process.kill(Number(stdout), 'SIGKILL');
+    await killFand(net.host(2));
     const { stderr, code } = await net.host(2).fanctl(words, { anyExit: true });
     expect([stderr, code]).toEqual([
       'fanctl: fand is not running: bring fan-250-0-27 up again, or name a fan with --fan\n',

@@ -2,9 +2,11 @@
  * A lab whose hosts all have a fan, and what the end-to-end tests ask of it: counters by name, a condition awaited,
  * UDP echoed byte for byte.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { complaints } from '../../bench/lab/capture.js';
+import { run } from '../../bench/lab/command.js';
 import { containerAddress, raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
@@ -96,6 +98,20 @@ export async function tunReads(host: Host): Promise<number> {
 export function growth(before: Counters, after: Counters): Counters {
   const names = Object.keys(after).filter((name) => after[name] !== before[name]);
   return Object.fromEntries(names.map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]));
+}
+
+export function fandPid(host: Host): number {
+  return Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
+}
+
+/** Returns when it is gone: until then its socket takes connections, which break off. */
+export async function killFand(host: Host): Promise<void> {
+  const pid = fandPid(host);
+  process.kill(pid, 'SIGKILL');
+  await until(
+    async () => (await run(['ip', 'netns', 'pids', host.name])).stdout.split('\n'),
+    (pids) => !pids.includes(`${pid}`),
+  );
 }
 
 /** Asks until `holds` is true of the answer, and returns it; fails with the last answer after `timeoutMs`. */

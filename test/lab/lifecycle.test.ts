@@ -23,6 +23,7 @@ import { ping } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { makeRunDir } from '../../src/cli/run-dir.js';
 import { runPaths } from '../../src/daemon/protocol.js';
+import { fandPid } from './fan-lab.js';
 import { steadyLinks } from './steady-links.js';
 
 const OVERLAY = '250.0.0.0/8';
@@ -53,10 +54,6 @@ async function refused(host: Host, args: string[]): Promise<{ stderr: string; co
     throw error;
   }
   throw new Error(`fanctl ${args.join(' ')} succeeded`);
-}
-
-function daemonPid(host: Host): number {
-  return Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
 }
 
 let lab: Lab;
@@ -240,7 +237,7 @@ describe('a fand that was killed', () => {
     const target = containerAddress(there, 1);
     await ping(host.container(1), target);
 
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     await expect.poll(async () => (await showFans(host)).map(({ state }) => state)).toEqual(['dead', 'dead']);
     expect((await host.fanctl(['show'])).stdout).toMatch(/^fan-250-0-28 .* dead$/m);
     expect(existsSync(join(host.dir, 'fand.lock'))).toBe(true);
@@ -251,7 +248,7 @@ describe('a fand that was killed', () => {
     expect({ ...(await snapshot(host)), processes: '' }).toEqual({ ...healthy, processes: '' });
     expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/already configured/);
 
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     await host.fanctl(['down', '-e']);
     await peer.fanctl(['down', '-e']);
     expect(await snapshot(host)).toEqual(before);
@@ -259,7 +256,7 @@ describe('a fand that was killed', () => {
 
   it('keeps the flags of its fan, and says so to an up with others', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'raw']);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     const { stdout, stderr } = await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'packet', 'dhcp']);
     expect(stdout).toBe('fan-250-0-28\n');
     const had = 'host-reserve 1 io raw';
@@ -269,13 +266,13 @@ describe('a fand that was killed', () => {
     );
     expect(await showFans(host)).toMatchObject([{ state: 'up', flags: had, io: 'raw' }]);
 
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     expect((await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'raw'])).stderr).toBe('');
   });
 
   it('is not needed for the fan to keep overlay traffic off other routes', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     const { stdout } = await host.exec(['ip', 'route', 'get', '250.0.27.2']);
     expect(stdout).toContain('dev tun-250-0-28');
   });
@@ -285,7 +282,7 @@ describe('a fand that was killed in the middle of an up', () => {
   it('leaves a part that the next up undoes before it starts anew', async () => {
     const before = await snapshot(host);
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     const file = join(host.dir, 'state.json');
     const state = JSON.parse(readFileSync(file, 'utf8')) as {
       fans: { complete: boolean; steps: unknown[] }[];
@@ -319,7 +316,7 @@ describe('a worker that dies while it is being configured', () => {
 
   it('ends fand, and the same up restores what it left', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     await expect.poll(processes).toBe('');
     const { code, stderr } = await dyingUp();
     expect(stderr).toMatch(/^fanctl: .*fan-250-0-28 could not be restored: the worker died: /);
@@ -343,7 +340,7 @@ describe('a worker that dies while it is being configured', () => {
   it('does not stand in the way of down', async () => {
     const before = await snapshot(host);
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     await expect.poll(processes).toBe('');
     await dyingUp();
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
@@ -356,7 +353,7 @@ describe('an address of the overlay that came after up', () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
     await host.ip('address add 250.0.99.1/32 dev lo');
     try {
-      process.kill(daemonPid(host), 'SIGKILL');
+      process.kill(fandPid(host), 'SIGKILL');
       expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
       await host.fanctl(['down', '-e']);
       expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/250\.0\.99\.1/);
@@ -370,7 +367,7 @@ describe('a state file that was lost', () => {
   it('does not stand in the way of the next up, which adopts what it finds', async () => {
     const before = await snapshot(host);
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(daemonPid(host), 'SIGKILL');
+    process.kill(fandPid(host), 'SIGKILL');
     for (const file of readdirSync(host.dir)) rmSync(join(host.dir, file));
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
@@ -396,12 +393,12 @@ describe('a run directory that somebody removed', () => {
   it('is made again while a fan is up, and down still leaves nothing', async () => {
     const before = await snapshot(host);
     await host.fanctl(['up', OVERLAY, UNDERLAY, 'dhcp']);
-    const pid = daemonPid(host);
+    const pid = fandPid(host);
     rmSync(host.dir, { recursive: true });
     await expect.poll(() => existsSync(join(host.dir, 'fand.sock'))).toBe(true);
     expect((await showFans(host)).map(({ state }) => state)).toEqual(['up']);
     await expect.poll(() => readdirSync(host.dir).includes('state.json')).toBe(true);
-    expect(daemonPid(host)).toBe(pid);
+    expect(fandPid(host)).toBe(pid);
     await host.fanctl(['down', OVERLAY, UNDERLAY]);
     expect(await snapshot(host)).toEqual(before);
   });
@@ -410,7 +407,7 @@ describe('a run directory that somebody removed', () => {
 describe('files of the run directory that somebody removed', () => {
   it.each(['state.json', 'fand.lock', 'fand.sock'])('%s is made again while a fan is up', async (name) => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    const pid = daemonPid(host);
+    const pid = fandPid(host);
     rmSync(join(host.dir, name));
     await expect.poll(() => existsSync(join(host.dir, name))).toBe(true);
     expect(await showFans(host)).toMatchObject([{ state: 'up' }]);
@@ -422,11 +419,11 @@ describe('files of the run directory that somebody removed', () => {
 
   it('a directory that was moved away, with all that was in it', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    const pid = daemonPid(host);
+    const pid = fandPid(host);
     renameSync(host.dir, `${host.dir}-moved`);
     try {
       await expect.poll(() => existsSync(join(host.dir, 'state.json'))).toBe(true);
-      await expect.poll(() => daemonPid(host)).toBe(pid);
+      await expect.poll(() => fandPid(host)).toBe(pid);
       await expect.poll(() => showFans(host)).toMatchObject([{ state: 'up' }]);
     } finally {
       rmSync(`${host.dir}-moved`, { recursive: true });

@@ -10,8 +10,8 @@ import { ping } from '../../bench/lab/ping.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
 import type { Stats } from '../../src/daemon/protocol.js';
 import { countersOf, parsePrometheus } from '../unit/daemon/prometheus-text.js';
-import { FAN, FanLab, growth, PYTHON, readCounters, readStats, until } from './fan-lab.js';
-import { countAt, scrapeSocket, whileStopped } from './kernel-drops.js';
+import { FAN, FanLab, PYTHON, readStats, until } from './fan-lab.js';
+import { overflowSocket, overflowTun, scrapeSocket } from './kernel-drops.js';
 
 const FLOOD = join(REPOSITORY, 'test/lab/flood.py');
 /** More than a receive buffer of 16 MB takes: each small packet weighs a kernel buffer of some 800 bytes. */
@@ -73,20 +73,11 @@ describe.each(['raw', 'packet'])('io %s', (io) => {
   it('counts what overflowed the receive buffer as socket-overflow, each once', async () => {
     const host = net.host(1);
     const before = await readStats(host);
-    const arrived = await countAt(host, 'ingress', 'eth0', 'ip protocol 4');
     const flood = [PYTHON, FLOOD, 'ipip', host.address, net.address(2), net.address(1), `${IPIP_FLOOD}`];
-    await whileStopped(host, () => net.host(2).exec(flood));
-    const lost = async () => {
-      const now = await readStats(host);
-      const received = growth(before.fans[0]!.counters, now.fans[0]!.counters)['decap-rx-packets'] ?? 0;
-      const overflow = growth(before.host.counters, now.host.counters)['drop-socket-overflow-packets'] ?? 0;
-      return { received, overflow, arrived: await arrived() };
-    };
-    const all = await until(lost, (now) => now.received + now.overflow === now.arrived);
-    const { received, overflow } = all;
+    const { received, overflow, arrived } = await overflowSocket(host, () => net.host(2).exec(flood));
     expect(received).toBeGreaterThan(1000);
     expect(overflow).toBeGreaterThan(1000);
-    expect(all.arrived).toBeGreaterThan(IPIP_FLOOD / 2);
+    expect(arrived).toBeGreaterThan(IPIP_FLOOD / 2);
     expect(countersOf(await scrapeSocket(host), 'host')['drop-socket-overflow-packets']).toBe(
       before.host.counters['drop-socket-overflow-packets']! + overflow,
     );
@@ -94,16 +85,8 @@ describe.each(['raw', 'packet'])('io %s', (io) => {
 
   it('counts what overflowed the TUN as tun-overflow, each once', async () => {
     const host = net.host(1);
-    const before = await readCounters(host);
-    const arrived = await countAt(host, 'egress', net.fan(1).bridge.replace('fan', 'tun'), 'udp dport 9');
     const flood = [PYTHON, FLOOD, 'udp', net.address(2), `${UDP_FLOOD}`];
-    await whileStopped(host, () => net.container(1).exec(flood));
-    const lost = async () => {
-      const grown = growth(before, await readCounters(host));
-      const [read, overflow] = [grown['encap-rx-packets'] ?? 0, grown['drop-tun-overflow-packets'] ?? 0];
-      return { read, overflow, arrived: await arrived() };
-    };
-    const { read, overflow } = await until(lost, (now) => now.read + now.overflow === now.arrived);
+    const { read, overflow } = await overflowTun(host, () => net.container(1).exec(flood));
     expect(read).toBeGreaterThan(900);
     expect(overflow).toBeGreaterThan(0);
   });

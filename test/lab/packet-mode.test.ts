@@ -2,7 +2,6 @@
  * What is particular to `--io packet` and `bpf`: when it is taken and when not, the way to a peer followed as the kernel's tables
  * change, no packet twice, and nothing left at the device.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, fields } from '../../bench/lab/capture.js';
@@ -13,7 +12,7 @@ import { createLab, type Lab } from '../../bench/lab/lab.js';
 import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
-import { echoUdp, FAN, FanLab, faults, growth, PYTHON, readCounters, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, faults, growth, killFand, PYTHON, readCounters, until } from './fan-lab.js';
 import { relaysOf } from './relays-of.js';
 
 const EGRESS_PROGRAMS = join(REPOSITORY, 'test/lab/egress-programs.py');
@@ -109,7 +108,7 @@ describe('the mode', () => {
     expect(await egressPrograms(host)).toBe(0);
 
     await host.fanctl(['up', ...PACKET]);
-    process.kill(Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8')), 'SIGKILL');
+    await killFand(host);
     await until(
       () => egressPrograms(host),
       (count) => count === 0,

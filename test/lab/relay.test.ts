@@ -2,7 +2,6 @@
  * Relays, by which bursts go where super-packets are cut by us: which fans have one, what takes it and what doesn't, that
  * they are gone when they should be, and that a fan works without.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Capture, fields } from '../../bench/lab/capture.js';
@@ -13,15 +12,13 @@ import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import type { Counters } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, faults, growth, PYTHON, readCounters, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, faults, growth, killFand, PYTHON, readCounters, until } from './fan-lab.js';
 import { relaysOf } from './relays-of.js';
 
 const UDP_BURSTS = join(REPOSITORY, 'test/lab/udp-bursts.py');
 const RAW = [...FAN, '--io', 'raw'];
 /** What tshark reads in a few seconds, also on a busy machine. */
 const FILE_BYTES = 5_000_000;
-/** fand looks every 2 s; the rest is for a busy machine. */
-const SOON_MS = 10_000;
 
 async function names(host: Host): Promise<string[]> {
   return (await relaysOf(host)).map(({ name }) => name);
@@ -64,14 +61,13 @@ describe('a relay', () => {
   });
 
   it('that a kill left is made anew with the fan, or removed with it', async () => {
-    const kill = () => process.kill(Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8')), 'SIGKILL');
     const [, relay] = [await host.fanctl(['up', ...RAW]), `relay-${await indexOf(host, 'eth0')}`];
     const first = await indexOf(host, relay);
-    kill();
+    await killFand(host);
     await host.fanctl(['up', ...RAW]);
     expect(await names(host)).toEqual([relay]);
     expect(await indexOf(host, relay)).not.toBe(first);
-    kill();
+    await killFand(host);
     expect(await names(host)).toEqual([relay]);
     await host.fanctl(['down', '-e']);
     expect(await names(host)).toEqual([]);
@@ -119,19 +115,17 @@ describe('a relay', () => {
     await until(
       () => names(host),
       (found) => found.length === 0,
-      SOON_MS,
     );
-    expect(await until(notes, (found) => found.length > 0, SOON_MS)).toEqual([
+    expect(await until(notes, (found) => found.length > 0)).toEqual([
       "raw: bursts go without a relay: this host's IPsec policies would not see them",
     ]);
     await host.ip('xfrm policy flush');
     const found = await until(
       () => names(host),
       (found) => found.length > 0,
-      SOON_MS,
     );
     expect(found).toEqual(relays);
-    await until(notes, (found) => found.length === 0, SOON_MS);
+    await until(notes, (found) => found.length === 0);
     await host.fanctl(['down', '-e']);
   });
 

@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { showFans } from '../../bench/lab/fan.js';
 import { ping } from '../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
-import { FAN, FanLab, growth, readCounters, until } from './fan-lab.js';
+import { FAN, FanLab, fandPid, growth, killFand, readCounters, until } from './fan-lab.js';
 
 const BRIDGE = 'fan-250-0-28';
 /** ICMP payload of a packet of the fan's first MTU, 1480. */
@@ -118,7 +118,7 @@ it('stays as it was where the underlay takes less than a fan needs, and says so 
 
 it('a fan that is restored follows what changed while fand was dead, and down leaves nothing', async () => {
   const net = await openLab('dhcp');
-  process.kill(Number(readFileSync(join(net.host(1).dir, 'fand.pid'), 'utf8')), 'SIGKILL');
+  await killFand(net.host(1));
   await setMtu(net, 1400);
   await net.host(1).fanctl(['up', ...FAN, 'dhcp']);
   await follows(net, 1380);
@@ -129,8 +129,8 @@ it('a fan that is restored follows what changed while fand was dead, and down le
 
 it('goes on, and follows later, where fand can ask nothing for a while: it has no more files', async () => {
   const net = await openLab();
-  const pid = readFileSync(join(net.host(1).dir, 'fand.pid'), 'utf8').trim();
-  const limit = (soft: string) => net.host(1).exec(['prlimit', '--pid', pid, `--nofile=${soft}:`]);
+  const pid = fandPid(net.host(1));
+  const limit = (soft: string) => net.host(1).exec(['prlimit', '--pid', `${pid}`, `--nofile=${soft}:`]);
   await limit('3');
   await until(
     async () => log(net),

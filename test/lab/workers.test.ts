@@ -2,7 +2,7 @@
  * Two workers on each host, in every I/O mode: both take part, a flow keeps its order, what one learns both know, and
  * fans come, go and are restored as with one.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CommandError, run } from '../../bench/lab/command.js';
@@ -14,7 +14,19 @@ import { FANCTL, REPOSITORY } from '../../bench/lab/repository.js';
 import { randomFile, sendFile } from '../../bench/lab/transfer.js';
 import { FandClient } from '../../src/cli/client.js';
 import { runPaths } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, growth, PYTHON, readCounters, readStats, tunReads, until } from './fan-lab.js';
+import {
+  echoUdp,
+  FAN,
+  FanLab,
+  fandPid,
+  growth,
+  killFand,
+  PYTHON,
+  readCounters,
+  readStats,
+  tunReads,
+  until,
+} from './fan-lab.js';
 import { countAt } from './kernel-drops.js';
 import { buildNarrowPath } from './narrow-path.js';
 import { steadyLinks } from './steady-links.js';
@@ -59,19 +71,6 @@ async function udpFlows(
   } finally {
     await server.stop();
   }
-}
-
-function fandPid(host: Host): number {
-  return Number(readFileSync(join(host.dir, 'fand.pid'), 'utf8'));
-}
-
-async function killFand(host: Host): Promise<void> {
-  const pid = fandPid(host);
-  process.kill(pid, 'SIGKILL');
-  await until(
-    async () => (await run(['ip', 'netns', 'pids', host.name])).stdout.split('\n'),
-    (pids) => !pids.includes(`${pid}`),
-  );
 }
 
 describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
