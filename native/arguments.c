@@ -106,6 +106,14 @@ bool argument_struct(napi_env env, napi_value value, const char *name, void *out
   return true;
 }
 
+bool argument_mac(napi_env env, napi_value value, uint8_t out[6]) {
+  struct slab mac;
+  if (!argument_bytes(env, value, "mac", &mac)) return false;
+  if (mac.size != 6) return refuse_range(env, "mac", "is not of 6 bytes");
+  memcpy(out, mac.bytes, mac.size);
+  return true;
+}
+
 bool argument_packets(napi_env env, napi_value value, size_t count, struct packet **out) {
   uint32_t *data;
   size_t words;

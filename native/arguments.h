@@ -35,6 +35,9 @@ bool argument_bytes(napi_env env, napi_value value, const char *name, struct sla
 bool argument_words(napi_env env, napi_value value, const char *name, uint32_t **out,
                     size_t *count);
 
+/* A MAC address: a Uint8Array of 6 bytes. */
+bool argument_mac(napi_env env, napi_value value, uint8_t out[6]);
+
 /* A struct of `size` bytes as its words in the host's order: a Uint32Array of just as many. */
 bool argument_struct(napi_env env, napi_value value, const char *name, void *out, size_t size);
 

@@ -5,6 +5,7 @@
       "sources": [
         "addon.c",
         "arguments.c",
+        "bridge_exit_napi.c",
         "encap_napi.c",
         "netlink_napi.c",
         "offload_napi.c",
@@ -12,6 +13,7 @@
         "poller_napi.c",
         "raw_socket_napi.c",
         "tun_napi.c",
+        "bridge_exit_loader.c",
         "checksum.c",
         "encap_loader.c",
         "gso_shim.c",
@@ -54,6 +56,12 @@
           "inputs": ["encap.bpf.c", "encap_program.h"],
           "outputs": ["<(module_root_dir)/build/encap.bpf.o"],
           "action": ["<@(clang)", "encap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "bridge_exit",
+          "inputs": ["bridge_exit.bpf.c", "bridge_exit_program.h"],
+          "outputs": ["<(module_root_dir)/build/bridge_exit.bpf.o"],
+          "action": ["<@(clang)", "bridge_exit.bpf.c", "-o", "<@(_outputs)"]
         }
       ]
     }

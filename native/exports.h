@@ -10,6 +10,7 @@ bool export_tun(napi_env env, napi_value exports);
 bool export_raw_socket(napi_env env, napi_value exports);
 bool export_offload(napi_env env, napi_value exports);
 bool export_packet_socket(napi_env env, napi_value exports);
+bool export_bridge_exit(napi_env env, napi_value exports);
 bool export_encap(napi_env env, napi_value exports);
 bool export_netlink(napi_env env, napi_value exports);
 bool export_poller(napi_env env, napi_value exports);

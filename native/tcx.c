@@ -32,6 +32,14 @@ int tcx_program(struct bpf_object *object) {
   return bpf_program__fd(bpf_object__next_program(object, NULL));
 }
 
+int tcx_map(struct bpf_object *object, const char *name, const char **syscall) {
+  *syscall = "fcntl";
+  int map = bpf_object__find_map_fd_by_name(object, name);
+  if (map < 0) return map;
+  int copy = fcntl(map, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? -errno : copy;
+}
+
 int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **syscall) {
   union bpf_attr attr;
   *syscall = "BPF_LINK_CREATE";

@@ -13,6 +13,12 @@ int tcx_load(const struct slab *file, struct bpf_object **object, const char **s
 int tcx_program(struct bpf_object *object);
 
 /*
+ * A descriptor of a map of the object that outlives it, the caller's to close. Or -errno, then
+ * *syscall names what failed.
+ */
+int tcx_map(struct bpf_object *object, const char *name, const char **syscall);
+
+/*
  * A TCX link: program and attachment end when its last descriptor is closed, also by the death of
  * the process. Or -errno, then *syscall names what failed; EINVAL where the kernel is older than
  * 6.6.

@@ -37,6 +37,11 @@ export interface EncapHandles {
   program: number;
 }
 
+export interface BridgeExitHandles {
+  link: number;
+  ports: number;
+}
+
 export interface Native {
   /**
    * Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFF_MULTI_QUEUE where told) and sets the most
@@ -131,6 +136,18 @@ export interface Native {
   encapPeers(peers: number): Float64Array;
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
   encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
+
+  /**
+   * Loads the program that goes past a bridge from the bytes of its object file, for super-packets that came in by
+   * `tunIndex`, and attaches it to the bridge's egress. The descriptors are the caller's to close; closing `link`
+   * detaches.
+   */
+  bridgeExitAttach(object: Uint8Array, bridgeIndex: number, tunIndex: number): BridgeExitHandles;
+  /**
+   * Where the program sends what is for a MAC address (6 bytes): a port's index, or 0: by the bridge. 0 or −errno
+   * (−E2BIG: it knows all that it can).
+   */
+  bridgeExitSetPort(ports: number, mac: Uint8Array, portIndex: number): number;
 
   /**
    * A netlink socket of this protocol (0 rtnetlink, 6 XFRM) that hears the multicast groups of a bit mask (bit n − 1 =

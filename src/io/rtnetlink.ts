@@ -1,6 +1,7 @@
 /**
- * rtnetlink messages (rtnetlink(7)) as bytes: the three questions that a sender of frames asks the kernel, and what
- * answers and notifications say. Pure; next-hops.ts and netlink-ask.ts talk to the kernel.
+ * rtnetlink messages (rtnetlink(7)) as bytes: the questions that a sender of frames, and one who goes past a bridge, asks
+ * the kernel, and what answers and notifications say. Pure; next-hops.ts, bridge-exit.ts and netlink-ask.ts talk to the
+ * kernel.
  *
  * Fields are in the machine's byte order, addresses inside attributes in network order, as u32 here.
  */
@@ -8,15 +9,19 @@ import { endianness } from 'node:os';
 
 export const LITTLE = endianness() === 'LE';
 const AF_INET = 2;
+const AF_BRIDGE = 7;
 const NLM_F_REQUEST = 1;
+/** All that there are: NLM_F_ROOT | NLM_F_MATCH. */
+const NLM_F_DUMP = 0x300;
 /** nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
 const HEADER_LEN = 16;
 /** rtattr: u16 length, u16 type. */
 const ATTRIBUTE_HEADER_LEN = 4;
 
-/** Message types; a question is answered by the NEW message of its kind, or by ERROR. */
+/** Message types; a question is answered by the NEW message of its kind, or by ERROR; one for all by many, then DONE. */
 export const MESSAGE = {
   error: 2,
+  done: 3,
   newLink: 16,
   delLink: 17,
   getLink: 18,
@@ -39,9 +44,11 @@ export const GROUP = {
   ipv4Rule: 1 << 7,
 } as const;
 
-const IFLA = { address: 1, name: 3, mtu: 4, operState: 16 } as const;
+const IFLA = { address: 1, name: 3, mtu: 4, master: 10, operState: 16, info: 18 } as const;
+const IFLA_INFO = { kind: 1, data: 2 } as const;
+const IFLA_BR_VLAN_FILTERING = 7;
 const RTA = { destination: 1, source: 2, device: 4, gateway: 5, via: 18 } as const;
-const NDA = { destination: 1, lladdr: 2 } as const;
+const NDA = { destination: 1, lladdr: 2, vlan: 5, master: 9 } as const;
 
 const LINK_LEN = 16;
 const ROUTE_LEN = 12;
@@ -52,6 +59,8 @@ const RTN_UNICAST = 1;
 const NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80;
 /** Those that need no confirmation: reachable, noarp, permanent. */
 const NUD_CONNECTED = 0x02 | 0x40 | 0x80;
+const NUD_PERMANENT = 0x80;
+const MAC_LEN = 6;
 
 export interface Message {
   readonly type: number;
@@ -104,6 +113,38 @@ export function decodeLink({ body }: Message): Link | undefined {
     mtu: mtu && mtu.byteLength >= 4 ? mtu.getUint32(0, LITTLE) : 0,
     address: bytesOf(attributes.get(IFLA.address)),
     operState: operState && operState.byteLength >= 1 ? operState.getUint8(0) : 0,
+  };
+}
+
+/** What a link is, and in what. */
+export interface LinkRole {
+  index: number;
+  /** Index of the bridge that it is a port of; 0 = none. */
+  master: number;
+  /** As in `ip link add type`; empty where the message doesn't say, as one of the bridge's own family. */
+  kind: string;
+  /** Of a bridge. */
+  vlanFiltering: boolean;
+}
+
+/** Asks for a link by its index. */
+export function encodeGetLinkAt(index: number): Uint8Array {
+  const body = new Uint8Array(LINK_LEN);
+  viewOf(body).setInt32(4, index, LITTLE);
+  return encode(MESSAGE.getLink, body, []);
+}
+
+export function decodeLinkRole({ body }: Message): LinkRole | undefined {
+  if (body.byteLength < LINK_LEN) return undefined;
+  const attributes = decodeAttributes(body, LINK_LEN);
+  const info = nested(attributes.get(IFLA.info));
+  const filtering = nested(info.get(IFLA_INFO.data)).get(IFLA_BR_VLAN_FILTERING);
+  const kind = new TextDecoder().decode(bytesOf(info.get(IFLA_INFO.kind))).replace(/\0.*/s, '');
+  return {
+    index: body.getInt32(4, LITTLE),
+    master: indexOf(attributes.get(IFLA.master)) ?? 0,
+    kind,
+    vlanFiltering: kind === 'bridge' && filtering?.byteLength === 1 && filtering.getUint8(0) !== 0,
   };
 }
 
@@ -168,18 +209,58 @@ export function decodeNeighbour({ type, body }: Message): Neighbour | undefined 
   };
 }
 
+/** An entry of a bridge's forwarding database, of no VLAN. */
+export interface ForwardingEntry {
+  /** Index of the bridge. */
+  bridge: number;
+  /** Index of its port. */
+  port: number;
+  mac: Uint8Array;
+  /** Whether this unicast address is now behind the port. False: deleted, or an address of the port or the bridge itself. */
+  behind: boolean;
+}
+
+/** Asks for all entries of a bridge. */
+export function encodeGetForwarding(bridge: number): Uint8Array {
+  const master = new Uint8Array(4);
+  viewOf(master).setInt32(0, bridge, LITTLE);
+  // With the header of a question for links, which every kernel takes: there it looks for the bridge.
+  const body = new Uint8Array(LINK_LEN);
+  body[0] = AF_BRIDGE;
+  return encode(MESSAGE.getNeighbour, body, [[IFLA.master, master]], NLM_F_REQUEST | NLM_F_DUMP);
+}
+
+/** Of a newNeighbour or delNeighbour; undefined for other families, devices that are no bridge, and VLANs. */
+export function decodeForwarding({ type, body }: Message): ForwardingEntry | undefined {
+  if (body.byteLength < NEIGHBOUR_LEN || body.getUint8(0) !== AF_BRIDGE) return undefined;
+  const attributes = decodeAttributes(body, NEIGHBOUR_LEN);
+  const bridge = indexOf(attributes.get(NDA.master));
+  const mac = bytesOf(attributes.get(NDA.lladdr));
+  if (bridge === undefined || mac.length !== MAC_LEN || attributes.has(NDA.vlan)) return undefined;
+  const port = body.getInt32(4, LITTLE);
+  const isOwn = (body.getUint16(8, LITTLE) & NUD_PERMANENT) !== 0 || port === bridge;
+  const isUnicast = (mac[0]! & 1) === 0;
+  return { bridge, port, mac, behind: type === MESSAGE.newNeighbour && isUnicast && !isOwn };
+}
+
+/** A negative errno, of an ERROR or of a DONE; 0 where there was none. */
+export function decodeError({ body }: Message): number {
+  return body.byteLength >= 4 ? body.getInt32(0, LITTLE) : 0;
+}
+
 /** A request. */
 export function encode(
   type: number,
   body: Uint8Array,
   attributes: readonly (readonly [number, Uint8Array])[],
+  flags = NLM_F_REQUEST,
 ): Uint8Array {
   const size = attributes.reduce((sum, [, value]) => sum + align(ATTRIBUTE_HEADER_LEN + value.length), 0);
   const bytes = new Uint8Array(HEADER_LEN + body.length + size);
   const view = viewOf(bytes);
   view.setUint32(0, bytes.length, LITTLE);
   view.setUint16(4, type, LITTLE);
-  view.setUint16(6, NLM_F_REQUEST, LITTLE);
+  view.setUint16(6, flags, LITTLE);
   bytes.set(body, HEADER_LEN);
   let at = HEADER_LEN + body.length;
   for (const [attribute, value] of attributes) {
@@ -207,6 +288,10 @@ export function decodeAttributes(body: DataView, from: number): Map<number, Data
   return attributes;
 }
 
+function nested(attribute: DataView | undefined): Map<number, DataView> {
+  return attribute ? decodeAttributes(attribute, 0) : new Map();
+}
+
 function align(length: number): number {
   return (length + 3) & ~3;
 }
@@ -222,6 +307,10 @@ function bytesOf(view: DataView | undefined): Uint8Array {
 
 function addressOf(view: DataView | undefined): number | undefined {
   return view?.byteLength === 4 ? view.getUint32(0, false) : undefined;
+}
+
+function indexOf(view: DataView | undefined): number | undefined {
+  return view?.byteLength === 4 ? view.getInt32(0, LITTLE) : undefined;
 }
 
 function addressBytes(address: number): Uint8Array {

@@ -67,6 +67,11 @@ describe('arguments', () => {
     });
     expect(() => native.encapConfigure(NO_FD, new Uint32Array(2))).toThrow(noStruct);
     expect(() => native.encapAddFlow(NO_FD, new Uint32Array(100))).toThrow(noStruct);
+    expect(() => native.bridgeExitSetPort(NO_FD, new Uint8Array(5), 1)).toThrow('mac is not of 6 bytes');
+    expect(() => native.bridgeExitSetPort(NO_FD, new Uint8Array(6), -1)).toThrow('port is not an integer');
+    expect(native.bridgeExitSetPort(NO_FD, new Uint8Array(6), 1)).toBe(-9);
+    expect(() => native.bridgeExitAttach(bytes, 0, 1)).toThrow('bridge is not an integer');
+    expect(() => native.bridgeExitAttach(bytes, 1, 2 ** 31)).toThrow('tun is not an integer');
     expect(() => functions.rawOpen!(1)).toThrow('options must be an object');
     expect(() => native.lockFile('a\0b')).toThrow('path holds a NUL');
   });

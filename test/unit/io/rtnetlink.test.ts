@@ -3,11 +3,16 @@ import { endianness } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  decodeError,
+  decodeForwarding,
   decodeLink,
+  decodeLinkRole,
   decodeMessages,
   decodeNeighbour,
   decodeRoute,
+  encodeGetForwarding,
   encodeGetLink,
+  encodeGetLinkAt,
   encodeGetNeighbour,
   encodeGetRoute,
   MESSAGE,
@@ -92,6 +97,76 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
     expect(decodeLink(one(`${header(52, MESSAGE.newLink)} ${link}`))).toEqual({ ...known, operState: 0 });
   });
 
+  it('asks for the entries of a bridge, and for a link by its index', () => {
+    expect(hex(encodeGetForwarding(2))).toBe(
+      '280000001e0001030000000000000000070000000000000000000000000000000' + '8000a0002000000',
+    );
+    expect(hex(encodeGetLinkAt(258))).toBe(
+      '20000000120001000000000000000000'.padEnd(40, '0') + '02010000'.padEnd(24, '0'),
+    );
+  });
+
+  /** An entry of bridge 2 as Linux 6.18 tells it. */
+  const entry = (port: string, state: string, mac: string, more = '') =>
+    `07000000 ${port}000000 ${state}000000 0a000200 ${mac}0000 08000900 02000000 08000f00 00000000 14000300 ${'10000000'.repeat(4)} ${more}`;
+  const forwarding = (type: number, body: string) => {
+    const length = 16 + body.replace(/ /g, '').length / 2;
+    return decodeForwarding(one(`${header(length, type)} ${body}`));
+  };
+
+  it.each([
+    ['that was learned', '04', '02', true],
+    ['that was not heard of for long', '04', '04', true],
+    ['that somebody set', '04', '40', true],
+    ['of the port itself', '04', '80', false],
+    ['of the bridge itself', '02', '02', false],
+  ])('decodes an entry of a bridge %s', (_, port, state, behind) => {
+    const known = { bridge: 2, port: Number(port), mac: Uint8Array.of(2, 0, 0, 0, 1, 2) };
+    const body = entry(port, state, '020000000102');
+    expect(forwarding(MESSAGE.newNeighbour, body)).toEqual({ ...known, behind });
+    expect(forwarding(MESSAGE.delNeighbour, body)).toEqual({ ...known, behind: false });
+  });
+
+  it('takes no address of a group, no VLAN, and no device but a bridge', () => {
+    const group = entry('04', '40', '01005e000001');
+    expect(forwarding(MESSAGE.newNeighbour, group)).toMatchObject({ behind: false });
+    const vlan = entry('04', '02', '020000000102', '06000500 0a000000');
+    expect(forwarding(MESSAGE.newNeighbour, vlan)).toBe(undefined);
+    const self = '07000000 04000000 80000200 0a000200 020000000102 0000';
+    expect(forwarding(MESSAGE.newNeighbour, self)).toBe(undefined);
+    const ofIpv4 = entry('04', '02', '020000000102').replace('07', '02');
+    expect(forwarding(MESSAGE.newNeighbour, ofIpv4)).toBe(undefined);
+  });
+
+  it('decodes what a link is', () => {
+    const role = (body: string) => {
+      const length = 16 + body.replace(/ /g, '').length / 2;
+      return decodeLinkRole(one(`${header(length, MESSAGE.newLink)} ${body}`));
+    };
+    const name = '08000300 62723000';
+    const bridge = (filtering: string) =>
+      `00000100 02000000 03100000 00000000 ${name} 24001200 0b000100 627269646765 0000 14000200 05000700 ${filtering}000000 05001600 01000000`;
+    expect(role(bridge('01'))).toEqual({
+      index: 2,
+      master: 0,
+      kind: 'bridge',
+      vlanFiltering: true,
+    });
+    expect(role(bridge('00'))).toMatchObject({
+      vlanFiltering: false,
+    });
+    const veth = `00000100 04000000 43100100 00000000 08000a00 02000000 10001200 09000100 76657468 00000000`;
+    expect(role(veth)).toEqual({ index: 4, master: 2, kind: 'veth', vlanFiltering: false });
+    const ofBridge = '07000100 04000000 43100100 00000000 08000a00 02000000';
+    expect(role(ofBridge)).toEqual({ index: 4, master: 2, kind: '', vlanFiltering: false });
+  });
+
+  it('decodes what ended an answer', () => {
+    expect(decodeError(one('14000000 0300 0200 00000000 00000000 00000000'))).toBe(0);
+    expect(decodeError(one('14000000 0300 0200 00000000 00000000 edffffff'))).toBe(-19);
+    expect(decodeError(one('10000000 0300 0200 00000000 00000000'))).toBe(0);
+  });
+
   it('survives any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 16, max: 200 }), (bytes, length) => {
@@ -100,6 +175,9 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
           decodeLink(message);
           decodeRoute(message);
           decodeNeighbour(message);
+          decodeLinkRole(message);
+          decodeForwarding(message);
+          decodeError(message);
         }
       }),
     );
