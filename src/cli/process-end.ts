@@ -19,13 +19,15 @@ export async function waitUntilGone(pid: number, timeoutMs: number): Promise<boo
 
 /**
  * Whether a process runs. One that has ended and waits to be reaped does not: a container's PID 1 may never do
- * that, and kill(pid, 0) would take it for alive (proc(5), field 3 of stat).
+ * that, and kill(pid, 0) would take it for alive. But its first thread may have ended alone: as long as there are
+ * others, sockets and locks are still held. Fields of proc(5): 3 state, 20 threads.
  */
 export async function isAlive(pid: number): Promise<boolean> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    const state = stat.charAt(stat.lastIndexOf(')') + 2);
-    return state !== 'Z' && state !== 'X';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, threads] = [fields[0], Number(fields[17])];
+    return (state !== 'Z' && state !== 'X') || threads > 1;
   } catch {
     return false;
   }

@@ -6,13 +6,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { complaints } from '../../bench/lab/capture.js';
-import { run } from '../../bench/lab/command.js';
 import { containerAddress, raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
 import { FandClient } from '../../src/cli/client.js';
+import { isAlive } from '../../src/cli/process-end.js';
 import { type Counters, type FanView, runPaths, type Stats } from '../../src/daemon/protocol.js';
 
 /** The announcement's fan. */
@@ -109,8 +109,8 @@ export async function killFand(host: Host): Promise<void> {
   const pid = fandPid(host);
   process.kill(pid, 'SIGKILL');
   await until(
-    async () => (await run(['ip', 'netns', 'pids', host.name])).stdout.split('\n'),
-    (pids) => !pids.includes(`${pid}`),
+    () => isAlive(pid),
+    (alive) => !alive,
   );
 }
 
