@@ -6,16 +6,15 @@
         "addon.c",
         "arguments.c",
         "bridge_exit_napi.c",
-        "encap_napi.c",
         "netlink_napi.c",
         "offload_napi.c",
         "packet_socket_napi.c",
         "poller_napi.c",
+        "program_napi.c",
         "raw_socket_napi.c",
         "tun_napi.c",
         "bridge_exit_loader.c",
         "checksum.c",
-        "encap_loader.c",
         "gso_shim.c",
         "lock.c",
         "merge.c",
@@ -24,6 +23,7 @@
         "packet_send.c",
         "packet_socket.c",
         "poller.c",
+        "program_loader.c",
         "raw_receive.c",
         "raw_send.c",
         "raw_socket.c",
@@ -53,9 +53,15 @@
         },
         {
           "action_name": "encap",
-          "inputs": ["encap.bpf.c", "encap_program.h"],
+          "inputs": ["encap.bpf.c", "fan_program.bpf.h", "fan_program.h"],
           "outputs": ["<(module_root_dir)/build/encap.bpf.o"],
           "action": ["<@(clang)", "encap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "decap",
+          "inputs": ["decap.bpf.c", "fan_program.bpf.h", "fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/decap.bpf.o"],
+          "action": ["<@(clang)", "decap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
           "action_name": "bridge_exit",

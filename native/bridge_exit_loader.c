@@ -24,7 +24,7 @@ static int attach(struct bpf_object *object, int bridge, int tun,
   if (error < 0) return error;
   handles->ports = tcx_map(object, "ports", syscall);
   if (handles->ports < 0) return handles->ports;
-  handles->link = tcx_attach_egress(object, bridge, syscall);
+  handles->link = tcx_attach(object, bridge, TCX_EGRESS, syscall);
   if (handles->link >= 0) return 0;
   close(handles->ports);
   return handles->link;

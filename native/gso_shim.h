@@ -5,7 +5,7 @@
 #include "packet.h"
 
 /*
- * `file` is the built gso_shim.bpf.o. Returns a link as of tcx_attach_egress(), or -errno, then
+ * `file` is the built gso_shim.bpf.o. Returns a link as of tcx_attach(), or -errno, then
  * *syscall names what failed.
  */
 int gso_shim_attach(const struct slab *file, int ifindex, const char **syscall);

@@ -8,9 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Since 6.6; older headers lack it. */
-enum { TCX_EGRESS = 47 };
-
 /* A parameter here is called syscall as well. */
 static long bpf_call(int command, union bpf_attr *attr) {
   return syscall(SYS_bpf, command, attr, sizeof *attr);
@@ -40,7 +37,7 @@ int tcx_map(struct bpf_object *object, const char *name, const char **syscall) {
   return copy < 0 ? -errno : copy;
 }
 
-int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **syscall) {
+int tcx_attach(struct bpf_object *object, int ifindex, enum tcx_side side, const char **syscall) {
   union bpf_attr attr;
   *syscall = "BPF_LINK_CREATE";
   int program = tcx_program(object);
@@ -48,7 +45,7 @@ int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **sysca
   memset(&attr, 0, sizeof attr);
   attr.link_create.prog_fd = (uint32_t)program;
   attr.link_create.target_ifindex = (uint32_t)ifindex;
-  attr.link_create.attach_type = TCX_EGRESS;
+  attr.link_create.attach_type = side;
   long link = bpf_call(BPF_LINK_CREATE, &attr);
   if (link < 0) return -errno;
   fcntl((int)link, F_SETFD, FD_CLOEXEC);

@@ -1,10 +1,14 @@
-/* Loads a BPF object of one program and puts it at the egress of a device (TCX, kernel 6.6). */
+/* Loads a BPF object of one program and puts it at the ingress or egress of a device (TCX,
+ * kernel 6.6). */
 #ifndef UFAN_TCX_H
 #define UFAN_TCX_H
 
 #include "packet.h"
 
 struct bpf_object;
+
+/* Of a device, as attach types of bpf(2). Since 6.6; older headers lack them. */
+enum tcx_side { TCX_INGRESS = 46, TCX_EGRESS = 47 };
 
 /* From the bytes of an object file. 0, or -errno and in *syscall what failed. */
 int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall);
@@ -23,6 +27,6 @@ int tcx_map(struct bpf_object *object, const char *name, const char **syscall);
  * the process. Or -errno, then *syscall names what failed; EINVAL where the kernel is older than
  * 6.6.
  */
-int tcx_attach_egress(struct bpf_object *object, int ifindex, const char **syscall);
+int tcx_attach(struct bpf_object *object, int ifindex, enum tcx_side side, const char **syscall);
 
 #endif

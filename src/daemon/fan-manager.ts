@@ -116,12 +116,13 @@ export class FanManager {
     });
   }
 
-  /** Lets the fans that are up follow the MTU of their underlay devices, and IPsec policies that come and go. */
+  /** Lets the fans that are up follow the MTU of their underlay devices, and what comes and goes that keeps bursts or decap from the kernel. */
   async followUnderlay(): Promise<void> {
     if (this.#underlayMtu.hasChanged(this.#upFans())) {
       await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
     }
     if (this.#forwarding.policiesChanged) await this.#inTurn(() => this.#followPolicies());
+    if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
   }
 
   /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
@@ -155,6 +156,11 @@ export class FanManager {
     } catch (error) {
       this.#log.error(`relays can't follow IPsec policies: ${errorText(error)}`);
     }
+  }
+
+  async #noteObstacles(): Promise<void> {
+    this.#forwarding.noteObstacles(this.#upFans());
+    await this.#store.save(this.#state);
   }
 
   async #bringUp(request: UpRequest): Promise<string> {

@@ -2,6 +2,7 @@
  * fand's side of the dataplane: the workers, started with the first fan, and the counters of each fan.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
@@ -16,6 +17,7 @@ import { WorkerPool } from '../dataplane/worker-pool.js';
 import type { FanIo, FanSpec, WorkerState } from '../dataplane/worker-protocol.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
+import { decapObstacles } from './decap-obstacles.js';
 import type { FanView, Offender, Stats } from './protocol.js';
 import { RelayKeeper } from './relay-keeper.js';
 import type { FanRecord } from './state-store.js';
@@ -32,6 +34,8 @@ export class Forwarding {
   readonly #relays: RelayKeeper;
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
+  /** Fan id → why decap is kept from the kernel, as last noted. */
+  #obstacles: Readonly<Record<string, string>> = {};
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -73,6 +77,7 @@ export class Forwarding {
       const relayed = fans.filter(({ id }) => io[id]!.cuts).map(({ plan }) => plan.underlayDevice);
       await this.#relays.fit(relayed);
       this.#io = io;
+      this.#obstacles = this.#findObstacles(fans);
       this.#noteIo(fans);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
@@ -105,14 +110,14 @@ export class Forwarding {
     return { host: { counters: this.#counters.read(HOST_BLOCK) }, fans: views };
   }
 
-  /** Ours and those of encap in the kernel, which sends all that it takes. */
+  /** Ours and those of the programs in the kernel, which send on all that they take. */
   #read(id: string, block: number): Record<string, number> {
     const counters = this.#counters.read(block);
-    const kernel = this.#workers?.kernelEncap(id);
-    if (kernel) {
+    const kernel = this.#workers?.kernelCounts(id);
+    for (const [direction, { packets, bytes }] of Object.entries(kernel ?? {})) {
       for (const side of ['rx', 'tx']) {
-        counters[`encap-${side}-packets`]! += kernel.packets;
-        counters[`encap-${side}-bytes`]! += kernel.bytes;
+        counters[`${direction}-${side}-packets`]! += packets;
+        counters[`${direction}-${side}-bytes`]! += bytes;
       }
     }
     return counters;
@@ -152,6 +157,17 @@ export class Forwarding {
     return this.#relays.renew();
   }
 
+  /** Whether something has come or gone, since it was last noted, that keeps decap from the kernel. */
+  obstaclesChanged(fans: readonly FanRecord[]): boolean {
+    return !isDeepStrictEqual(this.#findObstacles(fans), this.#obstacles);
+  }
+
+  /** Says in the views of `fans` why decap is not the kernel's; the worker has seen it itself. */
+  noteObstacles(fans: readonly FanRecord[]): void {
+    this.#obstacles = this.#findObstacles(fans);
+    this.#noteIo(fans);
+  }
+
   /** Whether IPsec policies have come or gone, which bursts by a relay would pass by. */
   get policiesChanged(): boolean {
     return this.#relays.isOutdated;
@@ -173,16 +189,29 @@ export class Forwarding {
     this.#workers = undefined;
   }
 
+  #findObstacles(fans: readonly FanRecord[]): Record<string, string> {
+    return decapObstacles(
+      fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
+        const at = this.#io[id]?.decapAt;
+        return at ? [{ id, underlayDevice, bridge, at }] : [];
+      }),
+    );
+  }
+
   #noteIo(fans: readonly FanRecord[]): void {
     for (const { id, view, plan } of fans) {
       const io = this.#io[id]!;
-      this.#noteIoOf(view, io, io.cuts ? this.#relays.failure(plan.underlayDevice) : undefined);
+      const relayFailure = io.cuts ? this.#relays.failure(plan.underlayDevice) : undefined;
+      const obstacle = this.#obstacles[id];
+      this.#noteIoOf(view, io, [
+        ...(relayFailure === undefined ? [] : [`${io.mode}: bursts go without a relay: ${relayFailure}`]),
+        ...(obstacle === undefined ? [] : [`bpf: decap in fand: ${obstacle}`]),
+      ]);
     }
   }
 
-  #noteIoOf(view: FanView, { mode, notes: ways }: FanIo, relayFailure?: string): void {
-    const relay = relayFailure === undefined ? [] : [`${mode}: bursts go without a relay: ${relayFailure}`];
-    const notes = [...ways, ...relay];
+  #noteIoOf(view: FanView, { mode, notes: ways }: FanIo, more: readonly string[]): void {
+    const notes = [...ways, ...more];
     for (const note of notes) {
       if (!view.ioNotes.includes(note)) this.#log.info(`${view.bridge}: io ${mode}, as ${note}`);
     }
@@ -196,26 +225,28 @@ export class Forwarding {
       id,
       mapping: plan.mapping,
       tun: plan.tun,
+      bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
-      ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [] }),
+      ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
       underlayMtu: plan.mtu + OUTER_LEN,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
       fragment,
       receiverGroup: 0,
-      encapFlows: -1,
+      kernelFlows: { encap: -1, decap: -1 },
     };
   }
 
   /** The fastest first, without those that don't work on this kernel. */
-  async #autoModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes'>> {
+  async #autoModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes' | 'decapRefused'>> {
     this.#probe ??= probeIo();
     const reasons = await this.#probe;
     const faster = ['bpf', 'packet'] as const;
     return {
       io: [...faster.filter((mode) => reasons[mode] === null), 'raw'],
       ioNotes: faster.flatMap((mode) => (reasons[mode] === null ? [] : [`${mode}: ${reasons[mode]}`])),
+      decapRefused: reasons.decap ?? undefined,
     };
   }
 

@@ -14,7 +14,7 @@ import { DecapPath } from './decap-path.js';
 import { EncapPath } from './encap-path.js';
 import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import { IcmpReplies } from './icmp-replies.js';
-import { KernelEncap } from './kernel-encap.js';
+import { KernelPath } from './kernel-path.js';
 import { PathErrors } from './path-errors.js';
 import { PathMtuTable } from './path-mtu.js';
 import { PeerTable } from './peer-table.js';
@@ -41,7 +41,7 @@ export class Forwarder {
   readonly #decap: DecapPath;
   readonly #errors: PathErrors;
   readonly #pathMtu = new PathMtuTable();
-  readonly #kernelEncap = new KernelEncap();
+  readonly #kernel = new KernelPath();
   readonly #peers = new PeerTable();
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
@@ -83,34 +83,41 @@ export class Forwarder {
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
-    this.#kernelEncap.configure(table, this.ports.fans, generation);
+    this.#kernel.configure(table, this.ports.fans, this.ports.chains, generation);
   }
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined, generation: number): void {
-    this.#kernelEncap.trace(tracer, generation);
+    this.#kernel.trace(tracer, generation);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
   }
 
   /** What is known of peers. Allocates: for between two batches. */
   inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
-    return { peers: this.#kernelEncap.addPeers(this.#peers.read()), pathMtus: this.#pathMtu.entries(nowMs) };
+    return { peers: this.#kernel.addPeers(this.#peers.read()), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
     if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
-      return receiver ? this.#pullUnderlay(receiver) : 0;
+      return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
     }
     if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
+    else if (token === TOKEN.chains || token >= TOKEN.firstBridge) this.#followHost(token);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
     return 0;
   }
 
   close(): void {
     this.ports.close();
+  }
+
+  #followHost(token: number): void {
+    if (token === TOKEN.chains) this.ports.chains?.takeNotifications();
+    else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit.takeNotifications();
+    this.#kernel.followHost();
   }
 
   #pullTun(index: number, nowMs: number): void {
@@ -138,12 +145,12 @@ export class Forwarder {
       tracer?.encapSent(fan, rx, from, taken, tx);
     }
     this.#pushReplies(fan, port);
-    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
-    this.#kernelEncap.release(fan, rx, nowMs);
+    this.#kernel.setSmallestPath(this.#pathMtu.smallest);
+    this.#kernel.releaseEncap(fan, rx, nowMs);
     tracer?.flush();
   }
 
-  #pullUnderlay(receiver: RxDevice): number {
+  #pullUnderlay(receiver: RxDevice, nowMs: number): number {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
     const tracer = this.#tracer;
@@ -156,6 +163,7 @@ export class Forwarder {
       if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
     }
     tracer?.decapWritten(rx, this.#table.fans, this.#outputs);
+    this.#kernel.releaseDecap(rx, nowMs);
     tracer?.flush();
     return rx.count;
   }
@@ -170,7 +178,7 @@ export class Forwarder {
       tracer?.pathError(rx, i, this.#table.fans, fan !== undefined);
       if (fan) this.#pushReplies(fan, this.ports.fans[fan.index]!);
     }
-    this.#kernelEncap.setSmallestPath(this.#pathMtu.smallest);
+    this.#kernel.setSmallestPath(this.#pathMtu.smallest);
     tracer?.flush();
   }
 

@@ -10,6 +10,8 @@ import { errorText } from '../base/error.js';
 export interface IoProbe {
   packet: string | null;
   bpf: string | null;
+  /** Of bpf: decap in the kernel; without it the daemon does that part. */
+  decap: string | null;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -27,7 +29,8 @@ export function probeIo(): Promise<IoProbe> {
         if (error) throw new Error(stderr.trim().split('\n').at(-1) || error.message);
         resolve(JSON.parse(stdout) as IoProbe);
       } catch (cause) {
-        resolve({ packet: null, bpf: `the probe failed: ${errorText(cause)}` });
+        const failed = `the probe failed: ${errorText(cause)}`;
+        resolve({ packet: null, bpf: failed, decap: failed });
       }
     });
   });

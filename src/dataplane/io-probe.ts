@@ -1,12 +1,14 @@
 /**
  * Which I/O modes this kernel can do, found out by packets: a program of its own, run in a network namespace that ends
  * with it (io-probe-client.ts). Between the ends of a veth pair it sends a super-packet as packet mode does, and a
- * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP.
+ * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP. The
+ * super-packet once more has to come in by the TUN, with the decap program at the other end.
  *
- * Prints {"packet": …, "bpf": …}: null, or why the mode doesn't work.
+ * Prints {"packet": …, "bpf": …, "decap": …}: null, or why it doesn't work.
  */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAddress } from '../addr/ipv4-address.js';
@@ -15,17 +17,18 @@ import { errorText } from '../base/error.js';
 import { createMapping } from '../fan/mapping.js';
 import type { TxDevice } from '../io/device.js';
 import { deviceIndex } from '../io/device-index.js';
-import { EncapProgram } from '../io/encap-program.js';
+import { FanProgram } from '../io/fan-program.js';
 import { NextHops } from '../io/next-hops.js';
 import { GSO_TCPV4, HEADROOM, MAX_PACKET, NEEDS_CSUM, PacketBatch } from '../io/packet-batch.js';
 import { PacketReceiver, PacketSender } from '../io/packet-socket.js';
 import { Tun } from '../io/tun.js';
 import { foldSum, pseudoHeaderSum } from '../wire/checksum.js';
 import { OUTER_LEN, writeOuter } from '../wire/ipip.js';
-import { emitIpv4, PLAIN_HEADER, PROTOCOL_TCP } from '../wire/ipv4.js';
-import { ForwardingTable } from './forwarding-table.js';
+import { emitIpv4, PLAIN_HEADER, PROTOCOL_TCP, PROTOCOL_UDP } from '../wire/ipv4.js';
+import { type FanEntry, ForwardingTable } from './forwarding-table.js';
 import type { IoProbe } from './io-probe-client.js';
-import { encapConfigOf } from './kernel-encap.js';
+import { decapConfigOf, encapConfigOf } from './kernel-path.js';
+import type { FanSpec } from './worker-protocol.js';
 
 /** Addresses for documentation (RFC 5737); the namespace has no way out anyway. */
 const US = '192.0.2.1';
@@ -33,12 +36,17 @@ const PEER = '192.0.2.2';
 const UNDERLAY_LEN = 24;
 const OVERLAY = '250.0.0.0/8';
 const OUR_CONTAINER = '250.1.0.1';
+/** Nobody has its address. */
+const OTHER_CONTAINER = '250.1.0.77';
 const PEER_CONTAINER = '250.2.0.9';
 const DISCARD_PORT = 9;
+const TEXT = 'probe';
+const TUN = 'probetun';
 const WAIT_MS = 1000;
 
 const IP_LEN = 20;
 const TCP_LEN = 20;
+const UDP_LEN = 8;
 const TCP_CHECKSUM_AT = 16;
 const SEGMENT = 1000;
 const SEGMENTS = 3;
@@ -53,10 +61,11 @@ link set probe0 up
 neighbour add ${PEER} lladdr 02:00:00:00:00:02 nud permanent dev probe0
 `;
 const SET_UP_TUN = `
-address add ${OUR_CONTAINER}/32 dev probetun
-link set probetun mtu 1480 up
-route add ${OVERLAY} dev probetun src ${OUR_CONTAINER}
+address add ${OUR_CONTAINER}/32 dev ${TUN}
+link set ${TUN} mtu 1480 up
+route add ${OVERLAY} dev ${TUN} src ${OUR_CONTAINER}
 `;
+const SET_UP_PEER_CONTAINER = `address add ${PEER_CONTAINER}/32 dev lo`;
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
 /** Nothing may go by the raw socket, where it would get through as well. */
@@ -90,37 +99,33 @@ function superPacket(): PacketBatch {
   const innerLen = IP_LEN + TCP_LEN + SEGMENTS * SEGMENT;
   const batch = PacketBatch.create(1, HEADROOM + OUTER_LEN + innerLen);
   const { slab } = batch;
-  const inner = HEADROOM + OUTER_LEN;
-  const tcp = inner + IP_LEN;
-  emitIpv4(slab, inner, {
-    ...PLAIN_HEADER,
-    totalLength: innerLen,
-    ttl: 64,
-    protocol: PROTOCOL_TCP,
-    source: parseAddress(OUR_CONTAINER),
-    destination: parseAddress(PEER_CONTAINER),
-  });
+  const tcp = HEADROOM + OUTER_LEN + IP_LEN;
+  writeHeaders(batch, innerLen, PROTOCOL_TCP, OUR_CONTAINER);
   slab[tcp + 12] = (TCP_LEN / 4) << 4;
   const [from, to] = [parseAddress(OUR_CONTAINER), parseAddress(PEER_CONTAINER)];
   const sum = foldSum(pseudoHeaderSum(from, to, PROTOCOL_TCP, innerLen - IP_LEN));
   new DataView(slab.buffer).setUint16(tcp + TCP_CHECKSUM_AT, sum);
-  writeOuter(
-    slab,
-    HEADROOM,
-    OUTER_LEN + innerLen,
-    parseAddress(US) | 0,
-    parseAddress(PEER) | 0,
-    0,
-    64,
-    0,
-    true,
-  );
-  batch.setRange(0, HEADROOM, OUTER_LEN + innerLen);
   batch.setVnet(0, NEEDS_CSUM, GSO_TCPV4, SEGMENT, OUTER_LEN + IP_LEN + TCP_LEN);
   batch.setCsum(0, OUTER_LEN + IP_LEN, TCP_CHECKSUM_AT);
+  return batch;
+}
+
+/** Both headers of the one packet of `batch`, from a container of ours to the peer's. */
+function writeHeaders(batch: PacketBatch, innerLen: number, protocol: number, source: string): void {
+  const { slab } = batch;
+  emitIpv4(slab, HEADROOM + OUTER_LEN, {
+    ...PLAIN_HEADER,
+    totalLength: innerLen,
+    ttl: 64,
+    protocol,
+    source: parseAddress(source),
+    destination: parseAddress(PEER_CONTAINER),
+  });
+  const [from, to] = [parseAddress(US) | 0, parseAddress(PEER) | 0];
+  writeOuter(slab, HEADROOM, OUTER_LEN + innerLen, from, to, 0, 64, 0, true);
+  batch.setRange(0, HEADROOM, OUTER_LEN + innerLen);
   batch.setAddress(0, parseAddress(PEER));
   batch.count = 1;
-  return batch;
 }
 
 async function probePacket(receiver: PacketReceiver): Promise<void> {
@@ -142,37 +147,73 @@ function wholeSender(hops: NextHops): PacketSender | undefined {
   }
 }
 
-async function probeBpf(receiver: PacketReceiver, device: number): Promise<void> {
-  const tun = Tun.open('probetun', { mtu: 1480 });
+/** The fan of the host with this address. */
+function fanOf(address: string): FanEntry {
+  const spec: FanSpec = {
+    id: '',
+    mapping: createMapping(parsePrefix(OVERLAY), parseAddress(address), UNDERLAY_LEN),
+    tun: TUN,
+    bridge: '',
+    underlayDevice: 'probe0',
+    io: ['bpf'],
+    ioNotes: [],
+    decapRefused: undefined,
+    underlayMtu: 1500,
+    counterBlock: 0,
+    ttl: -1,
+    dscp: -1,
+    fragment: true,
+    receiverGroup: 0,
+    kernelFlows: { encap: -1, decap: -1 },
+  };
+  return new ForwardingTable([spec]).fans[0]!;
+}
+
+async function probeBpf(receiver: PacketReceiver): Promise<void> {
+  Tun.open(TUN, { mtu: 1480 });
   ip(SET_UP_TUN);
-  const program = EncapProgram.attach(tun.name);
-  const mapping = createMapping(parsePrefix(OVERLAY), parseAddress(US), UNDERLAY_LEN);
-  const table = new ForwardingTable([
-    {
-      id: '',
-      mapping,
-      tun: tun.name,
-      underlayDevice: 'probe0',
-      io: ['bpf'],
-      ioNotes: [],
-      underlayMtu: 1500,
-      counterBlock: 0,
-      ttl: -1,
-      dscp: -1,
-      fragment: true,
-      receiverGroup: 0,
-      encapFlows: -1,
-    },
-  ]);
-  program.configure(encapConfigOf(table.fans[0]!, device, 1500, [table.fans[0]!.address]));
+  const fan = fanOf(US);
+  const program = FanProgram.encap(deviceIndex(TUN));
+  program.configure(encapConfigOf(fan, deviceIndex('probe0'), 1500, [fan.address]));
   const socket = createSocket('udp4');
-  const text = 'probe';
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject);
-    socket.send(text, DISCARD_PORT, PEER_CONTAINER, (error) => (error ? reject(error) : resolve()));
+    socket.send(TEXT, DISCARD_PORT, PEER_CONTAINER, (error) => (error ? reject(error) : resolve()));
   });
-  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + 8, text.length);
-  if (bytes !== text.length) throw new Error('a datagram into the TUN did not come out as IP-in-IP');
+  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + UDP_LEN, TEXT.length);
+  if (bytes !== TEXT.length) throw new Error('a datagram into the TUN did not come out as IP-in-IP');
+}
+
+/** A datagram in IP-in-IP has to come in by the TUN that probeBpf has set up. */
+async function probeDecap(): Promise<void> {
+  const fan = fanOf(PEER);
+  const program = FanProgram.decap(deviceIndex('probe1'));
+  program.configure(decapConfigOf(fan, deviceIndex(TUN), [fan.address]));
+  ip(SET_UP_PEER_CONTAINER);
+  const socket = createSocket('udp4');
+  socket.bind(DISCARD_PORT, PEER_CONTAINER);
+  await once(socket, 'listening');
+  const message = once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) });
+  if (PacketSender.cutting(NextHops.open('probe0', parseAddress(US)), NO_WAY).send(datagram()) > 0) {
+    throw new Error('a frame is refused');
+  }
+  await message.catch(() => {
+    throw new Error('a datagram in IP-in-IP did not come in by the TUN');
+  });
+}
+
+/** In its outer header, from a container that this namespace doesn't have; without checksum (RFC 768). */
+function datagram(): PacketBatch {
+  const innerLen = IP_LEN + UDP_LEN + TEXT.length;
+  const batch = PacketBatch.create(1, HEADROOM + OUTER_LEN + innerLen);
+  const udp = HEADROOM + OUTER_LEN + IP_LEN;
+  writeHeaders(batch, innerLen, PROTOCOL_UDP, OTHER_CONTAINER);
+  const view = new DataView(batch.slab.buffer);
+  view.setUint16(udp, DISCARD_PORT);
+  view.setUint16(udp + 2, DISCARD_PORT);
+  view.setUint16(udp + 4, UDP_LEN + TEXT.length);
+  batch.slab.set(Buffer.from(TEXT), udp + UDP_LEN);
+  return batch;
 }
 
 /** null where it works. */
@@ -190,7 +231,8 @@ writeFileSync(FORWARDING, '1');
 const receiver = new PacketReceiver(deviceIndex('probe1'), parseAddress(PEER));
 const result: IoProbe = {
   packet: await verdict(() => probePacket(receiver)),
-  bpf: await verdict(() => probeBpf(receiver, deviceIndex('probe0'))),
+  bpf: await verdict(() => probeBpf(receiver)),
+  decap: await verdict(probeDecap),
 };
 process.stdout.write(JSON.stringify(result));
 process.exit();

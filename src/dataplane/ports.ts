@@ -3,13 +3,14 @@
  * Opened and closed as the set of fans changes; nothing here looks at a packet.
  */
 import { errorText } from '../base/error.js';
-import { EncapProgram } from '../io/encap-program.js';
+import { EarlyChains } from '../io/early-chains.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { IcmpReceiver } from '../io/raw-socket.js';
 import type { Share } from '../io/receive-filter.js';
 import { Tun } from '../io/tun.js';
 import { OUTER_LEN } from '../wire/ipip.js';
+import { FanPrograms } from './fan-programs.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import type { FanIo, FanSpec, IoMode } from './worker-protocol.js';
 
@@ -24,20 +25,29 @@ export interface FanPort {
   readonly tun: Tun;
   readonly underlay: UnderlayPort;
   readonly io: FanIo;
-  /** Encap in the kernel, before the TUN. */
-  readonly program: EncapProgram | undefined;
+  /** In the kernel, before the TUN and behind the underlay's device. */
+  readonly programs: FanPrograms | undefined;
   /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
 
-/** Poll tokens: 0 wake-up, then these; a fan's is firstFan + its index. */
-export const TOKEN = { underlay: 1, icmp: 2, firstFan: 4, ports: 1 << 16 } as const;
+/** Poll tokens: 0 wake-up, then these; those of a fan's TUN and of its bridge are first… + its index. */
+export const TOKEN = {
+  underlay: 1,
+  icmp: 2,
+  chains: 3,
+  firstFan: 4,
+  firstBridge: 1 << 15,
+  ports: 1 << 16,
+} as const;
 
 export class Ports {
   readonly underlay: UnderlayPorts;
   readonly icmp: IcmpReceiver;
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
+  /** Those that decap in the kernel would pass by; undefined where there is none of it, or can't be such chains. */
+  chains: EarlyChains | undefined;
   readonly #poller: Poller;
   /** Other workers have queues of the same TUNs. */
   readonly #multiQueue: boolean;
@@ -70,6 +80,7 @@ export class Ports {
         opened.push(port);
         return port;
       });
+      this.#watchChains(next.some(({ programs }) => programs?.decap));
       this.#adopt(next);
       next.forEach(({ tun }, index) => {
         tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
@@ -89,6 +100,7 @@ export class Ports {
 
   close(): void {
     this.#adopt([]);
+    this.#watchChains(false);
     this.#poller.remove(this.icmp.fd);
     this.underlay.close();
     this.icmp.close();
@@ -106,7 +118,7 @@ export class Ports {
   }
 
   /** By the first way that works; throws what the last one said. */
-  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'program'> {
+  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
     const passedOver = [...spec.ioNotes];
     for (const mode of spec.io.slice(0, -1)) {
       try {
@@ -122,30 +134,47 @@ export class Ports {
     spec: FanSpec,
     mode: IoMode,
     passedOver: readonly string[],
-  ): Pick<FanPort, 'underlay' | 'io' | 'program'> {
-    const program = mode === 'bpf' ? EncapProgram.attach(spec.tun) : undefined;
-    try {
-      const underlay = this.underlay.open(spec, mode);
-      const { notes, receiverGroup, cuts } = underlay;
-      return { underlay, program, io: { mode, notes: [...passedOver, ...notes], receiverGroup, cuts } };
-    } catch (error) {
-      program?.detach();
-      throw error;
-    }
+  ): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+    const underlay = this.underlay.open(spec, mode);
+    const programs = mode === 'bpf' ? FanPrograms.attach(spec, underlay.deviceIndex!) : undefined;
+    const { receiverGroup, cuts } = underlay;
+    const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
+    const decapAt = programs?.decap?.devices;
+    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt } };
   }
 
   #adopt(next: FanPort[]): void {
-    for (const { tun } of this.#fans) if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
+    for (const { tun, programs } of this.#fans) {
+      if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
+      if (programs?.decap) this.#poller.remove(programs.decap.exit.fd);
+    }
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
       this.#ignored.delete(port.tun.fd);
       closePort(port);
     }
-    next.forEach(({ tun }, index) => {
+    next.forEach(({ tun, programs }, index) => {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
+      if (programs?.decap) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
     });
     this.#fans = next;
     this.#retainUnderlay();
+  }
+
+  #watchChains(wanted: boolean): void {
+    if (wanted === (this.chains !== undefined)) return;
+    if (this.chains) {
+      this.#poller.remove(this.chains.fd);
+      this.chains.close();
+      this.chains = undefined;
+    } else {
+      try {
+        this.chains = EarlyChains.open();
+        this.#poller.add(this.chains.fd, TOKEN.chains);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EPROTONOSUPPORT') throw error;
+      }
+    }
   }
 
   #retainUnderlay(): void {
@@ -154,7 +183,7 @@ export class Ports {
 }
 
 /** The underlay's part is shared: UnderlayPorts closes it. */
-function closePort({ tun, program }: FanPort): void {
-  program?.detach();
+function closePort({ tun, programs }: FanPort): void {
+  programs?.detach();
   tun.close();
 }

@@ -1,14 +1,14 @@
 /**
- * Flows that no trace can show: found among the packets that come out of a TUN while somebody traces, and given to the
- * program of `--io bpf`, which from then on sends them by itself. All others stay where they can be seen.
+ * Flows that no trace can show: found among the packets that come to us while somebody traces, and given to the
+ * program of `--io bpf`, which from then on sends them on by itself. All others stay where they can be seen.
  *
- * A flow is what the program can tell of a packet (encap_flow in native/encap_program.h): addresses, protocol, and
- * ports of TCP and UDP. All else, the length too, may be different in the next packet. A packet that was read from the
- * TUN, and others of its flow behind it, may be overtaken by the first that the program takes.
+ * A flow is what the program can tell of a packet (fan_flow in native/fan_program.h): addresses, protocol, and ports of
+ * TCP and UDP. All else, the length too, may be different in the next packet. A packet that came to us, and others of
+ * its flow behind it, may be overtaken by the first that the program takes.
  */
 import { KEEP } from '../base/drop-reason.js';
 import { underlayHostBits } from '../fan/mapping.js';
-import { FLOW_WORDS, type FlowSink } from '../io/encap-program.js';
+import { FLOW_WORDS, type FlowSink } from '../io/fan-program.js';
 import type { PacketBatch } from '../io/packet-batch.js';
 import type { KnownPacket } from '../wire/flow-filter.js';
 import { OUTER_LEN } from '../wire/ipip.js';
@@ -50,19 +50,26 @@ const AGAIN_MS = 100;
 const TIME_SHARE = 0.05;
 const MOST_MS = 5;
 
+/** Which way packets go: out of the TUN, or out of their outer headers. */
+export type Direction = 'encap' | 'decap';
+
 export class UntracedFlows {
+  readonly #direction: Direction;
   readonly #slots = new Uint32Array(SLOTS * SLOT_WORDS);
   /** When to tell the program of the slot's flow again; Infinity: never, it is traced. */
   readonly #againMs = new Float64Array(SLOTS);
   /** Generation, source, target, ports, protocol. */
   readonly #flow = new Uint32Array(FLOW_WORDS);
   readonly #bytes = new Uint8Array(OUTER_LEN + MIN_HEADER_LEN + PORTS_LEN);
-  readonly #withPorts: KnownPacket = { bytes: this.#bytes, known: knownBits(PORTS_LEN) };
-  readonly #withoutPorts: KnownPacket = { bytes: this.#bytes, known: knownBits(0) };
+  readonly #withPorts: KnownPacket;
+  readonly #withoutPorts: KnownPacket;
   #budgetMs = MOST_MS;
   #refilledMs = 0;
 
-  constructor() {
+  constructor(direction: Direction) {
+    this.#direction = direction;
+    this.#withPorts = { bytes: this.#bytes, known: knownBits(direction, PORTS_LEN) };
+    this.#withoutPorts = { bytes: this.#bytes, known: knownBits(direction, 0) };
     for (const start of [0, OUTER_LEN]) this.#bytes[start] = VERSION_IHL;
     write16(this.#bytes, FLAGS_FRAGMENT, DONT_FRAGMENT);
     this.#bytes[PROTOCOL] = PROTOCOL_IPIP;
@@ -74,15 +81,24 @@ export class UntracedFlows {
     this.#flow[0] = generation;
   }
 
-  /** Gives `program` the untraced flows among packets of `rx`, which came out of the TUN of `fan` and were judged. */
+  /** Gives `program` the untraced flows among packets of `rx`, which were judged: those of `fan`. */
   release(fan: FanEntry, program: FlowSink, tracer: Tracer, rx: PacketBatch, nowMs: number): void {
     this.#budgetMs = Math.min(MOST_MS, this.#budgetMs + (nowMs - this.#refilledMs) * TIME_SHARE);
     this.#refilledMs = nowMs;
     for (let i = 0; i < rx.count; i++) {
-      if (rx.verdict(i) !== KEEP || !this.#readFlow(rx.slab, rx.offset(i), rx.length(i))) continue;
+      if (rx.verdict(i) !== KEEP || !this.#readInner(fan, rx, i)) continue;
       if (!this.#isToBeTold(fan, tracer, nowMs)) continue;
       program.addFlow(this.#flow);
     }
+  }
+
+  /** Reads the flow of packet i, as #readFlow does; false where it is none of this fan. */
+  #readInner(fan: FanEntry, rx: PacketBatch, i: number): boolean {
+    const off = rx.offset(i);
+    const len = rx.length(i);
+    if (this.#direction === 'encap') return this.#readFlow(rx.slab, off, len);
+    if (rx.verdictFan(i) !== fan.index || rx.slab[off] !== VERSION_IHL) return false;
+    return this.#readFlow(rx.slab, off + OUTER_LEN, len - OUTER_LEN);
   }
 
   /** Reads the flow of a packet that has the header of one; false for one of none. */
@@ -129,8 +145,9 @@ export class UntracedFlows {
     const startMs = performance.now();
     const bytes = this.#bytes;
     const flow = this.#flow;
-    write32(bytes, SOURCE, fan.address);
-    write32(bytes, DESTINATION, underlayHostBits(fan, flow[2]!));
+    const out = this.#direction === 'encap';
+    write32(bytes, SOURCE, out ? fan.address : underlayHostBits(fan, flow[1]!));
+    write32(bytes, DESTINATION, out ? underlayHostBits(fan, flow[2]!) : fan.address);
     bytes[OUTER_LEN + PROTOCOL] = flow[4]!;
     write32(bytes, OUTER_LEN + SOURCE, flow[1]!);
     write32(bytes, OUTER_LEN + DESTINATION, flow[2]!);
@@ -152,15 +169,15 @@ function slotOf(flow: Uint32Array): number {
 }
 
 /** Which bits all packets of a flow have in common, in both headers and `portsLen` bytes behind them. */
-function knownBits(portsLen: number): Uint8Array {
+function knownBits(direction: Direction, portsLen: number): Uint8Array {
   const known = new Uint8Array(OUTER_LEN + MIN_HEADER_LEN + portsLen);
   for (const start of [0, OUTER_LEN]) {
     known[start] = 0xff;
     known[start + PROTOCOL] = 0xff;
     known.fill(0xff, start + SOURCE, start + MIN_HEADER_LEN);
   }
-  // The outer header's whole; of the inner one, that it is no fragment.
-  write16(known, FLAGS_FRAGMENT, 0xffff);
+  // Of our outer header the whole word, DF set; of another's, and of the inner one, that it is no fragment.
+  write16(known, FLAGS_FRAGMENT, direction === 'encap' ? 0xffff : FRAGMENT);
   write16(known, OUTER_LEN + FLAGS_FRAGMENT, FRAGMENT);
   known.fill(0xff, OUTER_LEN + MIN_HEADER_LEN);
   return known;

@@ -9,6 +9,7 @@ import type { Share } from '../io/receive-filter.js';
 import type { OnProbe } from './probe-tap.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 import type {
+  ByDirection,
   Configured,
   FanSpec,
   FromWorker,
@@ -21,6 +22,19 @@ import type {
 type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
+
+/** What programs in the kernel have sent on: packets, and inner bytes. */
+export interface KernelCounts {
+  encap: Count;
+  decap: Count;
+}
+
+interface Count {
+  packets: number;
+  bytes: number;
+}
+
+const NOTHING: Count = { packets: 0, bytes: 0 };
 
 export interface WorkerEvents {
   /** The thread ended without having been told to, of which who waits for its answers hears first. */
@@ -42,9 +56,9 @@ export class WorkerClient {
   #death: Error | undefined;
   #stopping = false;
   #receiverFds: readonly number[] = [];
-  #encapCounters: Readonly<Record<string, number>> = {};
+  #kernelCounters: Readonly<Record<string, ByDirection>> = {};
   /** As last read: while the worker is being configured the descriptors can't be asked. */
-  readonly #kernelEncap = new Map<string, { packets: number; bytes: number }>();
+  readonly #kernelCounts = new Map<string, KernelCounts>();
   /** Drops of receivers that are closed by now: the sum never falls. */
   #earlierDrops = 0;
 
@@ -79,19 +93,19 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[], generation: number): Promise<Configured> {
-    const before = { receivers: this.#receiverFds, encap: this.#encapCounters };
-    for (const fan of Object.keys(before.encap)) this.kernelEncap(fan);
+    const before = { receivers: this.#receiverFds, kernel: this.#kernelCounters };
+    for (const fan of Object.keys(before.kernel)) this.kernelCounts(fan);
     // The worker may close any of them meanwhile, and the number be another file's.
     this.#watch([], {});
     try {
       const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, generation, fans });
-      this.#watch(answer.receiverFds, answer.encapCounters);
-      for (const fan of this.#kernelEncap.keys()) {
-        if (!(fan in answer.encapCounters)) this.#kernelEncap.delete(fan);
+      this.#watch(answer.receiverFds, answer.kernelCounters);
+      for (const fan of this.#kernelCounts.keys()) {
+        if (!(fan in answer.kernelCounters)) this.#kernelCounts.delete(fan);
       }
       return answer;
     } catch (error) {
-      this.#watch(before.receivers, before.encap);
+      this.#watch(before.receivers, before.kernel);
       throw error;
     }
   }
@@ -116,11 +130,14 @@ export class WorkerClient {
     return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
   }
 
-  /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
-  kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
-    const fd = this.#encapCounters[fan];
-    if (fd !== undefined) this.#kernelEncap.set(fan, native.encapCount(fd));
-    return this.#kernelEncap.get(fan);
+  /** What programs in the kernel have sent on for this fan; undefined where it has none. */
+  kernelCounts(fan: string): KernelCounts | undefined {
+    const fds = this.#kernelCounters[fan];
+    if (fds) {
+      const countOf = (fd: number) => (fd < 0 ? NOTHING : native.programCount(fd));
+      this.#kernelCounts.set(fan, { encap: countOf(fds.encap), decap: countOf(fds.decap) });
+    }
+    return this.#kernelCounts.get(fan);
   }
 
   /** One that died is as good as stopped. */
@@ -134,9 +151,9 @@ export class WorkerClient {
     native.close(this.#wakeFd);
   }
 
-  #watch(receiverFds: readonly number[], encapCounters: Readonly<Record<string, number>>): void {
+  #watch(receiverFds: readonly number[], kernelCounters: Readonly<Record<string, ByDirection>>): void {
     const total = this.socketDrops;
-    this.#encapCounters = encapCounters;
+    this.#kernelCounters = kernelCounters;
     this.#receiverFds = receiverFds;
     this.#earlierDrops = 0;
     this.#earlierDrops = Math.max(0, total - this.socketDrops);

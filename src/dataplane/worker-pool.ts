@@ -7,13 +7,13 @@
  *          raw receivers have filters that each take a share (io/receive-filter.ts)
  *   errors ICMP errors reach every worker: each learns path MTUs, the first one answers (path-errors.ts)
  *
- * The first worker decides on the io of a fan, and has the encap programs in the kernel; the others follow, and give its
+ * The first worker decides on the io of a fan, and has the programs in the kernel; the others follow, and give its
  * programs the flows that no trace can show (untraced-flows.ts).
  */
 
 import { awaitActive } from '../io/active-device.js';
 import type { TraceSpec } from './trace-protocol.js';
-import { WorkerClient, type WorkerEvents } from './worker-client.js';
+import { type KernelCounts, WorkerClient, type WorkerEvents } from './worker-client.js';
 import type { WorkerCounters } from './worker-counters.js';
 import type { Configured, FanSpec, Relays, WorkerState } from './worker-protocol.js';
 
@@ -77,9 +77,9 @@ export class WorkerPool {
     return this.#all.reduce((sum, worker) => sum + worker.socketDrops, 0);
   }
 
-  /** What the kernel encapsulated for this fan, inner bytes; undefined where it does no encap. */
-  kernelEncap(fan: string): { packets: number; bytes: number } | undefined {
-    return this.#first.kernelEncap(fan);
+  /** What programs in the kernel have sent on for this fan; undefined where it has none. */
+  kernelCounts(fan: string): KernelCounts | undefined {
+    return this.#first.kernelCounts(fan);
   }
 
   async stop(): Promise<void> {
@@ -104,13 +104,13 @@ export class WorkerPool {
 }
 
 /** A fan as the other workers forward for it: in the mode that the first one found to work, with its program. */
-function following(spec: FanSpec, { io, encapFlows }: Configured): FanSpec {
+function following(spec: FanSpec, { io, kernelFlows }: Configured): FanSpec {
   const { mode, receiverGroup } = io[spec.id]!;
   return {
     ...spec,
     io: [mode === 'bpf' ? 'packet' : mode],
     ioNotes: [],
     receiverGroup,
-    encapFlows: encapFlows[spec.id] ?? -1,
+    kernelFlows: kernelFlows[spec.id] ?? spec.kernelFlows,
   };
 }

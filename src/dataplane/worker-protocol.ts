@@ -8,7 +8,7 @@ import type { PathMtuEntry } from './path-mtu.js';
 import type { PeerCounts } from './peer-table.js';
 import type { TraceRecord, TraceSpec } from './trace-protocol.js';
 
-/** raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and encap in the kernel. */
+/** raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and plain packets by programs in the kernel. */
 export type IoMode = 'raw' | 'packet' | 'bpf';
 
 /** A fan as the worker forwards for it. */
@@ -18,11 +18,14 @@ export interface FanSpec {
   mapping: FanMapping;
   /** The TUN device, which exists already. */
   tun: string;
+  bridge: string;
   underlayDevice: string;
   /** The ways on and off the underlay to try, in this order; the first that works here is taken. */
   io: readonly IoMode[];
   /** Why faster ways are not among them. */
   ioNotes: readonly string[];
+  /** Why decap is not to be tried in the kernel; undefined where it is. */
+  decapRefused: string | undefined;
   /** MTU of the underlay device: the outer packet's limit. */
   underlayMtu: number;
   /** Block of its counters. */
@@ -35,8 +38,14 @@ export interface FanSpec {
   fragment: boolean;
   /** The group of packet receivers to join, by which workers share what comes in; 0: none yet. */
   receiverGroup: number;
-  /** Flows of the encap program that another worker has for this fan (EncapProgram.flowsFd); −1: none. */
-  encapFlows: number;
+  /** Flows of the programs that another worker has for this fan (FanProgram.flowsFd); −1: none. */
+  kernelFlows: ByDirection;
+}
+
+/** A descriptor of each of a fan's programs in the kernel; −1 where there is none. */
+export interface ByDirection {
+  encap: number;
+  decap: number;
 }
 
 /** What a fan's io came to. */
@@ -48,6 +57,8 @@ export interface FanIo {
   receiverGroup: number;
   /** Super-packets are cut by us: a relay at the fan's underlay device is of use. */
   cuts: boolean;
+  /** Where decap in the kernel is attached, by index; undefined where the daemon does it. */
+  decapAt: { underlay: number; bridge: number } | undefined;
 }
 
 /** The relay at an underlay device, its index by the device's name (host/relays.ts). */
@@ -83,10 +94,10 @@ export interface Configured {
   /** By the fan's id, as is `io`. */
   tunOffloads: Record<string, number>;
   io: Record<string, FanIo>;
-  /** Of fans with encap in the kernel: for native.encapCount, good until the fan is configured away. */
-  encapCounters: Record<string, number>;
-  /** Likewise, for the other workers' FanSpec.encapFlows. */
-  encapFlows: Record<string, number>;
+  /** Of fans with programs in the kernel: for native.programCount, good until the fan is configured away. */
+  kernelCounters: Record<string, ByDirection>;
+  /** Likewise, for the other workers' FanSpec.kernelFlows. */
+  kernelFlows: Record<string, ByDirection>;
   receiverFds: number[];
 }
 

@@ -7,7 +7,7 @@ import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorText } from '../base/error.js';
-import type { EncapProgram } from '../io/encap-program.js';
+import type { FanProgram } from '../io/fan-program.js';
 import { Poller } from '../io/poller.js';
 import { Counters } from './counters.js';
 import { Forwarder } from './forwarder.js';
@@ -15,7 +15,7 @@ import { Pace } from './pace.js';
 import { BATCH } from './ports.js';
 import { TraceSession } from './trace-session.js';
 import { Tracer } from './tracer.js';
-import type { FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
+import type { ByDirection, FromWorker, ToWorker, WorkerData } from './worker-protocol.js';
 
 /** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
 const LONGEST_WAIT_MS = 1000;
@@ -96,15 +96,21 @@ function threadId(): number {
 }
 
 function done(id: number, { ports }: Forwarder): FromWorker {
-  const ofPrograms = (fdOf: (program: EncapProgram) => number): Record<string, number> =>
-    Object.fromEntries(ports.fans.flatMap(({ id: fan, program }) => (program ? [[fan, fdOf(program)]] : [])));
+  const ofPrograms = (fdOf: (program: FanProgram) => number): Record<string, ByDirection> =>
+    Object.fromEntries(
+      ports.fans.flatMap(({ id: fan, programs }) => {
+        if (!programs) return [];
+        const { encap, decap } = programs;
+        return [[fan, { encap: fdOf(encap), decap: decap ? fdOf(decap.program) : -1 }]];
+      }),
+    );
   return {
     type: 'done',
     id,
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
     io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
-    encapCounters: ofPrograms(({ countersFd }) => countersFd),
-    encapFlows: ofPrograms(({ flowsFd }) => flowsFd),
+    kernelCounters: ofPrograms(({ countersFd }) => countersFd),
+    kernelFlows: ofPrograms(({ flowsFd }) => flowsFd),
     receiverFds: ports.underlay.receiverFds,
   };
 }

@@ -15,26 +15,38 @@ import {
   decodeForwarding,
   decodeLinkRole,
   decodeMessages,
+  decodeQdisc,
   encodeGetForwarding,
   encodeGetLinkAt,
-  type ForwardingEntry,
   GROUP,
   type LinkRole,
   MESSAGE,
   type Message,
   NETLINK_ROUTE,
 } from './rtnetlink.js';
+import { qdiscPassedBy, readQdiscs } from './traffic-control.js';
 
 /** Longer than any notification. */
 const BUFFER_BYTES = 1 << 16;
 const ENOBUFS = 105;
 const EMSGSIZE = 90;
 
+/** Their indices. */
+export interface ExitDevices {
+  bridge: number;
+  /** Where super-packets come from that may leave here. */
+  tun: number;
+  /** Where they came in, in their outer headers. */
+  underlay: number;
+}
+
 export class BridgeExit {
   /** Readable (poll) when `takeNotifications` has something to do. */
   readonly fd: number;
   readonly #handles: BridgeExitHandles;
   readonly #bridge: number;
+  readonly #tun: number;
+  readonly #underlay: number;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   /** What the program knows: MAC address as 12 hexadecimal digits → index of the port. */
   readonly #ports = new Map<string, number>();
@@ -43,26 +55,33 @@ export class BridgeExit {
   /** Whether what we know of the bridge has to be read again. */
   #isStale = true;
   #vlanFiltering = false;
+  #tunIsUp = false;
+  /** The bridge or the underlay's device is another by now. */
+  #isCut = false;
+  #isShaped = false;
 
-  private constructor(fd: number, handles: BridgeExitHandles, bridge: number) {
+  private constructor(fd: number, handles: BridgeExitHandles, { bridge, tun, underlay }: ExitDevices) {
     this.fd = fd;
     this.#handles = handles;
     this.#bridge = bridge;
+    this.#tun = tun;
+    this.#underlay = underlay;
   }
 
   /**
    * Attaches the program to a bridge, for super-packets that came in by the TUN. Throws an Error with {code, errno,
    * syscall}: EPERM, EINVAL before kernel 6.6, ENODEV, ENOENT where it was not built.
    */
-  static attach(bridgeIndex: number, tunIndex: number): BridgeExit {
+  static attach(devices: ExitDevices): BridgeExit {
     const path = createRequire(import.meta.url).resolve('#bridge-exit-program');
     const object = readFileSync(path);
     // Before the first reading: what changes in between comes as a notification.
-    const fd = native.netlinkOpen(NETLINK_ROUTE, GROUP.link | GROUP.neighbour);
+    const { link, neighbour, trafficControl } = GROUP;
+    const fd = native.netlinkOpen(NETLINK_ROUTE, link | neighbour | trafficControl);
     let handles: BridgeExitHandles | undefined;
     try {
-      handles = native.bridgeExitAttach(object, bridgeIndex, tunIndex);
-      const exit = new BridgeExit(fd, handles, bridgeIndex);
+      handles = native.bridgeExitAttach(object, devices.bridge, devices.tun);
+      const exit = new BridgeExit(fd, handles, devices);
       exit.#read();
       return exit;
     } catch (error) {
@@ -74,6 +93,14 @@ export class BridgeExit {
   /** What the program was told: MAC address as 12 hexadecimal digits → index of the port. */
   get ports(): ReadonlyMap<string, number> {
     return this.#ports;
+  }
+
+  /**
+   * Whether super-packets should come here at all. Not while the TUN is down, where what comes in by a redirect is lost,
+   * uncounted; nor while there is traffic control that they would pass by; nor once a device has been made anew.
+   */
+  get isOpen(): boolean {
+    return this.#tunIsUp && !this.#isCut && !this.#isShaped;
   }
 
   /**
@@ -113,6 +140,9 @@ export class BridgeExit {
     } else if (type === MESSAGE.newLink || type === MESSAGE.delLink) {
       const link = decodeLinkRole(message);
       if (link) this.#noteLink(link, type === MESSAGE.delLink);
+    } else if (type === MESSAGE.newQdisc || type === MESSAGE.delQdisc) {
+      const device = decodeQdisc(message)?.device;
+      if (device === this.#underlay || device === this.#bridge) this.#readQdiscs();
     }
   }
 
@@ -120,30 +150,58 @@ export class BridgeExit {
     const entry = decodeForwarding(message);
     if (entry?.bridge !== this.#bridge || this.#vlanFiltering) return;
     const key = Buffer.from(entry.mac).toString('hex');
-    if (entry.behind && this.#isWhole(entry)) this.#set(key, entry.port);
+    if (entry.behind && this.#isWhole(entry.port)) this.#set(key, entry.port);
     // What was deleted for one port may have moved to another before.
     else if (message.type === MESSAGE.newNeighbour || this.#ports.get(key) === entry.port) this.#forget(key);
   }
 
   #noteLink(link: LinkRole, isGone: boolean): void {
-    if (link.index === this.#bridge) {
+    // A port that leaves a bridge is told of as gone, by that bridge.
+    const isDeleted = isGone && link.master === 0;
+    if (link.index === this.#tun) {
+      this.#tunIsUp = link.isUp && !isGone;
+    } else if (link.index === this.#underlay) {
+      this.#isCut ||= isDeleted;
+    } else if (link.index === this.#bridge) {
+      this.#isCut ||= isDeleted;
       if (link.kind === 'bridge' && link.vlanFiltering !== this.#vlanFiltering) this.#forgetAll();
-    } else if (this.#takesWhole.delete(link.index) && (isGone || link.master !== this.#bridge)) {
-      for (const [key, port] of this.#ports) if (port === link.index) this.#forget(key);
+    } else {
+      this.#notePort(link, isGone);
     }
   }
 
-  #isWhole({ port }: ForwardingEntry): boolean {
+  /** Any notice of a port may be of its state. */
+  #notePort({ index, master }: LinkRole, isGone: boolean): void {
+    const before = this.#takesWhole.get(index);
+    if (before === undefined) return;
+    this.#takesWhole.delete(index);
+    const takes = !isGone && master === this.#bridge && this.#isWhole(index);
+    // What is behind it was not noted meanwhile.
+    if (takes && !before) this.#forgetAll();
+    if (takes) return;
+    for (const [key, port] of this.#ports) if (port === index) this.#forget(key);
+  }
+
+  /** Whether a port takes what the bridge can't. */
+  #isWhole(port: number): boolean {
     let takes = this.#takesWhole.get(port);
     if (takes === undefined) {
       const link = this.#askLink(port);
-      takes = link?.kind === 'veth' && link.master === this.#bridge;
+      takes = link?.kind === 'veth' && link.master === this.#bridge && link.isForwarding;
       this.#takesWhole.set(port, takes);
     }
     return takes;
   }
 
+  #readQdiscs(): void {
+    const devices = { underlay: this.#underlay, bridge: this.#bridge };
+    this.#isShaped = true;
+    this.#isShaped = qdiscPassedBy(readQdiscs(), devices) !== undefined;
+  }
+
   #read(): void {
+    this.#readQdiscs();
+    this.#tunIsUp = this.#askLink(this.#tun)?.isUp ?? false;
     this.#vlanFiltering = this.#askLink(this.#bridge)?.vlanFiltering ?? false;
     this.#isStale = false;
     askAll(NETLINK_ROUTE, encodeGetForwarding(this.#bridge), (message) => this.#noteEntry(message));

@@ -28,7 +28,7 @@ export interface RawSocketOptions {
   icmpTypes?: number;
 }
 
-export interface EncapHandles {
+export interface ProgramHandles {
   link: number;
   config: number;
   counters: number;
@@ -122,20 +122,20 @@ export interface Native {
   gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
 
   /**
-   * Loads the encap program from the bytes of its object file and attaches it to a TUN's egress. The descriptors are
-   * the caller's to close; closing `link` detaches.
+   * Loads a fan's program from the bytes of its object file and attaches it to a device's egress, or ingress. The
+   * descriptors are the caller's to close; closing `link` detaches.
    */
-  encapAttach(object: Uint8Array, deviceIndex: number): EncapHandles;
-  /** What the program knows of its fan, the words of struct encap_config (native/encap_program.h). */
-  encapConfigure(config: number, words: Uint32Array): void;
-  /** Marks a flow as untraced, the words of struct encap_flow: 0, or −errno. */
-  encapAddFlow(flows: number, words: Uint32Array): number;
-  /** What the program has sent, since it was attached. */
-  encapCount(counters: number): { packets: number; bytes: number };
-  /** What it has sent to each peer: address (host order), packets, inner bytes, one after the other. */
-  encapPeers(peers: number): Float64Array;
+  programAttach(object: Uint8Array, deviceIndex: number, egress: boolean): ProgramHandles;
+  /** What the program knows of its fan, the words of struct fan_config (native/fan_program.h). */
+  programConfigure(config: number, words: Uint32Array): void;
+  /** Marks a flow as untraced, the words of struct fan_flow: 0, or −errno. */
+  programAddFlow(flows: number, words: Uint32Array): number;
+  /** What the program has sent on, since it was attached. */
+  programCount(counters: number): { packets: number; bytes: number };
+  /** The same to, or from, each peer: address (host order), packets, inner bytes, one after the other. */
+  programPeers(peers: number): Float64Array;
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
-  encapTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
+  programTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
 
   /**
    * Loads the program that goes past a bridge from the bytes of its object file, for super-packets that came in by

@@ -10,13 +10,15 @@ import { endianness } from 'node:os';
 export const LITTLE = endianness() === 'LE';
 const AF_INET = 2;
 const AF_BRIDGE = 7;
-const NLM_F_REQUEST = 1;
+export const NLM_F_REQUEST = 1;
 /** All that there are: NLM_F_ROOT | NLM_F_MATCH. */
-const NLM_F_DUMP = 0x300;
+export const NLM_F_DUMP = 0x300;
 /** nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
 const HEADER_LEN = 16;
 /** rtattr: u16 length, u16 type. */
 const ATTRIBUTE_HEADER_LEN = 4;
+/** Of an attribute's type; the rest are flags. */
+const NLA_TYPE_MASK = 0x3fff;
 
 /** Message types; a question is answered by the NEW message of its kind, or by ERROR; one for all by many, then DONE. */
 export const MESSAGE = {
@@ -30,6 +32,9 @@ export const MESSAGE = {
   newNeighbour: 28,
   delNeighbour: 29,
   getNeighbour: 30,
+  newQdisc: 36,
+  delQdisc: 37,
+  getQdisc: 38,
 } as const;
 
 /** Of netlinkOpen: rtnetlink(7). */
@@ -39,13 +44,17 @@ export const NETLINK_ROUTE = 0;
 export const GROUP = {
   link: 1 << 0,
   neighbour: 1 << 2,
+  trafficControl: 1 << 3,
   ipv4Address: 1 << 4,
   ipv4Route: 1 << 6,
   ipv4Rule: 1 << 7,
 } as const;
 
 const IFLA = { address: 1, name: 3, mtu: 4, master: 10, operState: 16, info: 18 } as const;
-const IFLA_INFO = { kind: 1, data: 2 } as const;
+const IFLA_INFO = { kind: 1, data: 2, slaveData: 5 } as const;
+const IFLA_BRPORT_STATE = 1;
+const BR_STATE_FORWARDING = 3;
+const TCA_KIND = 1;
 const IFLA_BR_VLAN_FILTERING = 7;
 const RTA = { destination: 1, source: 2, device: 4, gateway: 5, via: 18 } as const;
 const NDA = { destination: 1, lladdr: 2, vlan: 5, master: 9 } as const;
@@ -53,7 +62,9 @@ const NDA = { destination: 1, lladdr: 2, vlan: 5, master: 9 } as const;
 const LINK_LEN = 16;
 const ROUTE_LEN = 12;
 const NEIGHBOUR_LEN = 12;
+const TRAFFIC_LEN = 20;
 const RTN_UNICAST = 1;
+const IFF_UP = 1;
 
 /** Neighbour states in which the kernel itself would send: reachable, stale, delay, probe, noarp, permanent. */
 const NUD_VALID = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80;
@@ -123,8 +134,12 @@ export interface LinkRole {
   master: number;
   /** As in `ip link add type`; empty where the message doesn't say, as one of the bridge's own family. */
   kind: string;
+  /** By its administrator's will. */
+  isUp: boolean;
   /** Of a bridge. */
   vlanFiltering: boolean;
+  /** Of a port: the bridge sends by it. */
+  isForwarding: boolean;
 }
 
 /** Asks for a link by its index. */
@@ -139,13 +154,35 @@ export function decodeLinkRole({ body }: Message): LinkRole | undefined {
   const attributes = decodeAttributes(body, LINK_LEN);
   const info = nested(attributes.get(IFLA.info));
   const filtering = nested(info.get(IFLA_INFO.data)).get(IFLA_BR_VLAN_FILTERING);
-  const kind = new TextDecoder().decode(bytesOf(info.get(IFLA_INFO.kind))).replace(/\0.*/s, '');
+  const state = nested(info.get(IFLA_INFO.slaveData)).get(IFLA_BRPORT_STATE);
+  const kind = textOf(info.get(IFLA_INFO.kind));
   return {
     index: body.getInt32(4, LITTLE),
     master: indexOf(attributes.get(IFLA.master)) ?? 0,
     kind,
+    isUp: (body.getUint32(8, LITTLE) & IFF_UP) !== 0,
     vlanFiltering: kind === 'bridge' && filtering?.byteLength === 1 && filtering.getUint8(0) !== 0,
+    isForwarding: state?.byteLength !== 1 || state.getUint8(0) === BR_STATE_FORWARDING,
   };
+}
+
+/** A queueing discipline of a device, also one of no queue, whose filters see what comes in (tc(8)). */
+export interface Qdisc {
+  device: number;
+  /** "noqueue", "tbf", "clsact", … */
+  kind: string;
+}
+
+/** Asks for those of all devices. */
+export function encodeGetQdiscs(): Uint8Array {
+  return encode(MESSAGE.getQdisc, new Uint8Array(TRAFFIC_LEN), [], NLM_F_REQUEST | NLM_F_DUMP);
+}
+
+/** Of a newQdisc or delQdisc. */
+export function decodeQdisc({ body }: Message): Qdisc | undefined {
+  if (body.byteLength < TRAFFIC_LEN) return undefined;
+  const kind = textOf(decodeAttributes(body, TRAFFIC_LEN).get(TCA_KIND));
+  return { device: body.getInt32(4, LITTLE), kind };
 }
 
 export interface Route {
@@ -272,17 +309,22 @@ export function encode(
   return bytes;
 }
 
-/** Those behind the first `from` bytes, by their type. */
+/** Those behind the first `from` bytes, by their type; of several of one type the last. */
 export function decodeAttributes(body: DataView, from: number): Map<number, DataView> {
-  const attributes = new Map<number, DataView>();
+  return new Map(listAttributes(body, from));
+}
+
+/** Those behind the first `from` bytes, in their order: type without flags, and value. */
+export function listAttributes(body: DataView, from: number): [number, DataView][] {
+  const attributes: [number, DataView][] = [];
   for (let at = from; at + ATTRIBUTE_HEADER_LEN <= body.byteLength; ) {
     const length = body.getUint16(at, LITTLE);
     if (length < ATTRIBUTE_HEADER_LEN || at + length > body.byteLength) break;
     const start = body.byteOffset + at + ATTRIBUTE_HEADER_LEN;
-    attributes.set(
-      body.getUint16(at + 2, LITTLE),
+    attributes.push([
+      body.getUint16(at + 2, LITTLE) & NLA_TYPE_MASK,
       new DataView(body.buffer, start, length - ATTRIBUTE_HEADER_LEN),
-    );
+    ]);
     at += align(length);
   }
   return attributes;
@@ -303,6 +345,11 @@ function viewOf(bytes: Uint8Array): DataView {
 /** A copy. */
 function bytesOf(view: DataView | undefined): Uint8Array {
   return view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice() : new Uint8Array(0);
+}
+
+/** Up to its NUL; empty where there is none. */
+export function textOf(view: DataView | undefined): string {
+  return new TextDecoder().decode(bytesOf(view)).replace(/\0.*/s, '');
 }
 
 function addressOf(view: DataView | undefined): number | undefined {

@@ -115,16 +115,18 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       id: `${overlay.base}/${overlay.length}`,
       mapping: createMapping(overlay, address, underlay.length),
       tun: '',
+      bridge: '',
       underlayDevice: '',
       io: ['raw'],
       ioNotes: [],
+      decapRefused: undefined,
       underlayMtu: ANY_MTU,
       counterBlock: 1,
       ttl: -1,
       dscp: -1,
       fragment: true,
       receiverGroup: 0,
-      encapFlows: -1,
+      kernelFlows: { encap: -1, decap: -1 },
     };
   } catch (error) {
     // The network's own or its broadcast address.

@@ -1,10 +1,12 @@
 /**
- * What is particular to `--io bpf`: what the kernel sends is counted as if it had gone by the daemon, and what it must
- * not send, or what somebody traces, comes to the daemon.
+ * What is particular to `--io bpf`: what the kernel forwards is counted as if it had gone by the daemon, and what it must
+ * not, or what somebody traces, comes to the daemon.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { showFans } from '../../bench/lab/fan.js';
 import { iperf } from '../../bench/lab/iperf.js';
+import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { FandClient } from '../../src/cli/client.js';
@@ -165,5 +167,114 @@ describe('what the kernel must not send', () => {
     const [one] = await added(() => ping(net.container(1), address, { ...UNANSWERED, count: 1 }));
     expect(one[`drop-${reason}-packets`]).toBe(1);
     expect(one['encap-tx-packets']).toBeUndefined();
+  });
+});
+
+describe('what comes in', () => {
+  /** Packets that a device took in, and their bytes. */
+  const receivedBy = async (host: Namespace, device: string): Promise<{ packets: number; bytes: number }> => {
+    const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', device]);
+    return (JSON.parse(stdout) as { stats64: { rx: { packets: number; bytes: number } } }[])[0]!.stats64.rx;
+  };
+  /** Packets that fand wrote into the TUN of a host: the kernel's own are not among them. */
+  const written = async (host: number) => (await receivedBy(net.host(host), TUN(host))).packets;
+  const TUN = (host: number) => net.fan(host).bridge.replace('fan', 'tun');
+  const answered = async (count: number, timeoutMs?: number) =>
+    (await ping(net.container(1), net.address(2), { count, ...(timeoutMs !== undefined && { timeoutMs }) }))
+      .received;
+
+  it('comes in without fand, both ways', async () => {
+    const before = [await written(1), await written(2)];
+    expect(await answered(5)).toBe(5);
+    expect([await written(1), await written(2)]).toEqual(before);
+  });
+
+  it('reaches the container as super-packets', async () => {
+    expect(await answered(1)).toBe(1);
+    const [before, writtenBefore] = [await receivedBy(net.container(2), 'eth0'), await written(2)];
+    await iperf(net.container(1), net.container(2), net.address(2), { seconds: 1 });
+    const after = await receivedBy(net.container(2), 'eth0');
+    expect(after.bytes - before.bytes).toBeGreaterThan(10e6);
+    expect((after.bytes - before.bytes) / (after.packets - before.packets)).toBeGreaterThan(3000);
+    expect((await written(2)) - writtenBefore).toBeLessThan(100);
+  });
+
+  it.each([
+    [
+      'at the ingress of the underlay, that drops',
+      'netdev',
+      'type filter hook ingress device eth0 priority 0',
+      0,
+    ],
+    ['of bridges, that drops nothing', 'bridge', 'type filter hook forward priority 0', 5],
+  ])('passes by no chain %s', async (_, family, hook, received) => {
+    const host = net.host(2);
+    const notes = async () => (await showFans(host))[0]!.ioNotes;
+    const rule = received === 0 ? 'ip protocol 4 drop' : 'ip protocol icmp accept';
+    const before = await written(2);
+    await host.exec(['nft', `table ${family} fw { chain c { ${hook}; ${rule}; }; }`]);
+    try {
+      expect(await answered(5, received === 0 ? 1000 : undefined)).toBe(received);
+      await until(notes, (all) => all.length > 0);
+      expect(await notes()).toEqual([`bpf: decap in fand: packets would pass by the chain ${family} fw c`]);
+      expect((await written(2)) - before).toBe(received);
+    } finally {
+      await host.exec(['nft', 'delete', 'table', family, 'fw']);
+    }
+    await until(notes, (all) => all.length === 0);
+    expect(await answered(5)).toBe(5);
+    expect((await written(2)) - before).toBe(received);
+  });
+
+  it.each([
+    ['filters at the ingress of the underlay', 'clsact', () => ['eth0', 'clsact']],
+    [
+      'shaping of the bridge',
+      'tbf',
+      () => [net.fan(2).bridge, ...'root tbf rate 1gbit burst 1m latency 50ms'.split(' ')],
+    ],
+  ])('passes by no %s', async (_, kind, words) => {
+    const host = net.host(2);
+    const [device = '', ...qdisc] = words();
+    const before = await written(2);
+    await host.exec(['tc', 'qdisc', 'add', 'dev', device, ...qdisc]);
+    try {
+      expect(await answered(5)).toBe(5);
+      expect((await written(2)) - before).toBe(5);
+      const notes = async () => (await showFans(host))[0]!.ioNotes;
+      const note = `bpf: decap in fand: packets would pass by the ${kind} of tc at ${device}`;
+      await until(notes, (all) => isDeepStrictEqual(all, [note]));
+    } finally {
+      await host.exec(['tc', 'qdisc', 'del', 'dev', device, qdisc[0]!]);
+    }
+    expect(await answered(5)).toBe(5);
+    expect((await written(2)) - before).toBe(5);
+  });
+
+  it('is counted as a drop where the TUN is down', async () => {
+    const host = net.host(2);
+    await host.ip(`link set ${TUN(2)} down`);
+    const drops = async () => {
+      await answered(1, 200);
+      return (await readCounters(host))['drop-tun-write-failed-packets']!;
+    };
+    await until(drops, (count) => count > 0);
+    await host.fanctl(['doctor', '--fix']);
+    expect(await answered(5)).toBe(5);
+  });
+
+  it('goes by fand once the bridge has been made anew, and show says so', async () => {
+    const host = net.host(2);
+    await host.ip(`link del ${net.fan(2).bridge}`);
+    await host.fanctl(['doctor', '--fix']);
+    const [end] = (await host.exec(['ls', '/sys/class/net'])).stdout
+      .split('\n')
+      .filter((name) => name.startsWith('c'));
+    await host.ip(`link set ${end} master ${net.fan(2).bridge}`);
+    const before = await written(2);
+    expect(await answered(5)).toBe(5);
+    expect((await written(2)) - before).toBe(5);
+    const notes = async () => (await showFans(host))[0]!.ioNotes;
+    await until(notes, (all) => all.some((note) => note.includes('was made anew')));
   });
 });

@@ -25,7 +25,7 @@ let exit;
 
 const calls = {
   attach(bridgeIndex = findDevice(bridge).index, tunIndex = findDevice(tunName).index) {
-    exit = BridgeExit.attach(bridgeIndex, tunIndex);
+    exit = BridgeExit.attach({ bridge: bridgeIndex, tun: tunIndex, underlay: 0 });
   },
   /** What is known after the notifications so far: MAC address → index of the port. */
   ports() {

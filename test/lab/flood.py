@@ -1,8 +1,9 @@
 """Sends many small packets as fast as one socket takes them, and prints how many.
 
-Usage: flood.py udp ADDRESS COUNT                        datagrams to its discard port, with an IP option, so that no
-                                                         kernel path takes them (`--io bpf`)
-       flood.py ipip OUTER_DESTINATION SOURCE DESTINATION COUNT  IP-in-IP, whose inner packet is such a datagram
+Usage: flood.py udp ADDRESS COUNT                                datagrams to its discard port
+       flood.py ipip OUTER_DESTINATION SOURCE DESTINATION COUNT  IP-in-IP, whose inner packet is one
+
+They carry an IP option, IP-in-IP in the outer header, so that no kernel path takes them (`--io bpf`).
 """
 import socket
 import struct
@@ -34,7 +35,6 @@ def inner(source, destination):
 def open_target():
     if sys.argv[1] == "udp":
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, NO_OPERATION * 4)
         return made, PAYLOAD, (sys.argv[2], DISCARD)
     made = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IPIP)
     made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
@@ -42,6 +42,7 @@ def open_target():
 
 
 sender, packet, target = open_target()
+sender.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, NO_OPERATION * 4)
 sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
 count = int(sys.argv[-1])
 for _ in range(count):

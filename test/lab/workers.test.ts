@@ -110,8 +110,8 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
     expect(back).toMatchObject({ flows: 100, late: 0 });
     const after = await Promise.all(hosts.map(shares));
     const taken = after.map((each, h) => each.map((packets, w) => packets - before[h]![w]!));
-    // Of a fair share at least a quarter, whatever the ports; with bpf host 1 takes in the answers alone.
-    for (const [one = 0, two = 0] of taken) {
+    // Of a fair share at least a quarter, whatever the ports. With bpf, workers get something only where a chain counts it.
+    for (const [one = 0, two = 0] of io === 'bpf' ? taken.slice(1) : taken) {
       expect(Math.min(one, two)).toBeGreaterThan((one + two) / 8);
     }
     const account = async () => {

@@ -65,8 +65,8 @@ describe('arguments', () => {
       code: 'ERR_OUT_OF_RANGE',
       message: 'words are not those of the struct',
     });
-    expect(() => native.encapConfigure(NO_FD, new Uint32Array(2))).toThrow(noStruct);
-    expect(() => native.encapAddFlow(NO_FD, new Uint32Array(100))).toThrow(noStruct);
+    expect(() => native.programConfigure(NO_FD, new Uint32Array(2))).toThrow(noStruct);
+    expect(() => native.programAddFlow(NO_FD, new Uint32Array(100))).toThrow(noStruct);
     expect(() => native.bridgeExitSetPort(NO_FD, new Uint8Array(5), 1)).toThrow('mac is not of 6 bytes');
     expect(() => native.bridgeExitSetPort(NO_FD, new Uint8Array(6), -1)).toThrow('port is not an integer');
     expect(native.bridgeExitSetPort(NO_FD, new Uint8Array(6), 1)).toBe(-9);

@@ -13,6 +13,7 @@ vi.mock('../../../src/io/native.js', () => kernel);
 const BRIDGE = 2;
 const OTHER_BRIDGE = 3;
 const TUN = 9;
+const UNDERLAY = 8;
 const VETHS = [10, 11, 12];
 const TAP = 13;
 const PORTS = [...VETHS, TAP];
@@ -36,7 +37,10 @@ interface Entry {
 class Kernel {
   readonly entries = new Map<number, Entry>();
   readonly masters = new Map<number, number>(PORTS.map((port) => [port, BRIDGE]));
+  readonly blocked = new Set<number>();
   vlanFiltering = false;
+  /** What shapes the bridge, if anything does. */
+  shaper: string | undefined;
   /** Of the socket for notifications: datagrams, or a negative errno. */
   readonly said: (Uint8Array | number)[] = [];
   /** The program's map. */
@@ -92,6 +96,17 @@ class Kernel {
     this.said.push(this.#linkMessage(port, isGone ? MESSAGE.delLink : MESSAGE.newLink));
   }
 
+  block(port: number, on: boolean): void {
+    if (on) this.blocked.add(port);
+    else this.blocked.delete(port);
+    this.said.push(this.#linkMessage(port, MESSAGE.newLink));
+  }
+
+  shape(kind: string | undefined): void {
+    this.shaper = kind;
+    this.said.push(this.#qdiscMessage(BRIDGE, kind ?? 'noqueue', MESSAGE.newQdisc));
+  }
+
   filterVlans(on: boolean): void {
     this.vlanFiltering = on;
     this.said.push(this.#linkMessage(BRIDGE, MESSAGE.newLink));
@@ -105,7 +120,8 @@ class Kernel {
 
   expected(): Map<string, number> {
     const usable = [...this.entries].filter(
-      ([, { port, state }]) => VETHS.includes(port) && state !== STATE.permanent && !this.vlanFiltering,
+      ([, { port, state }]) =>
+        VETHS.includes(port) && !this.blocked.has(port) && state !== STATE.permanent && !this.vlanFiltering,
     );
     return new Map(usable.map(([mac, { port }]) => [keyOf(mac), port]));
   }
@@ -132,9 +148,14 @@ class Kernel {
   #linkMessage(index: number, type: number): Uint8Array {
     const body = new Uint8Array(16);
     body.set(u32(index), 4);
+    body.set(u32(1), 8); // it is up
     const kind = index === BRIDGE ? 'bridge' : VETHS.includes(index) ? 'veth' : 'tun';
     const data = encode(0, new Uint8Array(0), [[7, Uint8Array.of(this.vlanFiltering ? 1 : 0)]]).subarray(16);
+    const state = encode(0, new Uint8Array(0), [
+      [1, Uint8Array.of(this.blocked.has(index) ? 4 : 3)],
+    ]).subarray(16);
     const info = encode(0, new Uint8Array(0), [
+      [5, PORTS.includes(index) ? state : new Uint8Array(0)],
       [1, text(kind)],
       [2, index === BRIDGE ? data : new Uint8Array(0)],
     ]).subarray(16);
@@ -144,8 +165,23 @@ class Kernel {
     ]);
   }
 
+  #qdiscMessage(device: number, kind: string, type: number): Uint8Array {
+    const body = new Uint8Array(20);
+    body.set(u32(device), 4);
+    return encode(type, body, [[1, text(kind)]]);
+  }
+
   #answer(request: Uint8Array): Uint8Array[] {
     const [message] = decodeMessages(request);
+    if (message!.type === MESSAGE.getQdisc) {
+      const kinds: [number, string][] = [
+        [UNDERLAY, 'fq_codel'],
+        [TUN, 'clsact'],
+        [BRIDGE, this.shaper ?? 'noqueue'],
+      ];
+      const qdiscs = kinds.map(([device, kind]) => this.#qdiscMessage(device, kind, MESSAGE.newQdisc));
+      return [...qdiscs, encode(MESSAGE.done, u32(0), [])];
+    }
     if (message!.type === MESSAGE.getLink)
       return [this.#linkMessage(message!.body.getInt32(4, LITTLE), MESSAGE.newLink)];
     const entries = [...this.entries].map(([mac, { port, state }]) =>
@@ -179,6 +215,16 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     (on): Happening =>
       (linux) =>
         linux.filterVlans(on),
+  ),
+  fc.tuple(somePort, fc.boolean()).map(
+    ([port, on]): Happening =>
+      (linux) =>
+        linux.block(port, on),
+  ),
+  fc.constantFrom('tbf', 'clsact', undefined).map(
+    (kind): Happening =>
+      (linux) =>
+        linux.shape(kind),
   ),
   fc.nat(5).map(
     (lost): Happening =>
@@ -214,7 +260,7 @@ describe('BridgeExit', () => {
         (before, happenings) => {
           const linux = new Kernel();
           for (const [mac, port] of before) linux.learn(mac, port);
-          const exit = BridgeExit.attach(BRIDGE, TUN);
+          const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
           expect(exit.ports).toEqual(linux.expected());
           for (const happens of happenings) happens(linux, exit);
           linux.refuses = false;
@@ -223,6 +269,7 @@ describe('BridgeExit', () => {
           exit.takeNotifications();
           expect(exit.ports).toEqual(linux.expected());
           expect(linux.program).toEqual(linux.expected());
+          expect(exit.isOpen).toBe(linux.shaper === undefined);
         },
       ),
       { numRuns: 3000 },
@@ -232,7 +279,7 @@ describe('BridgeExit', () => {
   it('keeps the newer port of an address where the older one is deleted afterwards', () => {
     const linux = new Kernel();
     linux.learn(1, 10);
-    const exit = BridgeExit.attach(BRIDGE, TUN);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
     linux.learn(1, 11);
     linux.said.push(linux.entryMessage(MESSAGE.delNeighbour, 1, 10, STATE.reachable));
     exit.takeNotifications();
@@ -241,7 +288,7 @@ describe('BridgeExit', () => {
 
   it('believes nothing that waited behind a loss', () => {
     const linux = new Kernel();
-    const exit = BridgeExit.attach(BRIDGE, TUN);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
     linux.learn(1, 10);
     linux.learn(1, 11);
     // Only the first of the two was kept.
@@ -252,7 +299,7 @@ describe('BridgeExit', () => {
 
   it('forgets a port that left although its entry was heard of after that', () => {
     const linux = new Kernel();
-    const exit = BridgeExit.attach(BRIDGE, TUN);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
     linux.learn(1, 10);
     exit.takeNotifications();
     const late = linux.entryMessage(MESSAGE.newNeighbour, 1, 10, STATE.reachable);
@@ -263,9 +310,28 @@ describe('BridgeExit', () => {
     expect(linux.program).toEqual(new Map());
   });
 
+  it('is shut once the bridge was deleted, and while the TUN is down', () => {
+    const linux = new Kernel();
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
+    const say = (index: number, type: number, flags: number, master = 0) => {
+      const body = new Uint8Array(16);
+      body.set(u32(index), 4);
+      body.set(u32(flags), 8);
+      linux.said.push(encode(type, body, [[10, u32(master)]]));
+      exit.takeNotifications();
+      return exit.isOpen;
+    };
+    expect(say(TUN, MESSAGE.newLink, 0)).toBe(false);
+    expect(say(TUN, MESSAGE.newLink, 1)).toBe(true);
+    // It left another bridge.
+    expect(say(UNDERLAY, MESSAGE.delLink, 1, OTHER_BRIDGE)).toBe(true);
+    expect(say(BRIDGE, MESSAGE.delLink, 1)).toBe(false);
+    expect(say(BRIDGE, MESSAGE.newLink, 1)).toBe(false);
+  });
+
   it('asks again about a port that comes back', () => {
     const linux = new Kernel();
-    const exit = BridgeExit.attach(BRIDGE, TUN);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
     linux.learn(1, 10);
     linux.enslave(10, 0);
     exit.takeNotifications();
@@ -279,7 +345,7 @@ describe('BridgeExit', () => {
     const linux = new Kernel();
     linux.room = 1;
     linux.learn(1, 10);
-    const exit = BridgeExit.attach(BRIDGE, TUN);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
     linux.learn(2, 10);
     exit.takeNotifications();
     expect(linux.program).toEqual(new Map([[keyOf(1), 10]]));

@@ -1,14 +1,14 @@
 /** What the kernel's programs are told while somebody traces: what they may take, and which flows. */
 import { describe, expect, it } from 'vitest';
-import { DROP } from '../../../src/base/drop-reason.js';
+import { DROP, KEEP } from '../../../src/base/drop-reason.js';
 import { ForwardingTable } from '../../../src/dataplane/forwarding-table.js';
-import { KernelEncap } from '../../../src/dataplane/kernel-encap.js';
+import { KernelPath } from '../../../src/dataplane/kernel-path.js';
 import type { FanPort } from '../../../src/dataplane/ports.js';
 import { CELL_BYTES } from '../../../src/dataplane/trace-protocol.js';
 import { TraceSession } from '../../../src/dataplane/trace-session.js';
 import { Tracer } from '../../../src/dataplane/tracer.js';
-import type { EncapConfig } from '../../../src/io/encap-program.js';
-import { batchOf, fanSpec, packet } from './packets.js';
+import type { FanConfig } from '../../../src/io/fan-program.js';
+import { batchOf, fanSpec, packet, tunnelled } from './packets.js';
 
 const US = '172.30.0.28';
 const OVERLAY = '250.0.0.0/8';
@@ -26,27 +26,34 @@ interface Wish {
   fan?: string;
 }
 
-/** Two fans with a program each, which writes down what it is told. */
+/** A program that writes down what it is told. */
+function listener() {
+  const told = { configs: [] as FanConfig[], flows: [] as number[][] };
+  const configure = (config: FanConfig) => told.configs.push(config);
+  const addFlow = (words: Uint32Array) => told.flows.push([...words]);
+  return { told, program: { configure, addFlow } };
+}
+
+/** Two fans with a program for each direction. */
 function twoFans() {
   const table = new ForwardingTable([fanSpec(OVERLAY, US, 16), fanSpec(OTHER, US, 16, { counterBlock: 2 })]);
-  const programs = table.fans.map(() => {
-    const told = { configs: [] as EncapConfig[], flows: [] as number[][] };
-    const configure = (config: EncapConfig) => told.configs.push(config);
-    const addFlow = (words: Uint32Array) => told.flows.push([...words]);
-    return { told, program: { configure, addFlow } };
-  });
-  const ports = programs.map(({ program }) => ({ program, underlay: { deviceIndex: 2 } }));
-  const kernel = new KernelEncap();
+  const programs = table.fans.map(listener);
+  const decaps = table.fans.map(listener);
+  const ports = programs.map(({ program: encap }, i) => ({
+    programs: { encap, decap: { ...decaps[i], exit: { isOpen: true } }, tunIndex: 3 },
+    underlay: { deviceIndex: 2 },
+  }));
+  const kernel = new KernelPath();
   let generation = 0;
-  const reconfigure = () => kernel.configure(table, ports as unknown as FanPort[], ++generation);
+  const reconfigure = () => kernel.configure(table, ports as unknown as FanPort[], undefined, ++generation);
   reconfigure();
   const trace = (...wishes: Wish[]) =>
     kernel.trace(wishes.length === 0 ? undefined : tracerOf(wishes), ++generation);
   const release = (packets: Uint8Array[], nowMs = 0, index = 0) =>
-    kernel.release(table.fans[index]!, batchOf(packets), nowMs);
+    kernel.releaseEncap(table.fans[index]!, batchOf(packets), nowMs);
   return {
-    ...{ kernel, table, trace, release, reconfigure },
-    takes: () => programs.map(({ told }) => told.configs.at(-1)?.takes),
+    ...{ kernel, table, trace, release, reconfigure, decaps },
+    takes: (of = programs) => of.map(({ told }) => told.configs.at(-1)?.takes),
     generation: () => programs[0]!.told.configs.at(-1)?.generation,
     flows: (index = 0) => programs[index]!.told.flows,
   };
@@ -82,11 +89,14 @@ describe('what a program may take', () => {
     ['of one fan', [{ fan: OTHER }], ['all', 'nothing']],
     ['of one fan each', [{ fan: OVERLAY, program: UDP }, { fan: OTHER }], ['untraced', 'nothing']],
   ])('%s', (_, wishes, expected) => {
-    const { trace, takes } = twoFans();
+    const { trace, takes, decaps } = twoFans();
     trace(...wishes);
-    expect(takes()).toEqual(expected);
+    expect([takes(), takes(decaps)]).toEqual([expected, expected]);
     trace();
-    expect(takes()).toEqual(['all', 'all']);
+    expect([takes(), takes(decaps)]).toEqual([
+      ['all', 'all'],
+      ['all', 'all'],
+    ]);
   });
 });
 
@@ -161,8 +171,25 @@ describe('flows', () => {
     ]);
     const dropped = batchOf([tcp]);
     dropped.setVerdict(0, DROP['source-not-ours'], 0, 1);
-    kernel.release(table.fans[0]!, dropped, 0);
+    kernel.releaseEncap(table.fans[0]!, dropped, 0);
     expect(flows()).toEqual([]);
+  });
+
+  it('that come in are given to the program of their own fan', () => {
+    const { kernel, trace, decaps, generation } = twoFans();
+    trace({ program: UDP }, { fan: OTHER });
+    const inner = packet('250.0.27.2', '250.0.28.2', { protocol: 6 });
+    const good = tunnelled('172.30.0.27', US, inner);
+    const optional = tunnelled('172.30.0.27', US, inner, { options: new Uint8Array(4).fill(1) });
+    const dropped = tunnelled('172.30.0.27', US, packet('250.0.27.2', '250.0.28.3', { protocol: 6 }));
+    const datagram = tunnelled('172.30.0.27', US, packet('250.0.27.2', '250.0.28.2', { protocol: 17 }));
+    const other = tunnelled('172.30.0.27', US, packet('99.0.27.2', '99.0.28.2', { protocol: 6 }));
+    const rx = batchOf([optional, dropped, datagram, other, good, good]);
+    for (let i = 0; i < rx.count; i++) rx.setVerdict(i, KEEP, i === 3 ? 1 : 0, 1);
+    rx.setVerdict(1, DROP['source-forged'], 0, 1);
+    kernel.releaseDecap(rx, 0);
+    const flow = [generation(), 0xfa001b02, 0xfa001c02, portsOf(inner), 6];
+    expect(decaps.map(({ told }) => told.flows)).toEqual([[flow], []]);
   });
 
   it('are judged for a bounded part of the time', () => {

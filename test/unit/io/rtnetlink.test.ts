@@ -150,15 +150,36 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
       index: 2,
       master: 0,
       kind: 'bridge',
+      isUp: true,
+      isForwarding: true,
       vlanFiltering: true,
     });
     expect(role(bridge('00'))).toMatchObject({
       vlanFiltering: false,
     });
     const veth = `00000100 04000000 43100100 00000000 08000a00 02000000 10001200 09000100 76657468 00000000`;
-    expect(role(veth)).toEqual({ index: 4, master: 2, kind: 'veth', vlanFiltering: false });
+    expect(role(veth)).toEqual({
+      index: 4,
+      master: 2,
+      kind: 'veth',
+      isUp: true,
+      isForwarding: true,
+      vlanFiltering: false,
+    });
+    expect(role(veth.replace('43100100', '42100000'))).toMatchObject({ isUp: false });
+    // … of a bridge, with the state of the port: 3 is forwarding, 4 blocking.
+    const port = (state: string) =>
+      `00000100 04000000 43100100 00000000 08000a00 02000000 1c001200 09000100 76657468 00000000 0c000580 05000100 ${state}000000`;
+    expect(['03', '04', '00'].map((state) => role(port(state))?.isForwarding)).toEqual([true, false, false]);
     const ofBridge = '07000100 04000000 43100100 00000000 08000a00 02000000';
-    expect(role(ofBridge)).toEqual({ index: 4, master: 2, kind: '', vlanFiltering: false });
+    expect(role(ofBridge)).toEqual({
+      index: 4,
+      master: 2,
+      kind: '',
+      isUp: true,
+      isForwarding: true,
+      vlanFiltering: false,
+    });
   });
 
   it('decodes what ended an answer', () => {

@@ -1,12 +1,13 @@
 /**
- * The encap program in the kernel against EncapPath: the same packets through both. The program may take a packet only
- * where EncapPath sends it as it is, and then the two outer packets are the same, byte for byte.
+ * The programs in the kernel against EncapPath and DecapPath: the same packets through both. A program may take a packet
+ * only where the path sends it on as it is, and then the two results are the same, byte for byte.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../../src/dataplane/counters.js';
+import { DecapPath } from '../../src/dataplane/decap-path.js';
 import { EncapPath } from '../../src/dataplane/encap-path.js';
 import { type FanEntry, ForwardingTable } from '../../src/dataplane/forwarding-table.js';
 import { IcmpReplies } from '../../src/dataplane/icmp-replies.js';
@@ -14,28 +15,23 @@ import { PathMtuTable } from '../../src/dataplane/path-mtu.js';
 import { PeerTable } from '../../src/dataplane/peer-table.js';
 import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/too-big.js';
 import type { Tracer } from '../../src/dataplane/tracer.js';
-import { UntracedFlows } from '../../src/dataplane/untraced-flows.js';
+import { type Direction, UntracedFlows } from '../../src/dataplane/untraced-flows.js';
 import type { FanSpec } from '../../src/dataplane/worker-protocol.js';
-import {
-  type EncapConfig,
-  type EncapProgram,
-  encapConfigWords,
-  type TAKES,
-} from '../../src/io/encap-program.js';
+import { type FanConfig, type FanProgram, fanConfigWords, type TAKES } from '../../src/io/fan-program.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
 import { headerLen, PROTOCOL_IPIP, PROTOCOL_TCP } from '../../src/wire/ipv4.js';
-import { batchOf, bytesOf, type Fields, fanSpec, packet } from '../unit/dataplane/packets.js';
+import { batchOf, bytesOf, type Fields, fanSpec, packet, tunnelled } from '../unit/dataplane/packets.js';
 
 const here = import.meta.dirname;
 const ADDON = join(here, '../../native/build/Release/ufan.node');
-const OBJECT = join(here, '../../native/build/encap.bpf.o');
-const ETHERNET = Buffer.from('0200000000010200000000020800', 'hex');
+/** To the loopback device, whose test runs are. */
+const ETHERNET = Buffer.from('0000000000000200000000020800', 'hex');
 const TAKEN = 7;
 const PASSED_ON = -1;
 const LIMIT = 1500;
 const PLAIN = { takes: 'all', generation: 0 } as const;
 
-function configOf(fan: FanEntry, more: Pick<EncapConfig, 'takes' | 'generation'> = PLAIN): number[] {
+function configOf(fan: FanEntry, more: Pick<FanConfig, 'takes' | 'generation'> = PLAIN): number[] {
   const { overlay, underlay } = fan.mapping;
   const shift = underlay.length - overlay.length;
   const config = {
@@ -46,7 +42,7 @@ function configOf(fan: FanEntry, more: Pick<EncapConfig, 'takes' | 'generation'>
     limit: LIMIT,
     linkHeader: ETHERNET.length,
   };
-  return [...encapConfigWords({ ...config, own: [fan.address] })];
+  return [...fanConfigWords({ ...config, own: [fan.address] })];
 }
 
 /** What EncapPath makes of it, where that is one whole outer packet. */
@@ -65,22 +61,28 @@ interface ProgramRun {
   counted: { packets: number; bytes: number };
 }
 
-function runProgram(input: { words: number[]; flows?: number[][]; frames: string[] }): ProgramRun {
-  const argv = ['--net', process.execPath, join(here, 'encap-run.mjs'), ADDON, OBJECT];
+function runProgram(
+  direction: Direction,
+  input: { words: number[]; flows?: number[][]; frames: string[] },
+): ProgramRun {
+  const object = join(here, `../../native/build/${direction}.bpf.o`);
+  const side = direction === 'encap' ? 'egress' : 'ingress';
+  const argv = ['--net', process.execPath, join(here, 'program-run.mjs'), ADDON, object, side];
   const output = execFileSync('unshare', argv, { input: JSON.stringify(input), maxBuffer: 1 << 26 });
   return JSON.parse(output.toString());
 }
 
-/** The outer packets of those that the program takes, undefined for the others; and what it counted. */
-function byProgram(fan: FanEntry, packets: readonly Uint8Array[]) {
-  const frames = packets.map((inner) => Buffer.concat([ETHERNET, inner]).toString('hex'));
-  const { results, counted } = runProgram({ words: configOf(fan), frames });
-  const outer = results.map(({ verdict, frame }) => {
+/** What becomes of the packets that the program takes, undefined for the others; and what it counted. */
+function byProgram(direction: Direction, fan: FanEntry, packets: readonly Uint8Array[]) {
+  const frames = packets.map((bytes) => Buffer.concat([ETHERNET, bytes]).toString('hex'));
+  const { results, counted } = runProgram(direction, { words: configOf(fan), frames });
+  // Before an outer packet stand the room for the link header and, in a test run, the frame's own.
+  const link = (direction === 'encap' ? 2 : 1) * ETHERNET.length;
+  const made = results.map(({ verdict, frame }) => {
     expect([TAKEN, PASSED_ON]).toContain(verdict);
-    // In front stand the room for the link header and, in a test run, the frame's own.
-    return verdict === TAKEN ? Buffer.from(frame, 'hex').subarray(2 * ETHERNET.length) : undefined;
+    return verdict === TAKEN ? Buffer.from(frame, 'hex').subarray(link) : undefined;
   });
-  return { outer, counted };
+  return { made, counted };
 }
 
 const SOURCES = ['250.0.28.2', '250.0.28.254', '250.0.28.0', '250.0.28.255', '250.0.27.2', '10.1.2.3'];
@@ -127,7 +129,7 @@ describe.each(FANS)('the encap program of a fan %s', (_, more) => {
 
   it('does what EncapPath does, or leaves the packet to it', () => {
     const packets = fc.sample(randomPacket, { numRuns: 1000, seed: 20 });
-    const { outer, counted } = byProgram(fan, packets);
+    const { made: outer, counted } = byProgram('encap', fan, packets);
     let taken = 0;
     let bytes = 0;
     for (const [i, inner] of packets.entries()) {
@@ -146,6 +148,77 @@ describe.each(FANS)('the encap program of a fan %s', (_, more) => {
   });
 });
 
+/** What DecapPath makes of it, where that goes into the TUN. */
+function byDecapPath(table: ForwardingTable, outer: Uint8Array): Uint8Array | undefined {
+  const rx = batchOf([outer]);
+  const out = new PacketBatch(64, rx.slab);
+  new DecapPath(new Counters(), table, new PeerTable()).process(rx, [out]);
+  return out.count === 1 ? bytesOf(out, 0) : undefined;
+}
+
+const PEER_SOURCES = ['250.0.27.254', '250.0.27.0', '250.0.27.255', '250.0.26.2', '250.0.28.2', '10.1.2.3'];
+const PEER_HOSTS = ['172.30.0.26', '172.30.0.28', '172.30.0.0', '172.30.255.255', '172.31.0.27'];
+const damage = mostly(undefined, fc.tuple(fc.integer({ min: 0, max: 39 }), fc.integer({ min: 1, max: 255 })));
+
+const randomTunnelled = fc
+  .record({
+    source: mostly('250.0.27.2', fc.constantFrom(...PEER_SOURCES)),
+    target: mostly('250.0.28.2', fc.constantFrom(...SOURCES)),
+    from: mostly('172.30.0.27', fc.constantFrom(...PEER_HOSTS)),
+    to: mostly('172.30.0.28', fc.constantFrom(...PEER_HOSTS)),
+    payload: fc.oneof(fc.integer({ min: 4, max: 200 }), fc.integer({ min: 1455, max: 1470 })),
+    ttl: mostly(64, fc.constantFrom(0, 1, 255)),
+    tos: fc.integer({ min: 0, max: 255 }),
+    ecn: mostly(undefined, fc.integer({ min: 0, max: 3 })),
+    protocol: mostly(17, fc.constantFrom(1, PROTOCOL_IPIP, PROTOCOL_TCP, 47)),
+    outerProtocol: mostly(PROTOCOL_IPIP, fc.constantFrom(17, 47)),
+    moreFragments: mostly(false, fc.constant(true)),
+    options: mostly({}, fc.constant({ options: new Uint8Array(4).fill(1) })),
+    padding: mostly(0, fc.integer({ min: 1, max: 20 })),
+    damage,
+  })
+  .map(({ source, target, from, to, payload, ttl, tos, ecn, protocol, options, padding, ...more }) => {
+    const inner = packet(source, target, { payload, ttl, tos, protocol, ...options });
+    const bytes = tunnelled(from, to, inner, {
+      tos: (tos & 0xfc) | (ecn ?? tos & 3),
+      protocol: more.outerProtocol,
+      moreFragments: more.moreFragments,
+    });
+    if (more.damage) bytes[more.damage[0]]! ^= more.damage[1];
+    return Uint8Array.from([...bytes, ...new Uint8Array(padding)]);
+  });
+
+describe('the decap program of a fan', () => {
+  const table = new ForwardingTable([fanSpec('250.0.0.0/8', '172.30.0.28', 16)]);
+
+  it('does what DecapPath does, or leaves the packet to it', () => {
+    const packets = fc.sample(randomTunnelled, { numRuns: 3000, seed: 21 });
+    const { made, counted } = byProgram('decap', table.fans[0]!, packets);
+    let taken = 0;
+    let bytes = 0;
+    for (const [i, outer] of packets.entries()) {
+      const expected = byDecapPath(table, outer.slice());
+      expect({ outer, inner: made[i] && new Uint8Array(made[i]) }).toEqual({
+        outer,
+        inner: isPlainDecap(outer, expected) ? expected : undefined,
+      });
+      if (made[i]) taken++;
+      bytes += made[i]?.length ?? 0;
+    }
+    expect(taken).toBeGreaterThan(300);
+    expect(packets.length - taken).toBeGreaterThan(300);
+    expect(counted).toEqual({ packets: taken, bytes });
+  });
+});
+
+/** Whether nothing was changed, nor left out behind the packet, and it is none of the cases that only the path knows. */
+function isPlainDecap(outer: Uint8Array, inner: Uint8Array | undefined): boolean {
+  if (inner === undefined || outer.length !== inner.length + 20) return false;
+  const protocol = outer[9];
+  const unchanged = inner.every((byte, i) => byte === outer[20 + i]) && ((outer[1]! ^ inner[1]!) & 3) === 0;
+  return unchanged && protocol === PROTOCOL_IPIP && headerLen(inner, 0) === 20 && inner.length <= LIMIT;
+}
+
 describe('what a program takes that is told to take', () => {
   const table = new ForwardingTable([fanSpec('250.0.0.0/8', '172.30.0.28', 16)]);
   const fan = table.fans[0]!;
@@ -160,17 +233,17 @@ describe('what a program takes that is told to take', () => {
   /** As the daemon gives them to the program, with the number of their generation, 2. */
   const flows = (packets: Uint8Array[]): number[][] => {
     const given: number[][] = [];
-    const untraced = new UntracedFlows();
+    const untraced = new UntracedFlows('encap');
     untraced.begin(2);
     const addFlow = (words: Uint32Array) => given.push([...words]);
     const tracer = { mayShow: () => false } as unknown as Tracer;
-    untraced.release(fan, { addFlow } as unknown as EncapProgram, tracer, batchOf(packets), 1);
+    untraced.release(fan, { addFlow } as unknown as FanProgram, tracer, batchOf(packets), 1);
     return given;
   };
   const taken = (takes: keyof typeof TAKES, generation: number, given: number[][], packets: Uint8Array[]) => {
     const frames = packets.map((inner) => Buffer.concat([ETHERNET, inner]).toString('hex'));
     const words = configOf(fan, { takes, generation });
-    const { results } = runProgram({ words, flows: given, frames });
+    const { results } = runProgram('encap', { words, flows: given, frames });
     return results.map(({ verdict }) => verdict === TAKEN);
   };
 

@@ -1,24 +1,24 @@
 /**
- * Encap in the kernel: the program at the egress of a fan's TUN (native/encap.bpf.c), which sends plain packets on by
- * itself. What it doesn't take is read from the TUN as in the other modes.
+ * A fan's programs in the kernel, which send plain packets on by themselves: encap at the egress of its TUN
+ * (native/encap.bpf.c), decap at the ingress of its underlay device (native/decap.bpf.c). What they don't take comes by
+ * the TUN and by the packet socket, as in the other modes.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { deviceIndex } from './device-index.js';
-import { type EncapHandles, native } from './native.js';
+import { native, type ProgramHandles } from './native.js';
 
-/** Underlay addresses of this host that the program can know (ENCAP_OWN_ADDRESSES). */
+/** Underlay addresses of this host that the program can know (FAN_OWN_ADDRESSES). */
 export const MOST_OWN_ADDRESSES = 8;
 
-/** What a program takes of what is plain (enum encap_takes); `untraced`: packets of the flows that it was given. */
+/** What a program takes of what is plain (enum fan_takes); `untraced`: packets of the flows that it was given. */
 export const TAKES = { nothing: 0, all: 1, untraced: 2 } as const;
 export type Takes = keyof typeof TAKES;
 
-/** Words of struct encap_flow: generation, source, target, ports (source << 16 | target), protocol. */
+/** Words of struct fan_flow: generation, source, target, ports (source << 16 | target), protocol. */
 export const FLOW_WORDS = 5;
 
 /** Addresses and masks as int32 or u32. */
-export interface EncapConfig {
+export interface FanConfig {
   takes: Takes;
   /** That of the flows which count as untraced. */
   generation: number;
@@ -32,22 +32,22 @@ export interface EncapConfig {
   shift: number;
   /** Our underlay address. */
   address: number;
-  /** Index of the underlay device. */
+  /** Index of the device to go on by: the underlay's for encap, the TUN for decap. */
   device: number;
-  /** The longest outer packet that fits every path, bytes. */
+  /** The longest packet that it takes, bytes: for encap the outer one that fits every path, for decap the inner one. */
   limit: number;
   /** Of the outer header, or −1 for the inner one's. */
   ttl: number;
   /** Of the outer header, or −1 for the inner one's. */
   dscp: number;
-  /** Bytes before the IP header: 0 at a TUN. */
+  /** Bytes before the IP header: 0 at a TUN, 14 at an underlay device. */
   linkHeader: number;
   /** Underlay addresses of this host's fans, at most MOST_OWN_ADDRESSES. */
   own: readonly number[];
 }
 
-/** The words of struct encap_config, native/encap_program.h. */
-export function encapConfigWords(config: EncapConfig): Uint32Array {
+/** The words of struct fan_config, native/fan_program.h. */
+export function fanConfigWords(config: FanConfig): Uint32Array {
   const own = Array.from({ length: MOST_OWN_ADDRESSES }, (_, i) => config.own[i] ?? 0);
   return Uint32Array.of(
     TAKES[config.takes],
@@ -80,26 +80,35 @@ export interface FlowSink {
 
 /** The program of another worker, by its flowsFd. Once that is closed flows are lost, as where there is no room. */
 export function flowsOf(flowsFd: number): FlowSink {
-  return { addFlow: (words) => void native.encapAddFlow(flowsFd, words) };
+  return { addFlow: (words) => void native.programAddFlow(flowsFd, words) };
 }
 
-export class EncapProgram implements FlowSink {
-  readonly #handles: EncapHandles;
+export class FanProgram implements FlowSink {
+  readonly #handles: ProgramHandles;
 
-  private constructor(handles: EncapHandles) {
+  private constructor(handles: ProgramHandles) {
     this.#handles = handles;
   }
 
   /**
-   * Attaches the program to a TUN, where it takes nothing until it is configured. Throws an Error with {code, errno,
-   * syscall}: EPERM, EINVAL before kernel 6.6, ENOENT where it was not built.
+   * Encap at a TUN. It takes nothing until it is configured. Throws an Error with {code, errno, syscall}: EPERM, EINVAL
+   * before kernel 6.6, ENOENT where it was not built.
    */
-  static attach(tunName: string): EncapProgram {
-    const path = createRequire(import.meta.url).resolve('#encap-program');
-    return new EncapProgram(native.encapAttach(readFileSync(path), deviceIndex(tunName)));
+  static encap(tunIndex: number): FanProgram {
+    return FanProgram.#attach('#encap-program', tunIndex, true);
   }
 
-  /** For native.encapCount, good until `detach`. */
+  /** Decap at an underlay device; the rest as for encap. */
+  static decap(deviceIndex: number): FanProgram {
+    return FanProgram.#attach('#decap-program', deviceIndex, false);
+  }
+
+  static #attach(name: string, deviceIndex: number, egress: boolean): FanProgram {
+    const path = createRequire(import.meta.url).resolve(name);
+    return new FanProgram(native.programAttach(readFileSync(path), deviceIndex, egress));
+  }
+
+  /** For native.programCount, good until `detach`. */
   get countersFd(): number {
     return this.#handles.counters;
   }
@@ -109,24 +118,24 @@ export class EncapProgram implements FlowSink {
     return this.#handles.flows;
   }
 
-  /** Calls `each` for every peer that the program has sent to: u32 address, packets and inner bytes. Allocates. */
+  /** Calls `each` for every peer whose packets the program has sent on: u32 address, packets and inner bytes. Allocates. */
   forEachPeer(each: (address: number, packets: number, bytes: number) => void): void {
-    const numbers = native.encapPeers(this.#handles.peers);
+    const numbers = native.programPeers(this.#handles.peers);
     for (let i = 0; i < numbers.length; i += 3) each(numbers[i]!, numbers[i + 1]!, numbers[i + 2]!);
   }
 
   /** From the next packet on. */
-  configure(config: EncapConfig): void {
-    native.encapConfigure(this.#handles.config, encapConfigWords(config));
+  configure(config: FanConfig): void {
+    native.programConfigure(this.#handles.config, fanConfigWords(config));
   }
 
   addFlow(words: Uint32Array): void {
-    native.encapAddFlow(this.#handles.flows, words);
+    native.programAddFlow(this.#handles.flows, words);
   }
 
-  /** Runs the program over an Ethernet frame, see native.encapTest. */
+  /** Runs the program over an Ethernet frame, see native.programTest. */
   test(frame: Uint8Array, out: Uint8Array): { verdict: number; length: number } {
-    return native.encapTest(this.#handles.program, frame, out);
+    return native.programTest(this.#handles.program, frame, out);
   }
 
   detach(): void {

@@ -1,0 +1,179 @@
+/*
+ * What the two programs of a fan have in common: their maps, and how a packet is looked at.
+ * RFC 791 §3.1, RFC 1071.
+ */
+#ifndef UFAN_FAN_PROGRAM_BPF_H
+#define UFAN_FAN_PROGRAM_BPF_H
+
+/* bpf_helpers.h needs the types of linux/bpf.h before it. */
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+#include <stdbool.h>
+
+#include "fan_program.h"
+
+enum {
+  ETHERNET_LEN = 14,
+  OUTER_LEN = 20,
+  IPV4_LEN = 20,
+  FRAGMENT = 0x3fff, /* more fragments, and the fragment offset */
+  ECN = 3,
+  UDP_LEN = 8,
+  PROTOCOL_IPIP = 4,
+  PROTOCOL_TCP = 6,
+  PROTOCOL_UDP = 17,
+  MOST_IPV4 = 65535,
+};
+
+/* Of a tc program as of a TCX one: on to the next, or drop. */
+enum { NEXT = -1, DROP = 2 };
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct fan_config);
+} config SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct fan_counters);
+} counters SEC(".maps");
+
+/* By underlay address, host order. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+  __uint(max_entries, FAN_PEERS);
+  __type(key, __u32);
+  __type(value, struct fan_counters);
+} peers SEC(".maps");
+
+/* The values mean nothing. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, FAN_FLOWS);
+  __type(key, struct fan_flow);
+  __type(value, __u32);
+} flows SEC(".maps");
+
+static __always_inline __u32 be16(const __u8 *at) {
+  return (__u32)at[0] << 8 | at[1];
+}
+
+static __always_inline __u32 be32(const __u8 *at) {
+  return be16(at) << 16 | be16(at + 2);
+}
+
+static __always_inline void put16(__u8 *at, __u32 value) {
+  at[0] = (__u8)(value >> 8);
+  at[1] = (__u8)value;
+}
+
+static __always_inline void put32(__u8 *at, __u32 value) {
+  put16(at, value >> 16);
+  put16(at + 2, value);
+}
+
+/* RFC 1071 over a header of 20 bytes, folded: 0xffff where its checksum is right. */
+static __always_inline __u32 header_sum(const __u8 *header) {
+  __u32 sum = 0;
+  for (int i = 0; i < IPV4_LEN; i += 2) sum += be16(header + i);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+/*
+ * Bytes that each segment of a super-packet begins with, its IP header `at` bytes behind the
+ * network header; 0 where it is of no kind that we know.
+ */
+static __always_inline __u32 segment_header(struct __sk_buff *skb, __u32 at, __u32 protocol) {
+  __u8 offset;
+  if (protocol == PROTOCOL_UDP) return IPV4_LEN + UDP_LEN;
+  if (protocol != PROTOCOL_TCP) return 0;
+  if (bpf_skb_load_bytes_relative(skb, at + IPV4_LEN + 12, &offset, 1, BPF_HDR_START_NET) != 0) {
+    return 0;
+  }
+  return IPV4_LEN + (offset >> 4) * 4;
+}
+
+/* An inner packet, whole, without options, that may be sent on. */
+static __always_inline bool is_plain(const __u8 *ip, __u32 packet_len) {
+  return ip[0] == 0x45 && be16(ip + 2) == packet_len && ip[8] != 0 && ip[9] != PROTOCOL_IPIP &&
+         packet_len + OUTER_LEN <= MOST_IPV4 && header_sum(ip) == 0xffff;
+}
+
+static __always_inline bool is_host_of_slice(const struct fan_config *fan, __u32 address) {
+  __u32 host = address & ~fan->slice_mask;
+  return (address & fan->slice_mask) == fan->slice_base && host != 0 && host != ~fan->slice_mask;
+}
+
+/*
+ * Whether the packet is of a flow that no trace can show; `ip` lies `at` bytes behind the network
+ * header. A fragment is of none: its ports may be in another one.
+ */
+static __always_inline bool is_untraced(struct __sk_buff *skb, const struct fan_config *fan,
+                                        const __u8 *ip, __u32 at) {
+  __u8 ports[4] = {0};
+  if ((be16(ip + 6) & FRAGMENT) != 0) return false;
+  if ((ip[9] == PROTOCOL_TCP || ip[9] == PROTOCOL_UDP) &&
+      bpf_skb_load_bytes_relative(skb, at + IPV4_LEN, ports, sizeof ports, BPF_HDR_START_NET) !=
+          0) {
+    return false;
+  }
+  const struct fan_flow flow = {
+      .generation = fan->generation,
+      .source = be32(ip + 12),
+      .target = be32(ip + 16),
+      .ports = be32(ports),
+      .protocol = ip[9],
+  };
+  return bpf_map_lookup_elem(&flows, &flow) != 0;
+}
+
+/* The underlay host that an address of the fan's overlay stands for. */
+static __always_inline __u32 underlay_host(const struct fan_config *fan, __u32 address) {
+  return fan->underlay_base | (address & ~fan->overlay_mask) >> (fan->shift & 31);
+}
+
+static __always_inline bool is_own(const struct fan_config *fan, __u32 address) {
+  for (int i = 0; i < FAN_OWN_ADDRESSES; i++) {
+    if (fan->own[i] == address) return true;
+  }
+  return false;
+}
+
+/* Whether an underlay address is one that a peer may have. */
+static __always_inline bool is_peer(const struct fan_config *fan, __u32 address) {
+  __u32 host = address & ~fan->underlay_mask;
+  return (address & fan->underlay_mask) == fan->underlay_base && host != 0 &&
+         host != ~fan->underlay_mask && !is_own(fan, address);
+}
+
+/* Segments of `size` bytes behind `header` in a packet; 1 where `size` is 0: it is no super-packet.
+ */
+static __always_inline __u32 segments_of(__u32 packet_len, __u32 header, __u32 size) {
+  return size == 0 ? 1 : (packet_len - header + size - 1) / size;
+}
+
+static __always_inline void count(__u32 address, __u64 packets, __u64 bytes) {
+  const __u32 first = 0;
+  struct fan_counters *all = bpf_map_lookup_elem(&counters, &first);
+  if (all) {
+    all->packets += packets;
+    all->bytes += bytes;
+  }
+  struct fan_counters *peer = bpf_map_lookup_elem(&peers, &address);
+  if (peer) {
+    peer->packets += packets;
+    peer->bytes += bytes;
+  } else {
+    const struct fan_counters new = {packets, bytes};
+    bpf_map_update_elem(&peers, &address, &new, BPF_NOEXIST);
+  }
+}
+
+#endif
