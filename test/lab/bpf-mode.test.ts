@@ -5,13 +5,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { showFans } from '../../bench/lab/fan.js';
+import type { Host } from '../../bench/lab/host.js';
 import { iperf } from '../../bench/lab/iperf.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
 import { FandClient } from '../../src/cli/client.js';
 import { type Counters, runPaths } from '../../src/daemon/protocol.js';
-import { echoUdp, FAN, FanLab, growth, readCounters, tunReads, until } from './fan-lab.js';
+import { echoUdp, FAN, FanLab, growth, readCounters, readQuietStats, tunReads, until } from './fan-lab.js';
 
 let net: FanLab;
 beforeAll(async () => {
@@ -26,7 +27,8 @@ const sameFlow = (one: Counters, side: string, two: Counters, other: string) =>
 /** What `work` adds to the counters of both hosts, once each has counted what the other sent. */
 async function added(work: () => Promise<unknown>): Promise<[Counters, Counters]> {
   const hosts = [net.host(1), net.host(2)] as const;
-  const before = [await readCounters(hosts[0]), await readCounters(hosts[1])] as const;
+  const quiet = async (host: Host) => (await readQuietStats(host)).fans[0]!.counters;
+  const before = [await quiet(hosts[0]), await quiet(hosts[1])] as const;
   await work();
   return until(
     async () => [

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { complaints } from '../../bench/lab/capture.js';
 import { containerAddress, raiseFan } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
@@ -78,6 +79,17 @@ export class FanLab {
 /** What `fanctl stats --json` prints, as fand answers it: a test asks often, and each fanctl is a Node that starts. */
 export function readStats(host: Host): Promise<Stats> {
   return new FandClient(runPaths(host.dir)).stats();
+}
+
+/** The same once nothing moves any more: a worker counts what it has read before it counts what it has written. */
+export async function readQuietStats(host: Host): Promise<Stats> {
+  let last: Stats | undefined;
+  const ask = async () => {
+    const before = last;
+    last = await readStats(host);
+    return { isSame: isDeepStrictEqual(before, last), stats: last };
+  };
+  return (await until(ask, ({ isSame }) => isSame)).stats;
 }
 
 /** Counters of the host's fan on `bridge`, by default its first. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Host } from '../../bench/lab/host.js';
 import { type Metric, parsePrometheus } from '../unit/daemon/prometheus-text.js';
-import { fandPid, growth, readStats, until } from './fan-lab.js';
+import { fandPid, growth, readQuietStats, readStats, until } from './fan-lab.js';
 
 export function scrapeSocket(host: Host): Promise<Map<string, Metric>> {
   const options = { socketPath: join(host.dir, 'fand.sock'), path: '/metrics' };
@@ -49,7 +49,7 @@ export async function countAt(
  * has been received or is counted as lost: the next packet finds room then.
  */
 export async function overflowSocket(host: Host, flood: () => Promise<unknown>) {
-  const before = await readStats(host);
+  const before = await readQuietStats(host);
   const arrived = await countAt(host, 'ingress', 'eth0', 'ip protocol 4');
   await whileStopped(host, flood);
   const account = async () => {
