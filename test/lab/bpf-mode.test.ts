@@ -4,9 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { showFans } from '../../bench/lab/fan.js';
+import { containerAddress, raiseFan, showFans } from '../../bench/lab/fan.js';
 import type { Host } from '../../bench/lab/host.js';
 import { iperf } from '../../bench/lab/iperf.js';
+import { createLab, type Lab } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { ping, UNANSWERED } from '../../bench/lab/ping.js';
 import { FANCTL } from '../../bench/lab/repository.js';
@@ -278,5 +279,45 @@ describe('what comes in', () => {
     expect((await written(2)) - before).toBe(5);
     const notes = async () => (await showFans(host))[0]!.ioNotes;
     await until(notes, (all) => all.some((note) => note.includes('was made anew')));
+  });
+});
+
+describe('on an underlay that is a bridge', () => {
+  let lab: Lab;
+  afterAll(() => lab?.remove());
+
+  it('the mark of an outer packet does not come in with the inner one', async () => {
+    lab = await createLab();
+    const [one, two] = [lab.host(1), lab.host(2)];
+    await two.ip(
+      'link add br0 type bridge',
+      'link set br0 up',
+      'address flush dev eth0',
+      'link set eth0 master br0',
+      `address add ${two.address}/16 dev br0`,
+    );
+    await raiseFan(one, [...FAN, '--io', 'bpf']);
+    const { view } = await raiseFan(two, ['250.0.0.0/8', 'br0/16', '--io', 'bpf']);
+    await two.exec(['sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=1']);
+    // The bridge shows its packets to this chain before they are its own.
+    await two.exec([
+      'iptables',
+      '-t',
+      'mangle',
+      '-A',
+      'PREROUTING',
+      '-p',
+      '4',
+      '-j',
+      'MARK',
+      '--set-mark',
+      '7',
+    ]);
+    await two.exec(['iptables', '-t', 'mangle', '-A', 'FORWARD', '-m', 'mark', '--mark', '7', '-j', 'DROP']);
+    const { received } = await ping(one.container(1), containerAddress(view, 1), { count: 3 });
+    expect(received).toBe(3);
+    const { stdout } = await two.exec(['iptables', '-t', 'mangle', '-nvxL', 'PREROUTING']);
+    expect(stdout).toMatch(/^ +[1-9]\d* .* MARK set 0x7/m);
+    expect(await showFans(two)).toMatchObject([{ io: 'bpf', ioNotes: [] }]);
   });
 });
