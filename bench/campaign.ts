@@ -15,9 +15,12 @@ import type { Measurement, Workload } from './workloads/workload.js';
 
 /** A tunnel's first packets may wait for a handshake. */
 const ANSWER_TRIES = 20;
-/** Until what starting a path set off is over, and for how long it is then watched. */
+/**
+ * Until what starting a path set off is over, and for how long it is then watched: longer than a collection of garbage
+ * that V8 does once, some seconds after it has nothing else to do (20 ms), weighs in it.
+ */
 const SETTLE_MS = 2000;
-const IDLE_MS = 3000;
+const IDLE_MS = 10_000;
 
 interface Prepared {
   path: BenchPath;
