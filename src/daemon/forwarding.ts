@@ -189,13 +189,17 @@ export class Forwarding {
     this.#workers = undefined;
   }
 
-  #findObstacles(fans: readonly FanRecord[]): Record<string, string> {
-    return decapObstacles(
-      fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
-        const at = this.#io[id]?.decapAt;
-        return at ? [{ id, underlayDevice, bridge, at }] : [];
-      }),
-    );
+  /** As last noted where the kernel can't be asked for a moment: it is for `show` alone. */
+  #findObstacles(fans: readonly FanRecord[]): Readonly<Record<string, string>> {
+    const byKernel = fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
+      const at = this.#io[id]?.decapAt;
+      return at ? [{ id, underlayDevice, bridge, at }] : [];
+    });
+    try {
+      return decapObstacles(byKernel);
+    } catch {
+      return this.#obstacles;
+    }
   }
 
   #noteIo(fans: readonly FanRecord[]): void {

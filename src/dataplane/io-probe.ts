@@ -1,8 +1,8 @@
 /**
  * Which I/O modes this kernel can do, found out by packets: a program of its own, run in a network namespace that ends
  * with it (io-probe-client.ts). Between the ends of a veth pair it sends a super-packet as packet mode does, and a
- * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP. The
- * super-packet once more has to come in by the TUN, with the decap program at the other end.
+ * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP. With the
+ * decap program at that end, a datagram in IP-in-IP has to come in by the TUN.
  *
  * Prints {"packet": …, "bpf": …, "decap": …}: null, or why it doesn't work.
  */

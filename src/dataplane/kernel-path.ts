@@ -2,8 +2,9 @@
  * What the programs in the kernel (`--io bpf`) are told: each one its fan, and how long a packet may be.
  *
  * A program takes only what needs no decision. As soon as any path is narrower than the link, longer packets come to
- * EncapPath, which knows the peers; so do all of them where a rule applies that the program doesn't have, and, while
- * somebody traces, those of flows that a trace may show (untraced-flows.ts).
+ * EncapPath, which knows the peers. All packets come to the daemon's paths where a rule applies that the program doesn't
+ * have, or something on the host would be passed by; and, while somebody traces, those of flows that a trace may show
+ * (untraced-flows.ts).
  *
  * Of several workers the first one has the programs; the others, to whom a part of those packets comes, give them flows.
  */
