@@ -3,16 +3,16 @@
     {
       "target_name": "ufan",
       "sources": [
-        "addon.c",
-        "arguments.c",
-        "bridge_exit_napi.c",
-        "netlink_napi.c",
-        "offload_napi.c",
-        "packet_socket_napi.c",
-        "poller_napi.c",
-        "program_napi.c",
-        "raw_socket_napi.c",
-        "tun_napi.c",
+        "napi/addon.c",
+        "napi/arguments.c",
+        "napi/bridge_exit_napi.c",
+        "napi/netlink_napi.c",
+        "napi/offload_napi.c",
+        "napi/packet_socket_napi.c",
+        "napi/poller_napi.c",
+        "napi/program_napi.c",
+        "napi/raw_socket_napi.c",
+        "napi/tun_napi.c",
         "bridge_exit_loader.c",
         "checksum.c",
         "gso_shim.c",
@@ -47,27 +47,27 @@
       "actions": [
         {
           "action_name": "gso_shim",
-          "inputs": ["gso_shim.bpf.c", "gso_shim_mark.h"],
+          "inputs": ["bpf/gso_shim.bpf.c", "bpf/gso_shim_mark.h"],
           "outputs": ["<(module_root_dir)/build/gso_shim.bpf.o"],
-          "action": ["<@(clang)", "gso_shim.bpf.c", "-o", "<@(_outputs)"]
+          "action": ["<@(clang)", "bpf/gso_shim.bpf.c", "-o", "<@(_outputs)"]
         },
         {
           "action_name": "encap",
-          "inputs": ["encap.bpf.c", "fan_program.bpf.h", "fan_program.h"],
+          "inputs": ["bpf/encap.bpf.c", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
           "outputs": ["<(module_root_dir)/build/encap.bpf.o"],
-          "action": ["<@(clang)", "encap.bpf.c", "-o", "<@(_outputs)"]
+          "action": ["<@(clang)", "bpf/encap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
           "action_name": "decap",
-          "inputs": ["decap.bpf.c", "fan_program.bpf.h", "fan_program.h"],
+          "inputs": ["bpf/decap.bpf.c", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
           "outputs": ["<(module_root_dir)/build/decap.bpf.o"],
-          "action": ["<@(clang)", "decap.bpf.c", "-o", "<@(_outputs)"]
+          "action": ["<@(clang)", "bpf/decap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
           "action_name": "bridge_exit",
-          "inputs": ["bridge_exit.bpf.c", "bridge_exit_program.h"],
+          "inputs": ["bpf/bridge_exit.bpf.c", "bpf/bridge_exit_program.h"],
           "outputs": ["<(module_root_dir)/build/bridge_exit.bpf.o"],
-          "action": ["<@(clang)", "bridge_exit.bpf.c", "-o", "<@(_outputs)"]
+          "action": ["<@(clang)", "bpf/bridge_exit.bpf.c", "-o", "<@(_outputs)"]
         }
       ]
     }

@@ -2,7 +2,7 @@
 #ifndef UFAN_BRIDGE_EXIT_LOADER_H
 #define UFAN_BRIDGE_EXIT_LOADER_H
 
-#include "bridge_exit_program.h"
+#include "bpf/bridge_exit_program.h"
 #include "packet.h"
 
 /* Descriptors, the caller's to close; program and attachment end with `link`. */

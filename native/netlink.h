@@ -1,5 +1,5 @@
 /*
- * netlink(7) sockets. What the messages mean is TypeScript's matter (src/io/rtnetlink.ts).
+ * netlink(7) sockets. What the messages mean is TypeScript's matter (src/io/netlink/rtnetlink.ts).
  */
 #ifndef UFAN_NETLINK_H
 #define UFAN_NETLINK_H

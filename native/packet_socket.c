@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gso_shim_mark.h"
+#include "bpf/gso_shim_mark.h"
 #include "socket_buffer.h"
 
 /* Since 4.13; in no header before. */

@@ -2,7 +2,7 @@
 #ifndef UFAN_PROGRAM_LOADER_H
 #define UFAN_PROGRAM_LOADER_H
 
-#include "fan_program.h"
+#include "bpf/fan_program.h"
 #include "packet.h"
 #include "tcx.h"
 

@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import { errorText } from '../../src/base/error.js';
-import type { FanView } from '../../src/daemon/protocol.js';
+import type { FanView } from '../../src/control/protocol.js';
 import { Capture, complaints, tcpdumpText } from '../lab/capture.js';
 import { containerAddress } from '../lab/fan.js';
 import { iperf } from '../lab/iperf.js';

@@ -3,7 +3,7 @@
  * fan's bridge, and between them ping, nc and iperf3.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FanView } from '../../src/daemon/protocol.js';
+import type { FanView } from '../../src/control/protocol.js';
 import { buildImage, DockerHost, IMAGE, onBridge, upperHalf } from '../lab/docker-host.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { Account } from './account.js';

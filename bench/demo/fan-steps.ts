@@ -1,7 +1,7 @@
 /**
  * The steps that both demonstrations share: a fan on each host, the arithmetic, and taking it all down again.
  */
-import type { FanView } from '../../src/daemon/protocol.js';
+import type { FanView } from '../../src/control/protocol.js';
 import { containerAddress, raiseFan, showFans } from '../lab/fan.js';
 import type { Lab } from '../lab/lab.js';
 import type { Account } from './account.js';

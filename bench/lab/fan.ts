@@ -2,7 +2,7 @@
  * A fan on a host of the lab, by the command that an operator would type, with the host's containers plugged
  * into its bridge.
  */
-import type { FanView } from '../../src/daemon/protocol.js';
+import type { FanView } from '../../src/control/protocol.js';
 import { formatAddress, parseAddress } from './address.js';
 import type { Host } from './host.js';
 import { FANCTL } from './repository.js';

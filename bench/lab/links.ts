@@ -10,7 +10,7 @@ const POLL_MS = 10;
 
 /**
  * Waits until these devices of a namespace are up, carrier and all, in this order: a port comes before its bridge. Asked
- * for one device, the kernel does what its link watch would do (src/io/active-device.ts).
+ * for one device, the kernel does what its link watch would do (src/io/netlink/active-device.ts).
  */
 export async function awaitLinks(namespace: string, ...devices: readonly string[]): Promise<void> {
   const argv = ['ip', '-n', namespace, '-json', '-batch', '-'];

@@ -2,16 +2,16 @@
  * Both packet paths with a batch to work on, as the forwarder drives them, but with no device: what a packet costs in
  * TypeScript alone. A batch is processed again and again; neither path changes what it reads.
  */
-import '../../src/dataplane/inlining.js';
+import '../../src/dataplane/workers/inlining.js';
 import { formatAddress } from '../../src/addr/ipv4-address.js';
-import { Counters } from '../../src/dataplane/counters.js';
-import { DecapPath } from '../../src/dataplane/decap-path.js';
-import { EncapPath } from '../../src/dataplane/encap-path.js';
-import { ForwardingTable } from '../../src/dataplane/forwarding-table.js';
-import { IcmpReplies } from '../../src/dataplane/icmp-replies.js';
-import { PathMtuTable } from '../../src/dataplane/path-mtu.js';
-import { PeerTable } from '../../src/dataplane/peer-table.js';
-import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/too-big.js';
+import { Counters } from '../../src/dataplane/tables/counters.js';
+import { ForwardingTable } from '../../src/dataplane/tables/forwarding-table.js';
+import { PeerTable } from '../../src/dataplane/tables/peer-table.js';
+import { DecapPath } from '../../src/dataplane/walks/decap-path.js';
+import { EncapPath } from '../../src/dataplane/walks/encap-path.js';
+import { IcmpReplies } from '../../src/dataplane/walks/icmp-replies.js';
+import { PathMtuTable } from '../../src/dataplane/walks/path-mtu.js';
+import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/walks/too-big.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
 import { OUTER_LEN } from '../../src/wire/ipip.js';
 import { batchOf, fanSpec, packet, tunnelled } from '../../test/unit/dataplane/packets.js';

@@ -4,7 +4,7 @@
  * release; each says which command does the same by hand.
  */
 import { FanError } from '../base/error.js';
-import { print, runProgram } from './output.js';
+import { print, runProgram } from './output/output.js';
 
 const ENGINE = 'start the engine on the bridge that fanctl up prints, with the MTU of fanctl show --json';
 

@@ -5,9 +5,9 @@
  */
 import { createRequire } from 'node:module';
 import { FanError } from '../base/error.js';
-import { runPaths } from '../daemon/protocol.js';
-import { type CommandLoaders, loadCommand, splitOptions } from './command.js';
-import { print, runProgram } from './output.js';
+import { runPaths } from '../control/protocol.js';
+import { type CommandLoaders, loadCommand, splitOptions } from './commands/command.js';
+import { print, runProgram } from './output/output.js';
 
 /** In the order of the help. All of them take longer to load than most take to run: each is loaded when it is asked for. */
 const COMMANDS: CommandLoaders = new Map([

@@ -4,11 +4,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { formatAddress } from '../addr/ipv4-address.js';
-import type { PeerCounts } from '../dataplane/peer-table.js';
-import type { WorkerState } from '../dataplane/worker-protocol.js';
+import type { Activity } from '../control/protocol.js';
+import type { PeerCounts } from '../dataplane/tables/peer-table.js';
+import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { FanManager } from './fan-manager.js';
 import type { Forwarding } from './forwarding.js';
-import type { Activity } from './protocol.js';
 
 /** Reads everything anew; what it says of the workers is from between two of their batches. */
 export async function readActivity(

@@ -9,13 +9,6 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { readActivity } from './activity.js';
-import { explain } from './explain.js';
-import { FanManager } from './fan-manager.js';
-import { Forwarding } from './forwarding.js';
-import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
-import { probe } from './probe/probe.js';
-import { Responder } from './probe/responder.js';
 import type {
   Activity,
   DaemonStatus,
@@ -26,10 +19,17 @@ import type {
   RunPaths,
   TraceRequest,
   UpRequest,
-} from './protocol.js';
-import { RunDir } from './run-dir.js';
+} from '../control/protocol.js';
+import { RunDir } from '../control/run-dir.js';
+import { type State, StateStore } from '../control/state-store.js';
+import { explain } from '../diagnosis/explain/explain.js';
+import { probe } from '../diagnosis/probe/probe.js';
+import { Responder } from '../diagnosis/probe/responder.js';
+import { readActivity } from './activity.js';
+import { FanManager } from './fan-manager.js';
+import { Forwarding } from './forwarding.js';
+import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
 import { ControlServer, type Routes, TextReply } from './server.js';
-import { type State, StateStore } from './state-store.js';
 import { Tracing } from './tracing.js';
 
 export interface DaemonOptions {

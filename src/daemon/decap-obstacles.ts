@@ -1,10 +1,10 @@
 /**
  * Why decap of a fan is not the kernel's at present, though its programs are there: for `show`. The worker finds the
- * same by the kernel's notifications, and acts (io/early-chains.ts, io/bridge-exit.ts).
+ * same by the kernel's notifications, and acts (io/netlink/early-chains.ts, io/programs/bridge-exit.ts).
  */
-import { findDevice } from '../io/device-index.js';
-import { chainPassedBy, readEarlyChains } from '../io/early-chains.js';
-import { qdiscPassedBy, readQdiscs } from '../io/traffic-control.js';
+import { findDevice } from '../io/netlink/device-index.js';
+import { chainPassedBy, readEarlyChains } from '../io/netlink/early-chains.js';
+import { qdiscPassedBy, readQdiscs } from '../io/netlink/traffic-control.js';
 
 export interface DecapOfFan {
   id: string;

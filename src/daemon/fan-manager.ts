@@ -8,11 +8,7 @@ import type { Logger } from '../base/log.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { formatOverlay, parseOverlay } from '../config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../config/underlay.js';
-import { fanSteps, hostSteps, STEP_KINDS } from '../host/fan-steps.js';
-import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/step.js';
-import { renewCommand } from './fan-command.js';
-import { planFan, viewOf } from './fan-plan.js';
-import type { Forwarding } from './forwarding.js';
+import { renewCommand } from '../control/fan-command.js';
 import type {
   DownReply,
   DownRequest,
@@ -21,9 +17,13 @@ import type {
   RepairRequest,
   UpReply,
   UpRequest,
-} from './protocol.js';
+} from '../control/protocol.js';
+import type { FanRecord, State, StateStore } from '../control/state-store.js';
+import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
+import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/steps/step.js';
+import { planFan, viewOf } from './fan-plan.js';
+import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
-import type { FanRecord, State, StateStore } from './state-store.js';
 import { UnderlayMtu } from './underlay-mtu.js';
 
 export class FanManager {

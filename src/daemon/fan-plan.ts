@@ -8,17 +8,16 @@ import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
+import type { FanView, UpRequest } from '../control/protocol.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tunName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
-import type { FanPlan } from '../host/fan-steps.js';
 import { ownDevices, readAddresses } from '../host/links.js';
 import { readRoutes } from '../host/routes.js';
+import type { FanPlan } from '../host/steps/fan-steps.js';
 import { checkTunnel4 } from '../host/tunnels.js';
-import { resolveUnderlay } from '../host/underlay.js';
+import { LEAST_UNDERLAY_MTU, resolveUnderlay } from '../host/underlay.js';
 import { OUTER_LEN } from '../wire/ipip.js';
-import type { FanView, UpRequest } from './protocol.js';
-import { LEAST_UNDERLAY_MTU } from './underlay-mtu.js';
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
 export async function planFan(

@@ -10,10 +10,10 @@ import { parseArgs } from 'node:util';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
 import { defaultWorkers, MOST_WORKERS, parseWorkers } from '../config/worker-count.js';
+import { EXIT_LOCKED, runPaths } from '../control/protocol.js';
+import { Locked } from '../control/run-dir.js';
 import { Daemon, type DaemonOptions } from './daemon.js';
 import { parseMetricsAddress } from './metrics-port.js';
-import { EXIT_LOCKED, runPaths } from './protocol.js';
-import { Locked } from './run-dir.js';
 
 const HELP = `usage: fand [--workers N] [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
 

@@ -4,8 +4,8 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import { DROP_REASONS } from '../base/drop-reason.js';
-import { TRAFFIC } from '../dataplane/counters.js';
-import type { Activity, Counters, FanState } from './protocol.js';
+import type { Activity, Counters, FanState } from '../control/protocol.js';
+import { TRAFFIC } from '../dataplane/tables/counters.js';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 

@@ -4,9 +4,9 @@
  * policies, which would not see what takes a relay.
  */
 import { errorText } from '../base/error.js';
-import type { Relays } from '../dataplane/worker-protocol.js';
+import type { Relays } from '../dataplane/tables/fan-spec.js';
 import { makeRelay, removeRelays } from '../host/relays.js';
-import { IpsecPolicies } from '../io/ipsec-policies.js';
+import { IpsecPolicies } from '../io/netlink/ipsec-policies.js';
 
 export class RelayKeeper {
   readonly #owner: string;

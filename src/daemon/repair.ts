@@ -3,10 +3,10 @@
  * --fix`): a firewall that drops the fan's packets may mean it.
  */
 import { FanError } from '../base/error.js';
-import { STEP_KINDS } from '../host/fan-steps.js';
-import { repairSteps, type StepRecord } from '../host/step.js';
-import type { Repair } from './protocol.js';
-import type { FanRecord, State, StateStore } from './state-store.js';
+import type { Repair } from '../control/protocol.js';
+import type { FanRecord, State, StateStore } from '../control/state-store.js';
+import { STEP_KINDS } from '../host/steps/fan-steps.js';
+import { repairSteps, type StepRecord } from '../host/steps/step.js';
 
 export class Repairer {
   readonly #state: State;

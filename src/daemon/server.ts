@@ -11,8 +11,8 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { LineStream } from './line-stream.js';
-import type { ErrorReply } from './protocol.js';
+import { LineStream } from '../control/line-stream.js';
+import type { ErrorReply } from '../control/protocol.js';
 
 /** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;

@@ -4,14 +4,14 @@
  */
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { CELL, CELL_BYTES, type TraceRecord, type TraceSpec } from '../dataplane/trace-protocol.js';
+import { LineStream } from '../control/line-stream.js';
+import type { Counters, TraceRequest } from '../control/protocol.js';
+import type { FanRecord } from '../control/state-store.js';
+import { CELL, CELL_BYTES, type TraceRecord, type TraceSpec } from '../dataplane/tracing/protocol.js';
 import { packetLine } from '../trace/trace-lines.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { PacketFilter } from '../wire/packet-filter.js';
 import type { Forwarding } from './forwarding.js';
-import { LineStream } from './line-stream.js';
-import type { Counters, TraceRequest } from './protocol.js';
-import type { FanRecord } from './state-store.js';
 
 const TICK_MS = 1000;
 /** The drops that the kernel counts for us. */

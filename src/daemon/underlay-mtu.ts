@@ -4,15 +4,14 @@
  */
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { STEP_KINDS } from '../host/fan-steps.js';
-import { reapplySteps } from '../host/step.js';
-import { findDevice } from '../io/device-index.js';
+import type { FanRecord } from '../control/state-store.js';
+import { STEP_KINDS } from '../host/steps/fan-steps.js';
+import { reapplySteps } from '../host/steps/step.js';
+import { LEAST_UNDERLAY_MTU } from '../host/underlay.js';
+import { findDevice } from '../io/netlink/device-index.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import type { Forwarding } from './forwarding.js';
-import type { FanRecord } from './state-store.js';
 
-/** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
-export const LEAST_UNDERLAY_MTU = 576;
 /** The steps that set an MTU. */
 const MTU_STEPS = ['bridge', 'tun', 'dhcp'];
 

@@ -5,29 +5,35 @@
  *   decap   RawReceiver.receive or PacketReceiver.receive → DecapPath.process → Tun.send → settle
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
-import type { RxDevice } from '../io/device.js';
+import type { RxDevice } from '../io/devices/device.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { ALL, type Share } from '../io/receive-filter.js';
-import type { Counters } from './counters.js';
-import { DecapPath } from './decap-path.js';
-import { EncapPath } from './encap-path.js';
-import { type FanEntry, ForwardingTable } from './forwarding-table.js';
-import { IcmpReplies } from './icmp-replies.js';
-import { KernelPath } from './kernel-path.js';
-import { PathErrors } from './path-errors.js';
-import { PathMtuTable } from './path-mtu.js';
-import { PeerTable } from './peer-table.js';
-import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports.js';
-import { type OnProbe, ProbeTap } from './probe-tap.js';
-import { FRAGMENT_ROOM, TooBig } from './too-big.js';
-import type { Tracer } from './tracer.js';
-import type { FanSpec, WorkerState } from './worker-protocol.js';
+import { KernelPath } from './kernel/kernel-path.js';
+import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports/ports.js';
+import type { Counters } from './tables/counters.js';
+import type { FanSpec } from './tables/fan-spec.js';
+import { type FanEntry, ForwardingTable } from './tables/forwarding-table.js';
+import { type PeerCounts, PeerTable } from './tables/peer-table.js';
+import type { Tracer } from './tracing/tracer.js';
+import { DecapPath } from './walks/decap-path.js';
+import { EncapPath } from './walks/encap-path.js';
+import { IcmpReplies } from './walks/icmp-replies.js';
+import { PathErrors } from './walks/path-errors.js';
+import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
+import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
+import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
 /** ICMP errors are small and rare. */
 const ICMP_BATCH = 8;
+
+/** What it has learnt of peers. */
+export interface ForwarderState {
+  peers: PeerCounts[];
+  pathMtus: PathMtuEntry[];
+}
 
 export class Forwarder {
   readonly ports: Ports;
@@ -94,7 +100,7 @@ export class Forwarder {
   }
 
   /** What is known of peers. Allocates: for between two batches. */
-  inspect(nowMs: number): Pick<WorkerState, 'peers' | 'pathMtus'> {
+  inspect(nowMs: number): ForwarderState {
     return { peers: this.#kernel.addPeers(this.#peers.read()), pathMtus: this.#pathMtu.entries(nowMs) };
   }
 

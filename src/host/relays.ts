@@ -1,5 +1,5 @@
 /**
- * Relays: what lets the kernel merge the segments that we had to cut (io/relay-sender.ts). One for each underlay device
+ * Relays: what lets the kernel merge the segments that we had to cut (io/devices/relay-sender.ts). One for each underlay device
  * that bursts are sent by, a veth pair: into one end go frames; behind the other a kernel thread of its own merges what
  * has come meanwhile and hands all of it to the underlay's device.
  *

@@ -12,6 +12,9 @@ import type { UnderlaySpec } from '../config/underlay.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks, requireLink } from './links.js';
 import { defaultRouteDevice, routeDevice } from './routes.js';
 
+/** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
+export const LEAST_UNDERLAY_MTU = 576;
+
 export interface ResolvedUnderlay {
   /** This host's underlay address, u32. */
   readonly address: number;

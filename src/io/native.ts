@@ -126,7 +126,7 @@ export interface Native {
    * descriptors are the caller's to close; closing `link` detaches.
    */
   programAttach(object: Uint8Array, deviceIndex: number, egress: boolean): ProgramHandles;
-  /** What the program knows of its fan, the words of struct fan_config (native/fan_program.h). */
+  /** What the program knows of its fan, the words of struct fan_config (native/bpf/fan_program.h). */
   programConfigure(config: number, words: Uint32Array): void;
   /** Marks a flow as untraced, the words of struct fan_flow: 0, or −errno. */
   programAddFlow(flows: number, words: Uint32Array): number;

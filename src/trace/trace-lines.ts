@@ -1,5 +1,5 @@
 /**
- * What fand tells a client of a trace, a JSON object a line (daemon/protocol.ts: POST /v1/trace): the worker's records
+ * What fand tells a client of a trace, a JSON object a line (control/protocol.ts: POST /v1/trace): the worker's records
  * with names for numbers and base64 for bytes. trace, capture and their tests read these.
  *
  *   fan      a fan and its devices, before its first packet
@@ -9,7 +9,7 @@
  *   lost     packets that were asked for, but came too fast to be copied
  */
 import { type DropReasonName, dropReasonName } from '../base/drop-reason.js';
-import type { TracePath, TraceRecord } from '../dataplane/trace-protocol.js';
+import type { TracePath, TraceRecord } from '../dataplane/tracing/protocol.js';
 
 export interface FanLine {
   type: 'fan';

@@ -1,5 +1,5 @@
 /**
- * The shape of src/: which directory may import which, no cycles, one loader of the addon, and the limits that keep
+ * The shape of src/: what each room may import (rooms.ts), no cycles, one loader of the addon, and the limits that keep
  * a file readable. The specifiers come from TypeScript's own scanner.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -8,30 +8,10 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { misplaced, ROOMS, roomOf } from './rooms.js';
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 const MAX_LINES = 450;
-
-/** What each directory may import beside itself. */
-const MAY_SEE: Readonly<Record<string, readonly string[]>> = {
-  base: [],
-  addr: ['base'],
-  fan: ['base', 'addr'],
-  wire: ['base', 'addr'],
-  io: ['base'],
-  dataplane: ['base', 'addr', 'fan', 'wire', 'io'],
-  trace: ['base', 'addr', 'fan', 'wire', 'io', 'dataplane'],
-  config: ['base', 'addr', 'fan'],
-  host: ['base', 'addr', 'fan', 'config'],
-  daemon: ['base', 'addr', 'fan', 'wire', 'io', 'config', 'dataplane', 'trace', 'host'],
-  cli: ['base', 'addr', 'fan', 'config', 'trace'],
-};
-
-/** Beyond the table: fanctl and fand share the words of their protocol; doctor must work where fand is dead. */
-const ALSO: readonly (readonly [string, string])[] = [
-  ['cli', 'daemon/protocol.ts'],
-  ['cli', 'daemon/doctor/doctor.ts'],
-];
 
 /** Pure: the same code runs in a test, a worker or a browser. */
 const WITHOUT_NODE = ['addr', 'fan', 'wire'];
@@ -39,7 +19,7 @@ const WITHOUT_NODE = ['addr', 'fan', 'wire'];
 interface SourceFile {
   /** Path from src/, with '/'. */
   readonly path: string;
-  readonly dir: string;
+  readonly room: string;
   readonly text: string;
   /** Files of src/ that it imports. */
   readonly files: readonly string[];
@@ -54,7 +34,7 @@ function readSource(path: string): SourceFile {
     .filter((specifier) => specifier.startsWith('.'))
     .map((specifier) => normalize(join(dirname(path), specifier)).replace(/\.js$/, '.ts'));
   const packages = specifiers.filter((specifier) => !specifier.startsWith('.'));
-  return { path, dir: path.split('/')[0]!, text, files, packages };
+  return { path, room: roomOf(path), text, files, packages };
 }
 
 const SOURCES = readdirSync(SRC, { recursive: true, withFileTypes: true })
@@ -85,21 +65,8 @@ function findCycle(sources: readonly SourceFile[]): string[] | undefined {
 }
 
 describe('src', () => {
-  it('has only directories that the rules know', () => {
-    const unknown = SOURCES.filter(({ dir }) => !(dir in MAY_SEE)).map(({ path }) => path);
-    expect(unknown).toEqual([]);
-  });
-
-  it('imports in one direction', () => {
-    const wrong = SOURCES.flatMap(({ path, dir, files }) =>
-      files
-        .filter((file) => {
-          const target = file.split('/')[0]!;
-          const isFree = target === dir || MAY_SEE[dir]?.includes(target);
-          return !isFree && !ALSO.some(([from, to]) => from === dir && to === file);
-        })
-        .map((file) => `${path} imports ${file}`),
-    );
+  it('has each file in its room, and each room in the table', () => {
+    const wrong = SOURCES.map(({ path, files }) => misplaced(path, files)).filter((sentence) => sentence);
     expect(wrong).toEqual([]);
   });
 
@@ -116,7 +83,7 @@ describe('src', () => {
   });
 
   it('keeps Node out of the pure directories', () => {
-    const wrong = SOURCES.filter(({ dir }) => WITHOUT_NODE.includes(dir)).flatMap(({ path, packages }) =>
+    const wrong = SOURCES.filter(({ room }) => WITHOUT_NODE.includes(room)).flatMap(({ path, packages }) =>
       packages.filter((name) => isBuiltin(name)).map((name) => `${path} imports ${name}`),
     );
     expect(wrong).toEqual([]);
@@ -132,7 +99,7 @@ describe('src', () => {
   it('loads a command of fanctl when it is asked for', () => {
     const fanctl = SOURCES.find(({ path }) => path === 'cli/fanctl.ts')!;
     expect(fanctl.files).toContain('cli/commands/show.ts');
-    expect(fanctl.text).not.toMatch(/^(import|\}) .*commands\//m);
+    expect(fanctl.text).not.toMatch(/^(import|\}) .*commands\/(?!command\.js)/m);
   });
 
   it('opens each file with a comment', () => {
@@ -148,10 +115,41 @@ describe('src', () => {
   });
 });
 
+describe('the table of rooms', () => {
+  it('lets no room see one that stands below it', () => {
+    const above = new Set<string>();
+    const climbing = ROOMS.flatMap(({ name, sees }) => {
+      const wrong = sees.filter((other) => !above.has(other)).map((other) => `${name} sees ${other}`);
+      above.add(name);
+      return wrong;
+    });
+    expect(climbing).toEqual([]);
+  });
+
+  it('names the right room for a file in a wrong one', () => {
+    expect(misplaced('host/bridge-watch.ts', ['host/links.ts', 'control/state-store.ts'])).toMatch(
+      /^host\/bridge-watch.ts imports control\/state-store.ts, which host\/ may not see: it belongs in control\/ \(what/,
+    );
+    expect(misplaced('wire/send.ts', ['io/native.ts', 'wire/ipv4.ts'])).toMatch(
+      /belongs in dataplane\/tables\/ /,
+    );
+    expect(misplaced('io/tap.ts', ['io/devices/tun.ts'])).toMatch(/it belongs in io\/devices\/ /);
+    expect(misplaced('cli/both.ts', ['daemon/server.ts', 'cli/fanctl.ts'])).toMatch(
+      /no room sees all .* split it/,
+    );
+  });
+
+  it('asks for a line where a folder is new', () => {
+    expect(misplaced('extras/a.ts', [])).toMatch(
+      /^extras\/a.ts stands in no room: move it to one of base, addr,/,
+    );
+  });
+});
+
 describe('findCycle', () => {
   const source = (path: string, ...files: string[]): SourceFile => ({
     path,
-    dir: 'base',
+    room: 'base',
     text: '',
     files,
     packages: [],

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect, it, onTestFinished } from 'vitest';
-import { isAlive, waitUntilGone } from '../../src/cli/process-end.js';
+import { isAlive, waitUntilGone } from '../../src/control/process-end.js';
 
 /** Its first thread ends; another goes on until its stdin ends. */
 const FIRST_THREAD_ENDS = `

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Reading } from '../../src/cli/activity-rates.js';
+import type { Reading } from '../../src/cli/output/activity-rates.js';
 import { sampleActivity } from '../unit/daemon/sample-activity.js';
 import { built, makeScratch, runCommand } from './run-cli.js';
 

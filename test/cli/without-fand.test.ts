@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_OPTIONS } from '../../src/config/fan-options.js';
-import type { FanView, StateFile } from '../../src/daemon/protocol.js';
+import type { FanView, StateFile } from '../../src/control/protocol.js';
 import { makeScratch, type Result, runBuilt } from './run-cli.js';
 
 const scratch = makeScratch();

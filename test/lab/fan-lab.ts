@@ -12,9 +12,9 @@ import type { Host } from '../../bench/lab/host.js';
 import { createLab, type Lab, type LabOptions } from '../../bench/lab/lab.js';
 import type { Namespace } from '../../bench/lab/namespace.js';
 import { REPOSITORY } from '../../bench/lab/repository.js';
-import { FandClient } from '../../src/cli/client.js';
-import { isAlive } from '../../src/cli/process-end.js';
-import { type Counters, type FanView, runPaths, type Stats } from '../../src/daemon/protocol.js';
+import { FandClient } from '../../src/control/client.js';
+import { isAlive } from '../../src/control/process-end.js';
+import { type Counters, type FanView, runPaths, type Stats } from '../../src/control/protocol.js';
 
 /** The announcement's fan. */
 export const FAN = ['250.0.0.0/8', 'eth0/16'];

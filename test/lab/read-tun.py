@@ -1,7 +1,7 @@
 """Attaches to a TUN as the daemon does and prints the IPv4 packets: source, destination, protocol.
 
 Usage: read-tun.py DEVICE. One line a packet, after the line "attached", which comes when the device passes packets
-(src/io/active-device.ts says what keeps it from that); goes on until it is ended.
+(src/io/netlink/active-device.ts says what keeps it from that); goes on until it is ended.
 """
 import fcntl
 import json

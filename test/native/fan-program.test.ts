@@ -6,19 +6,24 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Counters } from '../../src/dataplane/counters.js';
-import { DecapPath } from '../../src/dataplane/decap-path.js';
-import { EncapPath } from '../../src/dataplane/encap-path.js';
-import { type FanEntry, ForwardingTable } from '../../src/dataplane/forwarding-table.js';
-import { IcmpReplies } from '../../src/dataplane/icmp-replies.js';
-import { PathMtuTable } from '../../src/dataplane/path-mtu.js';
-import { PeerTable } from '../../src/dataplane/peer-table.js';
-import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/too-big.js';
-import type { Tracer } from '../../src/dataplane/tracer.js';
-import { type Direction, UntracedFlows } from '../../src/dataplane/untraced-flows.js';
-import type { FanSpec } from '../../src/dataplane/worker-protocol.js';
-import { type FanConfig, type FanProgram, fanConfigWords, type TAKES } from '../../src/io/fan-program.js';
+import { type Direction, UntracedFlows } from '../../src/dataplane/kernel/untraced-flows.js';
+import { Counters } from '../../src/dataplane/tables/counters.js';
+import type { FanSpec } from '../../src/dataplane/tables/fan-spec.js';
+import { type FanEntry, ForwardingTable } from '../../src/dataplane/tables/forwarding-table.js';
+import { PeerTable } from '../../src/dataplane/tables/peer-table.js';
+import type { Tracer } from '../../src/dataplane/tracing/tracer.js';
+import { DecapPath } from '../../src/dataplane/walks/decap-path.js';
+import { EncapPath } from '../../src/dataplane/walks/encap-path.js';
+import { IcmpReplies } from '../../src/dataplane/walks/icmp-replies.js';
+import { PathMtuTable } from '../../src/dataplane/walks/path-mtu.js';
+import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/walks/too-big.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
+import {
+  type FanConfig,
+  type FanProgram,
+  fanConfigWords,
+  type TAKES,
+} from '../../src/io/programs/fan-program.js';
 import { headerLen, PROTOCOL_IPIP, PROTOCOL_TCP } from '../../src/wire/ipv4.js';
 import { batchOf, bytesOf, type Fields, fanSpec, packet, tunnelled } from '../unit/dataplane/packets.js';
 

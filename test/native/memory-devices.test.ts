@@ -1,8 +1,8 @@
 /** Loopback and fault injector keep the contract of the real devices. */
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { FaultInjector, type Faults } from '../../src/io/fault-injector.js';
-import { Loopback } from '../../src/io/loopback.js';
+import { FaultInjector, type Faults } from '../../src/io/devices/fault-injector.js';
+import { Loopback } from '../../src/io/devices/loopback.js';
 import { GSO_TCPV4, HEADROOM, MAX_PACKET, NEEDS_CSUM, PacketBatch } from '../../src/io/packet-batch.js';
 import { Poller } from '../../src/io/poller.js';
 

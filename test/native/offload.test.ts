@@ -1,6 +1,7 @@
 /** Segmentation, merging and checksums of the addon against the slow oracle, on random flows. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MERGE_TCP, MERGE_UDP } from '../../src/io/devices/tun.js';
 import { native } from '../../src/io/native.js';
 import {
   CSUM_UNKNOWN,
@@ -10,7 +11,6 @@ import {
   NEEDS_CSUM,
   PacketBatch,
 } from '../../src/io/packet-batch.js';
-import { MERGE_TCP, MERGE_UDP } from '../../src/io/tun.js';
 import {
   buildPacket,
   checksumOffset,

@@ -16,9 +16,9 @@ import { top } from '../../src/cli/commands/top.js';
 import { trace } from '../../src/cli/commands/trace.js';
 import { up } from '../../src/cli/commands/up.js';
 import { FAN_FLAGS } from '../../src/config/fan-flags.js';
-import { CHECKS } from '../../src/daemon/doctor/checks.js';
-import { PROBE_CHECKS } from '../../src/daemon/probe/checks.js';
-import { COUNTER_NAMES } from '../../src/dataplane/counters.js';
+import { COUNTER_NAMES } from '../../src/dataplane/tables/counters.js';
+import { CHECKS } from '../../src/diagnosis/doctor/checks.js';
+import { PROBE_CHECKS } from '../../src/diagnosis/probe/checks.js';
 
 const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const COMMANDS = [...WORKERS, helpCommand(new Map())];

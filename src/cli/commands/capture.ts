@@ -2,9 +2,9 @@
 import { createRequire } from 'node:module';
 import { FanError } from '../../base/error.js';
 import { CAPTURE_SNAP_LEN, CaptureWriter } from '../../trace/capture-writer.js';
-import { type Command, type Invocation, requireRoot } from '../command.js';
-import { openBinary, printNote } from '../output.js';
-import { follow, readWish, TRACE_OPTIONS } from '../traced.js';
+import { openBinary, printNote } from '../output/output.js';
+import { type Command, type Invocation, requireRoot } from './command.js';
+import { follow, readWish, TRACE_OPTIONS } from './traced.js';
 
 const LIMITS = { snapLen: CAPTURE_SNAP_LEN, recordsPerSecond: 20_000, bytesPerSecond: 64 << 20 };
 

@@ -2,15 +2,15 @@
 import { createReadStream } from 'node:fs';
 import { errorText, FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
-import type { RunPaths } from '../../daemon/protocol.js';
+import { FandClient } from '../../control/client.js';
+import type { RunPaths } from '../../control/protocol.js';
+import { readStateFans } from '../../control/state-file.js';
 import { createMapping } from '../../fan/mapping.js';
 import type { Dissected, Summary } from '../../trace/dissect.js';
 import type { JudgedFan } from '../../trace/judge.js';
 import { clockTime, whyOf } from '../../trace/stages.js';
-import { FandClient } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { print } from '../output.js';
-import { readStateFans } from '../state-file.js';
+import { print } from '../output/output.js';
+import type { Command, Invocation } from './command.js';
 
 export const dissect: Command = {
   name: 'dissect',

@@ -3,13 +3,13 @@
  * they work where fand is dead; what they ask of fand goes by its socket.
  */
 import { FanError } from '../../base/error.js';
-import type { Fand } from '../../daemon/doctor/doctor.js';
-import type { RunPaths } from '../../daemon/protocol.js';
-import { formatChecks } from '../check-output.js';
-import { FandClient } from '../client.js';
-import { type Command, type Invocation, requireRoot } from '../command.js';
-import { formatJson, print, printNote } from '../output.js';
-import { requestUp } from '../request-up.js';
+import { FandClient } from '../../control/client.js';
+import type { RunPaths } from '../../control/protocol.js';
+import { requestUp } from '../../control/request-up.js';
+import type { Fand } from '../../diagnosis/doctor/doctor.js';
+import { formatChecks } from '../output/check-output.js';
+import { formatJson, print, printNote } from '../output/output.js';
+import { type Command, type Invocation, requireRoot } from './command.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
 const EXIT_FAILED = 1;
@@ -33,7 +33,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   if (words.length > 0) throw new FanError('usage', `doctor takes no "${words[0]}": see fanctl help doctor`);
   if (given.has('--fix')) requireRoot('doctor --fix');
   // Loaded by the one command that needs it, as it brings all of host/ with it.
-  const { diagnose } = await import('../../daemon/doctor/doctor.js');
+  const { diagnose } = await import('../../diagnosis/doctor/doctor.js');
   const { results, notMade, done } = await diagnose(paths, fandAt(paths), given.has('--fix'));
   for (const what of done) printNote(what);
   print(given.has('--json') ? formatJson(results) : formatChecks(results));

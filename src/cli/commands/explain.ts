@@ -2,14 +2,14 @@
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
-import type { Explanation, RunPaths } from '../../daemon/protocol.js';
+import { FandClient, NotRunning } from '../../control/client.js';
+import type { Explanation, RunPaths } from '../../control/protocol.js';
+import { readStateFans } from '../../control/state-file.js';
 import { explainAddress } from '../../fan/explanation.js';
 import { createMapping, type FanMapping } from '../../fan/mapping.js';
-import { FandClient, NotRunning } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { formatExplanation } from '../explanation-text.js';
-import { formatJson, print } from '../output.js';
-import { readStateFans } from '../state-file.js';
+import { formatExplanation } from '../output/explanation-text.js';
+import { formatJson, print } from '../output/output.js';
+import type { Command, Invocation } from './command.js';
 
 export const explain: Command = {
   name: 'explain',

@@ -1,8 +1,8 @@
 /** `fanctl help`: an overview, or one command with its options. The manual (man/fanctl.8) says more. */
 import { FanError } from '../../base/error.js';
 import { FAN_FLAGS } from '../../config/fan-flags.js';
-import { type Command, type CommandLoaders, type CommandOption, loadCommand } from '../command.js';
-import { print } from '../output.js';
+import { print } from '../output/output.js';
+import { type Command, type CommandLoaders, type CommandOption, loadCommand } from './command.js';
 
 /** The command that explains all of `loaders`, itself among them. */
 export function helpCommand(loaders: CommandLoaders): Command {

@@ -1,10 +1,10 @@
 /** `fanctl probe`: asks fand to probe a peer, and prints what it did and what it found. */
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
-import type { CheckResult, ProbeReply, ProbeStep } from '../../daemon/protocol.js';
-import { FandClient, NotRunning } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { formatJson, print } from '../output.js';
+import { FandClient, NotRunning } from '../../control/client.js';
+import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.js';
+import { formatJson, print } from '../output/output.js';
+import type { Command, Invocation } from './command.js';
 
 const DEFAULT_COUNT = 3;
 const COUNT = /^[1-9][0-9]?$/;

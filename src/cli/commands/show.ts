@@ -4,11 +4,11 @@ import { FanError } from '../../base/error.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
-import type { FanView, RunPaths } from '../../daemon/protocol.js';
-import { FandClient, NotRunning } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { fanToJson, formatFans, formatJson, print } from '../output.js';
-import { readStateFans } from '../state-file.js';
+import { FandClient, NotRunning } from '../../control/client.js';
+import type { FanView, RunPaths } from '../../control/protocol.js';
+import { readStateFans } from '../../control/state-file.js';
+import { fanToJson, formatFans, formatJson, print } from '../output/output.js';
+import type { Command, Invocation } from './command.js';
 
 export const show: Command = {
   name: 'show',

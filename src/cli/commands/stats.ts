@@ -1,10 +1,10 @@
 /** `fanctl stats`: the packet counters of each fan, and of what belongs to none. */
 import { FanError } from '../../base/error.js';
-import type { RunPaths, Stats } from '../../daemon/protocol.js';
-import { FandClient, NotRunning } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { formatJson, formatStats, print } from '../output.js';
-import { readStateFans } from '../state-file.js';
+import { FandClient, NotRunning } from '../../control/client.js';
+import type { RunPaths, Stats } from '../../control/protocol.js';
+import { readStateFans } from '../../control/state-file.js';
+import { formatJson, formatStats, print } from '../output/output.js';
+import type { Command, Invocation } from './command.js';
 
 export const stats: Command = {
   name: 'stats',

@@ -2,13 +2,13 @@
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FanError } from '../../base/error.js';
-import type { Activity } from '../../daemon/protocol.js';
-import { type Reading, readRates } from '../activity-rates.js';
-import { BrokenOff, FandClient, NotRunning } from '../client.js';
-import type { Command, Invocation } from '../command.js';
-import { print } from '../output.js';
-import { CTRL_C, hasScreen, Screen, speaksUtf8 } from '../terminal.js';
-import { ASCII, BLOCKS, type Line, RateHistories, renderTop } from '../top-view.js';
+import { BrokenOff, FandClient, NotRunning } from '../../control/client.js';
+import type { Activity } from '../../control/protocol.js';
+import { type Reading, readRates } from '../output/activity-rates.js';
+import { print } from '../output/output.js';
+import { CTRL_C, hasScreen, Screen, speaksUtf8 } from '../output/terminal.js';
+import { ASCII, BLOCKS, type Line, RateHistories, renderTop } from '../output/top-view.js';
+import type { Command, Invocation } from './command.js';
 
 const DEFAULT_SECONDS = 1;
 const LEAST_SECONDS = 0.1;

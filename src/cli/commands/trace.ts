@@ -1,10 +1,10 @@
 /** `fanctl trace`: packets as they pass through fand, live, with each stage and the verdict. */
 
-import type { TraceLine } from '../../daemon/protocol.js';
+import type { TraceLine } from '../../control/protocol.js';
 import { TraceText } from '../../trace/trace-text.js';
-import { type Command, type Invocation, requireRoot } from '../command.js';
-import { print, printNote } from '../output.js';
-import { follow, readWish, TRACE_OPTIONS } from '../traced.js';
+import { print, printNote } from '../output/output.js';
+import { type Command, type Invocation, requireRoot } from './command.js';
+import { follow, readWish, TRACE_OPTIONS } from './traced.js';
 
 /** Headers, and what ICMP quotes of them; more packets than anybody reads. */
 const LIMITS = { snapLen: 256, recordsPerSecond: 2000, bytesPerSecond: 1 << 20 };

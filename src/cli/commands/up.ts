@@ -5,9 +5,9 @@ import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import { MOST_WORKERS, parseWorkers } from '../../config/worker-count.js';
-import { type Command, type Invocation, refuseAuto, requireRoot } from '../command.js';
-import { print, printNote } from '../output.js';
-import { requestUp } from '../request-up.js';
+import { requestUp } from '../../control/request-up.js';
+import { print, printNote } from '../output/output.js';
+import { type Command, type Invocation, refuseAuto, requireRoot } from './command.js';
 
 export const up: Command = {
   name: 'up',

@@ -1,6 +1,6 @@
 /** An Activity with something in every part of it. */
-import type { Activity, FanView } from '../../../src/daemon/protocol.js';
-import { COUNTER_NAMES } from '../../../src/dataplane/counters.js';
+import type { Activity, FanView } from '../../../src/control/protocol.js';
+import { COUNTER_NAMES } from '../../../src/dataplane/tables/counters.js';
 
 const FAN: FanView = {
   bridge: 'fan-250-0-28',

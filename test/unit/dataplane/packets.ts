@@ -4,7 +4,7 @@
  */
 import { parseAddress } from '../../../src/addr/ipv4-address.js';
 import { parsePrefix } from '../../../src/addr/prefix.js';
-import type { FanSpec } from '../../../src/dataplane/worker-protocol.js';
+import type { FanSpec } from '../../../src/dataplane/tables/fan-spec.js';
 import { createMapping } from '../../../src/fan/mapping.js';
 import { HEADROOM, PacketBatch } from '../../../src/io/packet-batch.js';
 import {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../src/addr/ipv4-address.js';
 import { DROP, DROP_REASONS } from '../../../src/base/drop-reason.js';
-import type { TraceRecord } from '../../../src/dataplane/trace-protocol.js';
+import type { TraceRecord } from '../../../src/dataplane/tracing/protocol.js';
 import { readCapture } from '../../../src/trace/capture-reader.js';
 import { CaptureWriter } from '../../../src/trace/capture-writer.js';
 import type { Frame } from '../../../src/trace/frame.js';

@@ -1,0 +1,67 @@
+/*
+ * The kernel's part of `--io bpf`: a program at the egress of a fan's TUN that encapsulates what is
+ * plain, and one at the ingress of its underlay device that decapsulates it. What is not plain they
+ * leave to the daemon. This header is shared with the programs themselves (encap.bpf.c,
+ * decap.bpf.c); each has maps of its own.
+ */
+#ifndef UFAN_FAN_PROGRAM_H
+#define UFAN_FAN_PROGRAM_H
+
+#include <linux/types.h>
+
+enum {
+  FAN_OWN_ADDRESSES = 8,
+  FAN_PEERS = 4096, /* that are counted; the one longest unused makes room */
+  FAN_FLOWS = 8192, /* that are known to be untraced; likewise */
+};
+
+/* What a program takes of what is plain. */
+enum fan_takes {
+  FAN_TAKES_NOTHING,
+  FAN_TAKES_ALL,
+  FAN_TAKES_UNTRACED, /* packets of flows in the map `flows` */
+};
+
+/*
+ * What the program needs to know of its fan: 32-bit words, addresses and masks in host order, in
+ * the order of src/io/programs/fan-program.ts. All zero: nothing is taken.
+ */
+struct fan_config {
+  __u32 takes; /* enum fan_takes */
+  /* Flows of another one are no longer known to be untraced. */
+  __u32 generation;
+  __u32 overlay_base;
+  __u32 overlay_mask;
+  __u32 slice_base;
+  __u32 slice_mask;
+  __u32 underlay_base;
+  __u32 underlay_mask;
+  /* From the overlay's bits to the underlay's: a shift to the right. */
+  __u32 shift;
+  __u32 address;
+  __u32 device; /* index of the one to go on by: encap the underlay's, decap the TUN's */
+  __u32 limit;  /* the longest packet for it: encap the outer one on every path, decap the inner */
+  __u32 ttl;    /* of the outer header; above 255: the inner one's */
+  __u32 dscp;   /* of the outer header; above 63: the inner one's */
+  /* Bytes before the IP header: none at a TUN, but 14 in a test run of the kernel's. */
+  __u32 link_header;
+  /* Underlay addresses of this host's fans, 0 where there are fewer. */
+  __u32 own[FAN_OWN_ADDRESSES];
+};
+
+/* A flow that no trace can show, as the daemon found for this generation; all in host order. */
+struct fan_flow {
+  __u32 generation;
+  __u32 source;
+  __u32 target;
+  __u32 ports; /* source << 16 | target, of TCP and UDP; 0 for other protocols */
+  __u32 protocol;
+};
+
+/* For each CPU: of all packets, and of those to, or from, each peer. */
+struct fan_counters {
+  __u64 packets; /* on the wire: a super-packet counts its segments */
+  __u64 bytes;   /* of inner packets, each segment's headers included */
+};
+
+#endif

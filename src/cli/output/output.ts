@@ -1,0 +1,121 @@
+/**
+ * Everything that fanctl and fanatic print, and the frame that both run in: results on stdout, notes and errors
+ * on stderr, exit 1 after an error. A reader that closes its end early (`fanctl show | head -1`) is no error.
+ */
+import { once } from 'node:events';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { errorText, FanError } from '../../base/error.js';
+import type { Counters, FanView, Stats } from '../../control/protocol.js';
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** What the operator should know although the command succeeded. */
+export function printNote(text: string): void {
+  process.stderr.write(`fanctl: note: ${text}\n`);
+}
+
+/** Where bytes go; each write is out when it resolves: false where nobody reads any more. */
+export interface BinaryOutput {
+  write(bytes: Uint8Array): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** A file, replaced where there is one, or "-" for standard output. Throws FanError usage. */
+export function openBinary(file: string): BinaryOutput {
+  if (file === '-') return standardOutput();
+  try {
+    const fd = openSync(file, 'w', 0o600);
+    return {
+      write: async (bytes) => {
+        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+        return true;
+      },
+      close: async () => closeSync(fd),
+    };
+  } catch (cause) {
+    throw new FanError('usage', `cannot write ${file}: ${errorText(cause)}`, { cause });
+  }
+}
+
+function standardOutput(): BinaryOutput {
+  if (process.stdout.isTTY) {
+    throw new FanError('usage', 'standard output is a terminal: give it a pipe, or name a file');
+  }
+  return {
+    write: async (bytes) => {
+      if (process.stdout.destroyed) return false;
+      // What goes wrong is runProgram's to tell.
+      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain').catch(() => undefined);
+      return !process.stdout.destroyed;
+    },
+    close: async () => undefined,
+  };
+}
+
+/** Runs a program's main; anything it throws becomes one line on stderr and exit status 1. */
+export async function runProgram(name: string, main: () => Promise<void>): Promise<void> {
+  const fail = (error: unknown): void => {
+    process.exitCode = 1;
+    process.stderr.write(`${name}: ${errorText(error)}\n`);
+  };
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') fail(error);
+  });
+  // Nowhere is left to say that stderr is gone.
+  process.stderr.on('error', () => {});
+  try {
+    await main();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** JSON as `--json` prints it. */
+export function formatJson(value: unknown): string {
+  return JSON.stringify(value, undefined, 2);
+}
+
+/** The table of `show`: a header, and a line for each fan. */
+export function formatFans(fans: readonly FanView[]): string {
+  const rows = fans.map((fan) => {
+    const flags = fan.state === 'up' ? fan.flags : `${fan.flags} ${fan.state}`;
+    return formatRow(fan.bridge, fan.overlay, fan.underlay, flags);
+  });
+  return [formatRow('Bridge', 'Overlay', 'Underlay', 'Flags'), ...rows].join('\n');
+}
+
+function formatRow(bridge: string, overlay: string, underlay: string, flags: string): string {
+  return `${bridge.padEnd(16)} ${overlay.padEnd(20)} ${underlay.padEnd(20)} ${flags}`;
+}
+
+/** A view with the keys of `show --json`, in their documented order and no others. */
+export function fanToJson(fan: FanView): FanView {
+  const { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags } = fan;
+  return { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags };
+}
+
+/** Counters by fan, the host's last; only those above 0 unless `all`. */
+export function formatStats(stats: Stats, all: boolean): string {
+  const groups = stats.fans.map((fan): [string, Counters] => [
+    `${fan.bridge}: ${fan.overlay} on ${fan.underlay}, io ${fan.io}`,
+    fan.counters,
+  ]);
+  groups.push(['host: what belongs to no fan', stats.host.counters]);
+  const shown = groups.map(([title, counters]): [string, [string, number][]] => [
+    title,
+    Object.entries(counters).filter(([, value]) => all || value !== 0),
+  ]);
+  const rows = shown.flatMap(([, entries]) => entries);
+  const nameWidth = Math.max(0, ...rows.map(([name]) => name.length));
+  const valueWidth = Math.max(0, ...rows.map(([, value]) => String(value).length));
+  return shown
+    .map(([title, entries]) => {
+      const lines = entries.map(
+        ([name, value]) => `  ${name.padEnd(nameWidth)}  ${String(value).padStart(valueWidth)}`,
+      );
+      return [title, ...(lines.length > 0 ? lines : ['  nothing counted'])].join('\n');
+    })
+    .join('\n');
+}

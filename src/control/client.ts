@@ -1,0 +1,218 @@
+/**
+ * fanctl's side of the control socket: HTTP over a Unix socket, the requests of control/protocol.ts. Nothing is
+ * kept open between two requests, so that a finished command can leave at once.
+ */
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { errorText, FanError } from '../base/error.js';
+import type {
+  Activity,
+  DaemonStatus,
+  DownReply,
+  DownRequest,
+  ErrorReply,
+  ExplainRequest,
+  Explanation,
+  FanView,
+  Offender,
+  ProbeReply,
+  ProbeRequest,
+  RepairReply,
+  RepairRequest,
+  RunPaths,
+  Stats,
+  TraceLine,
+  TraceRequest,
+  UpReply,
+  UpRequest,
+} from './protocol.js';
+
+/** Reading takes a moment; `up` runs ip, nft and dnsmasq, and a busy host is slow at that. */
+const READ_TIMEOUT_MS = 10_000;
+const CHANGE_TIMEOUT_MS = 120_000;
+
+/** How long a trace is read on after its end was asked for. */
+const LAST_LINES_MS = 200;
+
+/** What connect() says where no daemon listens: no socket, a stale one, no directory. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
+const DENIED = new Set(['EACCES', 'EPERM']);
+
+/** sun_path holds 108 bytes, a NUL among them. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/** No fand listens on the socket, or one that leaves: nothing of the request was done. */
+export class NotRunning extends FanError {
+  constructor(cause?: unknown) {
+    super('daemon', 'fand is not running', { cause });
+  }
+}
+
+/** fand, or the connection to it, ended before the answer: the request may or may not have been done. */
+export class BrokenOff extends FanError {
+  constructor(why: string, log: string, cause: unknown) {
+    super('daemon', `fand broke off (${why}): see ${log}`, { cause });
+  }
+}
+
+export class FandClient {
+  readonly #paths: RunPaths;
+
+  constructor(paths: RunPaths) {
+    if (Buffer.byteLength(paths.socket) > MAX_SOCKET_PATH_BYTES) {
+      throw new FanError('usage', `UFAN_RUN_DIR is too long for a socket: ${paths.dir}`);
+    }
+    this.#paths = paths;
+  }
+
+  /** Undefined where no fand runs, or ends as it is asked; otherwise throws as the other calls do. */
+  async status(): Promise<DaemonStatus | undefined> {
+    try {
+      return await this.#send<DaemonStatus>('GET', '/v1/status');
+    } catch (error) {
+      if (error instanceof NotRunning || error instanceof BrokenOff) return undefined;
+      throw error;
+    }
+  }
+
+  /** This and the calls below throw NotRunning, or the FanError that fand answered. */
+  fans(): Promise<FanView[]> {
+    return this.#read('GET', '/v1/fans');
+  }
+
+  up(body: UpRequest): Promise<UpReply> {
+    return this.#send('POST', '/v1/fans', body);
+  }
+
+  down(body: DownRequest): Promise<DownReply> {
+    return this.#send('DELETE', '/v1/fans', body);
+  }
+
+  stats(): Promise<Stats> {
+    return this.#read('GET', '/v1/stats');
+  }
+
+  activity(): Promise<Activity> {
+    return this.#read('GET', '/v1/activity');
+  }
+
+  /** Asks again where fand ended as it was asked: reading twice does no harm, and the second time says who is there. */
+  async #read<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
+    try {
+      return await this.#send(method, path, body);
+    } catch (error) {
+      if (!(error instanceof BrokenOff)) throw error;
+      return this.#send(method, path, body);
+    }
+  }
+
+  explain(body: ExplainRequest): Promise<Explanation> {
+    return this.#read('POST', '/v1/explain', body);
+  }
+
+  probe(body: ProbeRequest): Promise<ProbeReply> {
+    return this.#read('POST', '/v1/probe', body);
+  }
+
+  /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
+  async *trace(body: TraceRequest, signal: AbortSignal): AsyncGenerator<TraceLine> {
+    const path = '/v1/trace';
+    const response = await this.#exchange('POST', path, body);
+    if (response.statusCode !== 200) {
+      await this.#replyOf(response);
+      return;
+    }
+    response.socket.setTimeout(0);
+    // What is under way at an interrupt was seen before it.
+    const close = () => setTimeout(() => response.destroy(), LAST_LINES_MS);
+    signal.addEventListener('abort', close);
+    if (signal.aborted) close();
+    try {
+      for await (const line of linesOf(response)) yield JSON.parse(line) as TraceLine;
+    } catch (cause) {
+      if (!signal.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
+    } finally {
+      signal.removeEventListener('abort', close);
+      response.destroy();
+    }
+    if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
+  }
+
+  offenders(): Promise<Offender[]> {
+    return this.#read('GET', '/v1/offenders');
+  }
+
+  repair(body: RepairRequest): Promise<RepairReply> {
+    return this.#send('POST', '/v1/repair', body);
+  }
+
+  async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
+    return this.#replyOf<Reply>(await this.#exchange(method, path, body));
+  }
+
+  async #replyOf<Reply>(response: IncomingMessage): Promise<Reply> {
+    const answer = await text(response).catch((cause: unknown) => {
+      throw new BrokenOff(errorText(cause), this.#paths.log, cause);
+    });
+    const status = response.statusCode ?? 0;
+    const reply = parseReply(answer);
+    if (status < 400 && reply !== undefined) return reply as Reply;
+    const error = (reply as Partial<ErrorReply> | undefined)?.error;
+    if (error?.code === 'leaving') throw new NotRunning();
+    if (error) throw new FanError(error.code, error.message);
+    throw new FanError(
+      'daemon',
+      `what listens on ${this.#paths.socket} does not speak as fand (HTTP ${status})`,
+    );
+  }
+
+  #exchange(method: string, path: string, body: unknown): Promise<IncomingMessage> {
+    const payload = body === undefined ? '' : JSON.stringify(body);
+    const timeout = method === 'GET' ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    return new Promise((resolve, reject) => {
+      const socketPath = this.#paths.socket;
+      const call = request({ socketPath, method, path, headers, timeout, agent: false }, resolve);
+      call.on('timeout', () => {
+        call.destroy(
+          new FanError('daemon', `fand does not answer within ${timeout / 1000} s: see ${this.#paths.log}`),
+        );
+      });
+      call.on('error', (error) => reject(this.#explain(error)));
+      call.end(payload);
+    });
+  }
+
+  #explain(error: NodeJS.ErrnoException): FanError {
+    if (error instanceof FanError) return error;
+    const code = error.code ?? '';
+    // A connection that waited in the queue of a socket that was then closed is reset.
+    if (NOBODY.has(code) || (code === 'ECONNRESET' && error.syscall === 'connect'))
+      return new NotRunning(error);
+    if (DENIED.has(code)) {
+      return new FanError('not-root', `no permission on ${this.#paths.socket}: run as root`, {
+        cause: error,
+      });
+    }
+    return new BrokenOff(errorText(error), this.#paths.log, error);
+  }
+}
+
+/** Whole lines of a response. Throws where it is destroyed or breaks off. */
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of response) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
+
+function parseReply(answer: string): unknown {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * What the programs in the kernel (`--io bpf`) are told: each one its fan, and how long a packet may be.
+ *
+ * A program takes only what needs no decision. As soon as any path is narrower than the link, longer packets come to
+ * EncapPath, which knows the peers. All packets come to the daemon's paths where a rule applies that the program doesn't
+ * have, or something on the host would be passed by; and, while somebody traces, those of flows that a trace may show
+ * (untraced-flows.ts).
+ *
+ * Of several workers the first one has the programs; the others, to whom a part of those packets comes, give them flows.
+ */
+import type { EarlyChains } from '../../io/netlink/early-chains.js';
+import { ETHERNET_LEN } from '../../io/netlink/next-hops.js';
+import type { PacketBatch } from '../../io/packet-batch.js';
+import {
+  type FanConfig,
+  type FanProgram,
+  type FlowSink,
+  flowsOf,
+  MOST_OWN_ADDRESSES,
+  type Takes,
+} from '../../io/programs/fan-program.js';
+import { OUTER_LEN } from '../../wire/ipip.js';
+import type { FanPort } from '../ports/ports.js';
+import type { FanEntry, ForwardingTable } from '../tables/forwarding-table.js';
+import type { PeerCounts } from '../tables/peer-table.js';
+import type { Tracer } from '../tracing/tracer.js';
+import { type Direction, UntracedFlows } from './untraced-flows.js';
+
+interface Served {
+  readonly fan: FanEntry;
+  readonly direction: Direction;
+  /** Undefined where another worker has it. */
+  readonly program: FanProgram | undefined;
+  readonly flows: FlowSink;
+  /** For the program: index of the one that packets go on by. */
+  readonly device: number;
+  /** Whether its packets may go by the kernel, as things are on this host. */
+  readonly isOpen: () => boolean;
+  wasOpen: boolean;
+  takes: Takes;
+}
+
+/** What is left to a program of a fan of which a trace wants so much. */
+const LEFT: Record<ReturnType<Tracer['wants']>, Takes> = { none: 'all', some: 'untraced', all: 'nothing' };
+
+export class KernelPath {
+  #served: Served[] = [];
+  #own: readonly number[] = [];
+  #smallestPath = Number.POSITIVE_INFINITY;
+  #tracer: Tracer | undefined;
+  readonly #untraced = { encap: new UntracedFlows('encap'), decap: new UntracedFlows('decap') };
+  #generation = 0;
+
+  /** `ports` are those of the table's fans, in its order; `generation` as in ToWorker. */
+  configure(
+    table: ForwardingTable,
+    ports: readonly FanPort[],
+    chains: EarlyChains | undefined,
+    generation: number,
+  ): void {
+    this.#own = [...new Set(table.fans.map(({ address }) => address))];
+    this.#served = table.fans.flatMap((fan) => {
+      const { underlay, programs } = ports[fan.index]!;
+      const { encap, decap, tunIndex = 0 } = programs ?? {};
+      // Without the program it is for the worker that has it to say so.
+      const mayDecap = () =>
+        decap === undefined || (decap.exit.isOpen && !chains?.mayBePassedBy(fan.underlayDevice));
+      return [
+        ...servedBy(fan, 'encap', encap, underlay.deviceIndex ?? 0),
+        ...servedBy(fan, 'decap', decap?.program, tunIndex, mayDecap),
+      ];
+    });
+    this.#begin(generation);
+  }
+
+  /** `smallest`: the smallest path MTU known of any peer, bytes, or Infinity. Cheap where it is the last one's. */
+  setSmallestPath(smallest: number): void {
+    if (smallest === this.#smallestPath) return;
+    this.#smallestPath = smallest;
+    this.#apply();
+  }
+
+  /** Devices, chains or traffic control have changed: what decap would lose, or lead past them, comes to DecapPath. */
+  followHost(): void {
+    if (this.#served.some(({ isOpen, wasOpen }) => isOpen() !== wasOpen)) this.#apply();
+  }
+
+  /**
+   * What the programs may take follows from what the tracer wants to see: that comes to the daemon's paths. So does, in
+   * any case, whatever will be dropped.
+   */
+  trace(tracer: Tracer | undefined, generation: number): void {
+    this.#tracer = tracer;
+    this.#begin(generation);
+  }
+
+  /** Packets of `rx` came out of the TUN of `fan` and were judged: the program may take what no trace can show. */
+  releaseEncap(fan: FanEntry, rx: PacketBatch, nowMs: number): void {
+    if (this.#tracer === undefined) return;
+    const served = this.#served.find((each) => each.fan === fan && each.direction === 'encap');
+    if (served !== undefined) this.#release(served, this.#tracer, rx, nowMs);
+  }
+
+  /** The same of packets that the underlay brought, of any fan. */
+  releaseDecap(rx: PacketBatch, nowMs: number): void {
+    if (this.#tracer === undefined) return;
+    for (const served of this.#served) {
+      if (served.direction === 'decap') this.#release(served, this.#tracer, rx, nowMs);
+    }
+  }
+
+  /** `peers` with what the programs have sent on. Allocates. */
+  addPeers(peers: readonly PeerCounts[]): PeerCounts[] {
+    const byKey = new Map(peers.map((peer) => [`${peer.block} ${peer.address}`, { ...peer }]));
+    for (const { fan, direction, program } of this.#served) {
+      program?.forEachPeer((address, packets, bytes) => {
+        const key = `${fan.counterBlock} ${address}`;
+        const none = { block: fan.counterBlock, address, txPackets: 0, txBytes: 0, rxPackets: 0, rxBytes: 0 };
+        const peer = byKey.get(key) ?? none;
+        if (direction === 'encap') {
+          peer.txPackets += packets;
+          peer.txBytes += bytes;
+        } else {
+          peer.rxPackets += packets;
+          peer.rxBytes += bytes;
+        }
+        byKey.set(key, peer);
+      });
+    }
+    return [...byKey.values()];
+  }
+
+  #release({ fan, direction, flows, takes }: Served, tracer: Tracer, rx: PacketBatch, nowMs: number): void {
+    if (takes === 'untraced') this.#untraced[direction].release(fan, flows, tracer, rx, nowMs);
+  }
+
+  #begin(generation: number): void {
+    this.#generation = generation;
+    this.#untraced.encap.begin(generation);
+    this.#untraced.decap.begin(generation);
+    this.#apply();
+  }
+
+  #apply(): void {
+    for (const served of this.#served) {
+      const { fan, direction, program, device } = served;
+      const fits = suits(fan, direction) && this.#own.length <= MOST_OWN_ADDRESSES;
+      served.wasOpen = served.isOpen();
+      served.takes = fits && served.wasOpen ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
+      const { takes } = served;
+      const config =
+        direction === 'encap'
+          ? encapConfigOf(fan, device, Math.min(fan.underlayMtu, this.#smallestPath), this.#own)
+          : decapConfigOf(fan, device, this.#own);
+      program?.configure({ ...config, takes, generation: this.#generation });
+    }
+  }
+}
+
+function servedBy(
+  fan: FanEntry,
+  direction: Direction,
+  program: FanProgram | undefined,
+  device: number,
+  isOpen = () => true,
+): Served[] {
+  const elsewhere = fan.kernelFlows[direction];
+  const flows = program ?? (elsewhere < 0 ? undefined : flowsOf(elsewhere));
+  return flows ? [{ fan, direction, program, flows, device, isOpen, wasOpen: true, takes: 'nothing' }] : [];
+}
+
+/** Whether a program knows all the rules that apply to packets of this fan. */
+function suits(fan: FanEntry, direction: Direction): boolean {
+  return direction === 'encap' ? !fan.exitMayBeOverlay : fan.isInnermost;
+}
+
+/** Of an encap program that takes all; `own` as in FanConfig; `device`: the underlay's; `limit`: the longest outer packet. */
+export function encapConfigOf(
+  fan: FanEntry,
+  device: number,
+  limit: number,
+  own: readonly number[],
+): FanConfig {
+  return { ...configOf(fan, own), device, limit, linkHeader: 0 };
+}
+
+/** Of a decap program that takes all; `own` as in FanConfig; `device`: the TUN. */
+export function decapConfigOf(fan: FanEntry, device: number, own: readonly number[]): FanConfig {
+  return { ...configOf(fan, own), device, limit: fan.underlayMtu - OUTER_LEN, linkHeader: ETHERNET_LEN };
+}
+
+function configOf(fan: FanEntry, own: readonly number[]): Omit<FanConfig, 'device' | 'limit' | 'linkHeader'> {
+  const { overlay, underlay } = fan.mapping;
+  return {
+    takes: 'all',
+    generation: 0,
+    overlayBase: fan.overlayBase,
+    overlayMask: fan.overlayMask,
+    sliceBase: fan.sliceBase,
+    sliceMask: fan.sliceMask,
+    underlayBase: fan.underlayBase,
+    underlayMask: fan.underlayMask,
+    shift: underlay.length - overlay.length,
+    address: fan.address,
+    ttl: fan.ttl,
+    dscp: fan.dscp,
+    own,
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * What stands in the kernel for a fan with `--io bpf`: encap at its TUN, decap at its underlay device, and the exit by
+ * which decapsulated super-packets leave its bridge whole. Decap is not attached without the exit: the bridge would cut
+ * each super-packet, which costs more than decap in the daemon.
+ */
+import { errorText } from '../../base/error.js';
+import { deviceIndex } from '../../io/netlink/device-index.js';
+import { BridgeExit, type ExitDevices } from '../../io/programs/bridge-exit.js';
+import { FanProgram } from '../../io/programs/fan-program.js';
+import type { FanSpec } from '../tables/fan-spec.js';
+
+type Wanted = Pick<FanSpec, 'tun' | 'bridge' | 'decapRefused'>;
+
+interface DecapPrograms {
+  readonly program: FanProgram;
+  readonly exit: BridgeExit;
+  readonly devices: ExitDevices;
+}
+
+export class FanPrograms {
+  readonly encap: FanProgram;
+  readonly tunIndex: number;
+  /** Decap, what it can't do without, and where they are attached; undefined where the daemon does it. */
+  readonly decap: DecapPrograms | undefined;
+  /** Why decap is the daemon's. */
+  readonly notes: readonly string[];
+
+  private constructor(wanted: Wanted, encap: FanProgram, tunIndex: number, underlayIndex: number) {
+    this.encap = encap;
+    this.tunIndex = tunIndex;
+    let refused = wanted.decapRefused;
+    if (refused === undefined) {
+      try {
+        this.decap = attachDecap({
+          bridge: deviceIndex(wanted.bridge),
+          tun: tunIndex,
+          underlay: underlayIndex,
+        });
+      } catch (error) {
+        refused = errorText(error);
+      }
+    }
+    this.notes = refused === undefined ? [] : [`bpf: decap in fand: ${refused}`];
+  }
+
+  /** They take nothing until they are configured. Throws as FanProgram.encap. */
+  static attach(wanted: Wanted, underlayIndex: number): FanPrograms {
+    const tunIndex = deviceIndex(wanted.tun);
+    return new FanPrograms(wanted, FanProgram.encap(tunIndex), tunIndex, underlayIndex);
+  }
+
+  detach(): void {
+    this.decap?.program.detach();
+    this.decap?.exit.detach();
+    this.encap.detach();
+  }
+}
+
+function attachDecap(devices: ExitDevices): DecapPrograms {
+  const exit = BridgeExit.attach(devices);
+  try {
+    return { exit, program: FanProgram.decap(devices.underlay), devices };
+  } catch (error) {
+    exit.detach();
+    throw error;
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The devices of a worker: a TUN for each fan, the ways on and off the underlay, and a receiver of ICMP errors.
+ * Opened and closed as the set of fans changes; nothing here looks at a packet.
+ */
+import { errorText } from '../../base/error.js';
+import { IcmpReceiver } from '../../io/devices/raw-socket.js';
+import { Tun } from '../../io/devices/tun.js';
+import { EarlyChains } from '../../io/netlink/early-chains.js';
+import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
+import type { Poller } from '../../io/poller.js';
+import type { Share } from '../../io/receive-filter.js';
+import { OUTER_LEN } from '../../wire/ipip.js';
+import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
+import { FanPrograms } from './fan-programs.js';
+import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
+
+/** Packets a batch; a TUN read and a socket call fill at most this many. */
+export const BATCH = 64;
+/** Fragments need more descriptors than the packets they were cut from. */
+export const TX_BATCH = 2048;
+
+/** What stands behind one fan. */
+export interface FanPort {
+  readonly id: string;
+  readonly tun: Tun;
+  readonly underlay: UnderlayPort;
+  readonly io: FanIo;
+  /** In the kernel, before the TUN and behind the underlay's device. */
+  readonly programs: FanPrograms | undefined;
+  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
+  readonly toTun: PacketBatch;
+}
+
+/** Poll tokens: 0 wake-up, then these; those of a fan's TUN and of its bridge are first… + its index. */
+export const TOKEN = {
+  underlay: 1,
+  icmp: 2,
+  chains: 3,
+  firstFan: 4,
+  firstBridge: 1 << 15,
+  ports: 1 << 16,
+} as const;
+
+export class Ports {
+  readonly underlay: UnderlayPorts;
+  readonly icmp: IcmpReceiver;
+  /** Batch of what the underlay brings; every fan's toTun points into its slab. */
+  readonly fromUnderlay: PacketBatch;
+  /** Those that decap in the kernel would pass by; undefined where there is none of it, or can't be such chains. */
+  chains: EarlyChains | undefined;
+  readonly #poller: Poller;
+  /** Other workers have queues of the same TUNs. */
+  readonly #multiQueue: boolean;
+  #fans: FanPort[] = [];
+  /** Descriptors of broken TUNs, until their fans are configured away. */
+  readonly #ignored = new Set<number>();
+
+  constructor(poller: Poller, share: Share) {
+    this.#poller = poller;
+    this.#multiQueue = share.count > 1;
+    this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, ports: TOKEN.ports });
+    this.icmp = IcmpReceiver.open();
+    this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
+    poller.add(this.icmp.fd, TOKEN.icmp);
+  }
+
+  /** In the order of the specs last configured. */
+  get fans(): readonly FanPort[] {
+    return this.#fans;
+  }
+
+  /** Opens what `specs` needs and closes what it doesn't; on failure everything is as before. */
+  configure(specs: readonly FanSpec[]): void {
+    const opened: FanPort[] = [];
+    try {
+      const next = specs.map((spec) => {
+        const known = this.#fans.find(({ id }) => id === spec.id);
+        if (known) return known;
+        const port = this.#open(spec);
+        opened.push(port);
+        return port;
+      });
+      this.#watchChains(next.some(({ programs }) => programs?.decap));
+      this.#adopt(next);
+      next.forEach(({ tun }, index) => {
+        tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
+      });
+    } catch (error) {
+      for (const port of opened) closePort(port);
+      this.#retainUnderlay();
+      throw error;
+    }
+  }
+
+  /** Stops watching a broken TUN, which would be reported as readable for ever. */
+  ignore({ tun }: FanPort): void {
+    this.#poller.remove(tun.fd);
+    this.#ignored.add(tun.fd);
+  }
+
+  close(): void {
+    this.#adopt([]);
+    this.#watchChains(false);
+    this.#poller.remove(this.icmp.fd);
+    this.underlay.close();
+    this.icmp.close();
+  }
+
+  #open(spec: FanSpec): FanPort {
+    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue });
+    try {
+      const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
+      return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
+    } catch (error) {
+      tun.close();
+      throw error;
+    }
+  }
+
+  /** By the first way that works; throws what the last one said. */
+  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+    const passedOver = [...spec.ioNotes];
+    for (const mode of spec.io.slice(0, -1)) {
+      try {
+        return this.#openBy(spec, mode, passedOver);
+      } catch (error) {
+        passedOver.push(`${mode}: ${errorText(error)}`);
+      }
+    }
+    return this.#openBy(spec, spec.io.at(-1)!, passedOver);
+  }
+
+  #openBy(
+    spec: FanSpec,
+    mode: IoMode,
+    passedOver: readonly string[],
+  ): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+    const underlay = this.underlay.open(spec, mode);
+    const programs = mode === 'bpf' ? FanPrograms.attach(spec, underlay.deviceIndex!) : undefined;
+    const { receiverGroup, cuts } = underlay;
+    const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
+    const decapAt = programs?.decap?.devices;
+    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt } };
+  }
+
+  #adopt(next: FanPort[]): void {
+    for (const { tun, programs } of this.#fans) {
+      if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
+      if (programs?.decap) this.#poller.remove(programs.decap.exit.fd);
+    }
+    for (const port of this.#fans) {
+      if (next.includes(port)) continue;
+      this.#ignored.delete(port.tun.fd);
+      closePort(port);
+    }
+    next.forEach(({ tun, programs }, index) => {
+      if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
+      if (programs?.decap) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
+    });
+    this.#fans = next;
+    this.#retainUnderlay();
+  }
+
+  #watchChains(wanted: boolean): void {
+    if (wanted === (this.chains !== undefined)) return;
+    if (this.chains) {
+      this.#poller.remove(this.chains.fd);
+      this.chains.close();
+      this.chains = undefined;
+    } else {
+      try {
+        this.chains = EarlyChains.open();
+        this.#poller.add(this.chains.fd, TOKEN.chains);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EPROTONOSUPPORT') throw error;
+      }
+    }
+  }
+
+  #retainUnderlay(): void {
+    this.underlay.retain(this.#fans.map(({ underlay }) => underlay));
+  }
+}
+
+/** The underlay's part is shared: UnderlayPorts closes it. */
+function closePort({ tun, programs }: FanPort): void {
+  programs?.detach();
+  tun.close();
+}

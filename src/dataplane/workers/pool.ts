@@ -1,0 +1,117 @@
+/**
+ * All forwarding workers of fand as one: each has a queue of every TUN, a part of what the underlay brings, and
+ * counters of its own, and all packets of an inner flow in one direction go through one of them, in order.
+ *
+ *   out    the kernel puts a flow into the TUN queue of its hash (io/devices/tun.ts)
+ *   in     packet receivers form a group, which the kernel serves by the inner flow's hash (native/packet_socket.c);
+ *          raw receivers have filters that each take a share (io/receive-filter.ts)
+ *   errors ICMP errors reach every worker: each learns path MTUs, the first one answers (path-errors.ts)
+ *
+ * The first worker decides on the io of a fan, and has the programs in the kernel; the others follow, and give its
+ * programs the flows that no trace can show (untraced-flows.ts).
+ */
+
+import { awaitActive } from '../../io/netlink/active-device.js';
+import type { FanSpec, Relays } from '../tables/fan-spec.js';
+import type { TraceSpec } from '../tracing/protocol.js';
+import { type KernelCounts, WorkerClient, type WorkerEvents } from './client.js';
+import type { WorkerCounters } from './counters.js';
+import type { Configured, WorkerState } from './protocol.js';
+
+export class WorkerPool {
+  readonly #first: WorkerClient;
+  readonly #others: readonly WorkerClient[];
+  readonly #counters: WorkerCounters;
+  /** What they were last told to forward for. */
+  #fans: FanSpec[] = [];
+  /** As in ToWorker. */
+  #generation = 0;
+
+  /** A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. */
+  constructor(counters: WorkerCounters, events: WorkerEvents) {
+    this.#counters = counters;
+    const count = counters.copies.length;
+    const [first, ...others] = counters.copies.map(
+      ({ shared }, index) => new WorkerClient(shared, { index, count }, events),
+    );
+    this.#first = first!;
+    this.#others = others;
+  }
+
+  /**
+   * Makes them forward for exactly these fans, whose packets pass when it returns. Throws FanError step-failed; the old
+   * ones then go on.
+   */
+  async configure(fans: FanSpec[]): Promise<Configured> {
+    const added = fans.filter(({ id }) => !this.#fans.some((fan) => fan.id === id));
+    try {
+      const answer = await this.#configureAll(fans);
+      await Promise.all(added.map(({ tun }) => awaitActive(tun)));
+      this.#fans = fans;
+      return answer;
+    } catch (error) {
+      // One that can't go back to the fans before is one that died, of which its event tells.
+      await this.#configureAll(this.#fans).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Takes exactly these relays from now on. Throws FanError step-failed. */
+  async useRelays(relays: Relays): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.useRelays(relays)));
+  }
+
+  /** Traces for exactly these sessions from now on. Throws FanError step-failed. */
+  async trace(sessions: TraceSpec[]): Promise<void> {
+    const generation = ++this.#generation;
+    await Promise.all(this.#all.map((worker) => worker.trace(sessions, generation)));
+  }
+
+  /** What each knows beside its counters, between two of its batches. */
+  async inspect(): Promise<(WorkerState & { packets: number })[]> {
+    const states = await Promise.all(this.#all.map((worker) => worker.inspect()));
+    return states.map((state, index) => ({ ...state, packets: this.#counters.packets(index) }));
+  }
+
+  /** Packets that the kernel dropped because a receive buffer of ours was full. */
+  get socketDrops(): number {
+    return this.#all.reduce((sum, worker) => sum + worker.socketDrops, 0);
+  }
+
+  /** What programs in the kernel have sent on for this fan; undefined where it has none. */
+  kernelCounts(fan: string): KernelCounts | undefined {
+    return this.#first.kernelCounts(fan);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.stop()));
+  }
+
+  get #all(): readonly WorkerClient[] {
+    return [this.#first, ...this.#others];
+  }
+
+  async #configureAll(fans: FanSpec[]): Promise<Configured> {
+    const generation = ++this.#generation;
+    const answer = await this.#first.configure(fans, generation);
+    const followers = fans.map((spec) => following(spec, answer));
+    const results = await Promise.allSettled(
+      this.#others.map((worker) => worker.configure(followers, generation)),
+    );
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+    return answer;
+  }
+}
+
+/** A fan as the other workers forward for it: in the mode that the first one found to work, with its program. */
+function following(spec: FanSpec, { io, kernelFlows }: Configured): FanSpec {
+  const { mode, receiverGroup } = io[spec.id]!;
+  return {
+    ...spec,
+    io: [mode === 'bpf' ? 'packet' : mode],
+    ioNotes: [],
+    receiverGroup,
+    kernelFlows: kernelFlows[spec.id] ?? spec.kernelFlows,
+  };
+}

@@ -1,0 +1,72 @@
+/** Checks of fand and of what it recorded. */
+import { readlinkSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import type { UpRequest } from '../../control/protocol.js';
+import { OWN_ALIAS } from '../../host/links.js';
+import { type Check, FIX, fail, ok } from './finding.js';
+
+export const fandDead: Check = {
+  name: 'fand-dead',
+  severity: 'critical',
+  async examine({ status, silence, fans, served, paths }) {
+    const [fan] = fans;
+    if (silence !== '') return [fail(silence, `kill -9 $(cat ${paths.pid}); ${FIX}`)];
+    if (!status) {
+      if (!fan) return [ok('no fand runs, and no fan needs one')];
+      const evidence = `no fand answers on ${paths.socket}, and ${fans.length} fans stand on the host`;
+      return [fail(evidence, upLine(fan.request), { revive: fan.request })];
+    }
+    if (inodeOf(status.netns) !== inodeOf(readlinkSync('/proc/self/ns/net'))) {
+      const evidence = `the fand in ${paths.dir} (pid ${status.pid}) serves another network namespace`;
+      return [fail(evidence, 'export UFAN_RUN_DIR=DIRECTORY_OF_THIS_HOST')];
+    }
+    const lost = await access(paths.state).then(
+      () => false,
+      () => true,
+    );
+    if (!lost || served === 0) return [ok(`fand ${status.version} answers, pid ${status.pid}`)];
+    const evidence = `fand answers, pid ${status.pid}, but ${paths.state} was removed: it cannot be restored after a crash`;
+    return [fail(evidence, 'fanctl down -e, and each fan up again')];
+  },
+};
+
+export const fanDead: Check = {
+  name: 'fan-dead',
+  severity: 'critical',
+  async examine({ status, fans }) {
+    if (!status) return fans.length > 0 ? [ok('fand must run first')] : [];
+    return fans.map(({ view, request, plan }) =>
+      view.state === 'up'
+        ? ok(`${view.bridge} is up`)
+        : fail(
+            `${view.bridge} is dead: its TUN ${plan.tun} broke, or could not be restored`,
+            upLine(request),
+            {
+              revive: request,
+            },
+          ),
+    );
+  },
+};
+
+export const stateLost: Check = {
+  name: 'state-lost',
+  severity: 'major',
+  async examine(patient) {
+    const known = new Set(patient.fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
+    const marked = (await patient.links()).filter((link) => link.alias === OWN_ALIAS).map(({ name }) => name);
+    const stray = marked.filter((name) => !known.has(name));
+    if (stray.length === 0) return [ok(`every device of ufan belongs to a fan of ${patient.paths.dir}`)];
+    const fix = `the fan's "fanctl up" adopts it, or: ${stray.map((name) => `ip link delete dev ${name}`).join('; ')}`;
+    return [fail(`${stray.join(', ')} of ufan belongs to no fan that ${patient.paths.dir} knows`, fix)];
+  },
+};
+
+function upLine({ overlay, underlay }: UpRequest): string {
+  return `fanctl up ${overlay} ${underlay}`;
+}
+
+/** The number in "net:[4026531833]". */
+function inodeOf(namespace: string): string {
+  return namespace.replace(/\D/g, '');
+}

@@ -1,0 +1,71 @@
+/** Checks of the devices that `up` made, and of the Ethernet addresses on the bridge. */
+import { formatAddress } from '../../addr/ipv4-address.js';
+import { macOf } from '../../host/steps/bridge-step.js';
+import { type Check, FIX, type Finding, fail, ok } from './finding.js';
+import type { Patient } from './patient.js';
+
+export const bridgeChanged: Check = {
+  name: 'bridge-changed',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const link = await patient.link(plan.bridge);
+      if (!link)
+        return fail(`bridge ${plan.bridge} is gone`, FIX, { repairs: ['bridge', 'rp-filter', 'dhcp'] });
+      const wrong = linkFaults(link, plan.mtu);
+      const mac = macOf(formatAddress(plan.mapping.gateway));
+      if (link.hardwareAddress !== mac) wrong.push(`address ${link.hardwareAddress} instead of ${mac}`);
+      const has = (await patient.addresses()).filter((a) => a.device === plan.bridge).map((a) => a.address);
+      for (let i = 0; i < plan.hostReserve; i++) {
+        const address = plan.mapping.gateway + i;
+        if (!has.includes(address)) wrong.push(`without ${formatAddress(address)}`);
+      }
+      if (wrong.length === 0) return ok(`${plan.bridge} is as it was set up`);
+      return fail(`${plan.bridge}: ${wrong.join(', ')}`, FIX, { repairs: ['bridge'] });
+    }),
+};
+
+export const tunChanged: Check = {
+  name: 'tun-changed',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, view }) => {
+      const link = await patient.link(plan.tun);
+      // A fan whose TUN was removed is dead, which another check says.
+      if (!link) return ok(`${plan.tun} is gone, ${view.bridge} ${view.state}`);
+      const wrong = linkFaults(link, plan.mtu);
+      if (wrong.length === 0) return ok(`${plan.tun} is as it was set up`);
+      return fail(`${plan.tun}: ${wrong.join(', ')}`, FIX, { repairs: ['tun', 'route'] });
+    }),
+};
+
+export const duplicateMac: Check = {
+  name: 'duplicate-mac',
+  severity: 'major',
+  examine: async (patient) => (await patient.eachFan((fan) => examineMacs(patient, fan.plan.bridge))).flat(),
+};
+
+function linkFaults(link: { flags: readonly string[]; mtu: number }, mtu: number): string[] {
+  return [
+    ...(link.flags.includes('UP') ? [] : ['is down']),
+    ...(link.mtu === mtu ? [] : [`MTU ${link.mtu} instead of ${mtu}`]),
+  ];
+}
+
+async function examineMacs(patient: Patient, bridge: string): Promise<Finding[]> {
+  const links = await patient.links();
+  const ends = await patient.farEnds(bridge);
+  const own = links.filter(({ name }) => name === bridge);
+  const all = [
+    ...own.map(({ name, hardwareAddress }) => ({ label: name, hardwareAddress, fix: '' })),
+    ...ends.map(({ label, hardwareAddress, enter, device }) => {
+      return { label, hardwareAddress, fix: `${enter} ip link set dev ${device} address NEW_ADDRESS` };
+    }),
+  ];
+  const second = all.find((a, i) => all.findIndex((b) => b.hardwareAddress === a.hardwareAddress) < i);
+  if (!second) return [ok(`no address twice on ${bridge} (${all.length} seen)`)];
+  const first = all.find(({ hardwareAddress }) => hardwareAddress === second.hardwareAddress)!;
+  return [
+    fail(`${first.label} and ${second.label} on ${bridge} both have ${second.hardwareAddress}`, second.fix),
+  ];
+}

@@ -1,0 +1,104 @@
+/**
+ * Checks of the firewall beside the way of the fan's packets (inner-drops.ts, outer-drops.ts): what stays on the bridge,
+ * DHCP, and the fan's own table.
+ */
+
+import type { FanRecord } from '../../control/state-store.js';
+import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
+import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
+import { readSysctl } from '../../host/sysctl.js';
+import { dropAmong, judged } from './drop-finding.js';
+import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
+import type { Patient } from './patient.js';
+
+const ICMP = 1;
+const UDP = 17;
+const DHCP_SERVER = 67;
+const DHCP_CLIENT = 68;
+const NOWHERE = { base: 0, length: 32 };
+const EVERYWHERE = { base: 0xffffffff, length: 32 };
+/** Where set, what passes a bridge also passes the FORWARD chains; absent where br_netfilter is not loaded. */
+const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
+/** What natStep puts into the chains of the fan's table. */
+const OWN_RULES: Readonly<Record<string, number>> = { receive: 1, send: 2, postrouting: 1 };
+
+export const bridgeNetfilter: Check = {
+  name: 'bridge-netfilter',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const { bridge, mapping } = plan;
+      if ((await readSysctl(BRIDGE_NETFILTER)) !== '1')
+        return ok(`the firewall does not see what stays on ${bridge}`);
+      const packet: PacketKind = {
+        input: bridge,
+        output: bridge,
+        source: mapping.slice,
+        destination: mapping.slice,
+        protocol: ICMP,
+        state: 'new',
+      };
+      const drops = findDrops(await patient.firewall(), 'forward', packet);
+      if (drops.length === 0) return ok(`nothing drops what stays on ${bridge}`);
+      const by = drops.map(({ drop }) => drop.by).join(', and ');
+      const evidence = `net.${BRIDGE_NETFILTER.replace('/', '.')} is 1, and packets between containers on ${bridge} are dropped by ${by}`;
+      const fix = drops.map(({ base }) => base.admission(bridge, bridge)).join('; ');
+      return { ...warn(evidence, fix), severity: 'major' };
+    }),
+};
+
+export const dhcpBlocked: Check = {
+  name: 'dhcp-blocked',
+  severity: 'major',
+  examine: async (patient) => (await patient.eachFan((fan) => examineDhcp(patient, fan))).flat(),
+};
+
+export const natRulesMissing: Check = {
+  name: 'nat-rules-missing',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const table = ownTable(plan.mapping.slice.base);
+      const missing = missingRules(await patient.ruleset(), table);
+      if (missing.length === 0) return ok(`table ip ${table} is as it was set up`);
+      return fail(`table ip ${table} lacks ${missing.join(', ')}`, FIX, { repairs: ['nat', 'firewall'] });
+    }),
+};
+
+async function examineDhcp(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {
+  const { bridge, mapping, dhcp } = plan;
+  if (!dhcp) return [ok(`${bridge} has no DHCP`)];
+  const bases = await patient.firewall();
+  const common = { protocol: UDP, state: 'new' } as const;
+  const request: PacketKind = {
+    ...common,
+    input: bridge,
+    source: NOWHERE,
+    destination: EVERYWHERE,
+    sourcePort: DHCP_CLIENT,
+    destinationPort: DHCP_SERVER,
+  };
+  const reply: PacketKind = {
+    ...common,
+    output: bridge,
+    source: { base: mapping.gateway, length: 32 },
+    destination: mapping.slice,
+    sourcePort: DHCP_SERVER,
+    destinationPort: DHCP_CLIENT,
+  };
+  const what = `DHCP requests from ${bridge}`;
+  return [
+    judged(dropAmong(bases, ['ingress', 'prerouting'], request), what, false),
+    judged(dropAmong(bases, ['input'], request), what, true),
+    judged(dropAmong(bases, ['output', 'postrouting', 'egress'], reply), `DHCP answers to ${bridge}`, false),
+  ];
+}
+
+function missingRules({ tables, rules }: Ruleset, table: string): string[] {
+  if (!tables.some(({ family, name }) => family === 'ip' && name === table))
+    return ['everything: it is gone'];
+  return Object.entries(OWN_RULES).flatMap(([chain, count]) => {
+    const there = rules.filter((r) => r.family === 'ip' && r.table === table && r.chain === chain).length;
+    return there < count ? [`${count - there} of ${count} rules of ${chain}`] : [];
+  });
+}

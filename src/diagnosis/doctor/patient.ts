@@ -1,0 +1,193 @@
+/**
+ * The host as `fanctl doctor` sees it: what fand recorded, what fand says, and what the kernel has, each read once
+ * however many checks ask. It must work without fand too, so the state file is what tells of the fans.
+ */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FanError } from '../../base/error.js';
+import type {
+  DaemonStatus,
+  FanView,
+  Offender,
+  RepairReply,
+  RepairRequest,
+  RunPaths,
+  Stats,
+  UpRequest,
+} from '../../control/protocol.js';
+import { type FanRecord, StateStore } from '../../control/state-store.js';
+import type { HostRoute } from '../../fan/fan-conflicts.js';
+import { type FarEnd, readFarEnds } from '../../host/far-ends.js';
+import { readFirewall } from '../../host/firewall/bases.js';
+import { type Ruleset, readRuleset } from '../../host/firewall/nft.js';
+import type { BaseChain } from '../../host/firewall/packet-verdict.js';
+import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
+import { type PolicyRule, readDestinationRules, readRoutes } from '../../host/routes.js';
+
+/** How long the counters are watched: a packet a second is seen. */
+const WATCH_MS = 1100;
+
+/** How often doctor looks whom to ask. */
+const MEET_ATTEMPTS = 3;
+
+/** fand, as far as doctor needs it. */
+export interface Fand {
+  /** Undefined where none runs. */
+  status(): Promise<DaemonStatus | undefined>;
+  fans(): Promise<FanView[]>;
+  stats(): Promise<Stats>;
+  offenders(): Promise<Offender[]>;
+  repair(request: RepairRequest): Promise<RepairReply>;
+  /** Starts one where none runs, and brings this fan up again with all that died with it. */
+  revive(request: UpRequest): Promise<void>;
+}
+
+/** Counters at both ends of the watch. */
+export interface Watched<T> {
+  readonly before: T;
+  readonly after: T;
+}
+
+export class Patient {
+  readonly paths: RunPaths;
+  readonly fand: Fand;
+  /** Undefined where no fand runs. */
+  readonly status: DaemonStatus | undefined;
+  /** What fand did instead of answering; empty where none runs, or it answers. */
+  readonly silence: string;
+  /** As recorded, with the view that fand has of them where it runs. */
+  readonly fans: readonly FanRecord[];
+  /** How many fand says that it has. */
+  readonly served: number;
+  readonly #read = new Map<string, Promise<unknown>>();
+
+  private constructor(
+    paths: RunPaths,
+    fand: Fand,
+    status: DaemonStatus | undefined,
+    silence: string,
+    fans: readonly FanRecord[],
+    served: number,
+  ) {
+    this.paths = paths;
+    this.fand = fand;
+    this.status = status;
+    this.silence = silence;
+    this.fans = fans;
+    this.served = served;
+  }
+
+  /** Throws FanError where the state file is none, or may not be read. */
+  static async meet(paths: RunPaths, fand: Fand, attempts = MEET_ATTEMPTS): Promise<Patient> {
+    let silence = '';
+    const status = await fand.status().catch((error: unknown) => {
+      if (!(error instanceof FanError && error.code === 'daemon')) throw error;
+      silence = error.message;
+      return undefined;
+    });
+    const { fans } = await new StateStore(paths.state).load();
+    let views: FanView[];
+    try {
+      views = status ? await fand.fans() : [];
+    } catch (error) {
+      // It has left since, as it does with its last fan.
+      if (attempts > 1 && error instanceof FanError && error.code === 'daemon') {
+        return Patient.meet(paths, fand, attempts - 1);
+      }
+      throw error;
+    }
+    const recorded = fans.filter(({ complete }) => complete);
+    for (const fan of recorded) {
+      const view = views.find(({ bridge }) => bridge === fan.view.bridge);
+      fan.view = view ?? { ...fan.view, state: 'dead' };
+    }
+    return new Patient(paths, fand, status, silence, recorded, views.length);
+  }
+
+  /** One finding for each fan. */
+  eachFan<T>(examine: (fan: FanRecord) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.fans.map(examine));
+  }
+
+  links(): Promise<Link[]> {
+    return this.#once('links', readLinks);
+  }
+
+  async link(name: string): Promise<Link | undefined> {
+    return (await this.links()).find((link) => link.name === name);
+  }
+
+  async ports(bridge: string): Promise<Link[]> {
+    return (await this.links()).filter(({ master }) => master === bridge);
+  }
+
+  /** The containers' ends of the ports of `bridge`, as far as they are found. */
+  farEnds(bridge: string): Promise<FarEnd[]> {
+    return this.#once(`far ends of ${bridge}`, async () => readFarEnds(await this.ports(bridge)));
+  }
+
+  addresses(): Promise<DeviceAddress[]> {
+    return this.#once('addresses', readAddresses);
+  }
+
+  /** Whether the host still has the underlay address that the fan was brought up with, on a device that is up. */
+  async hasUnderlay({ plan }: FanRecord): Promise<boolean> {
+    const holders = (await this.addresses()).filter(({ address }) => address === plan.mapping.address);
+    const link = await this.link(plan.underlayDevice);
+    return holders.length > 0 && link !== undefined && link.flags.includes('UP');
+  }
+
+  routes(): Promise<HostRoute[]> {
+    return this.#once('routes', readRoutes);
+  }
+
+  destinationRules(): Promise<PolicyRule[]> {
+    return this.#once('rules', readDestinationRules);
+  }
+
+  ruleset(): Promise<Ruleset> {
+    return this.#once('ruleset', readRuleset);
+  }
+
+  firewall(): Promise<BaseChain[]> {
+    return this.#once('firewall', readFirewall);
+  }
+
+  stats(): Promise<Watched<Stats>> {
+    return this.#once('stats', () => watch(() => this.fand.stats()));
+  }
+
+  /** Packets that rp_filter dropped on this host since it started. */
+  reversePathDrops(): Promise<Watched<number>> {
+    return this.#once('rp-drops', () => watch(readReversePathDrops));
+  }
+
+  offenders(): Promise<Offender[]> {
+    return this.#once('offenders', async () => {
+      await this.stats();
+      return this.fand.offenders();
+    });
+  }
+
+  #once<T>(what: string, read: () => Promise<T>): Promise<T> {
+    const known = this.#read.get(what) ?? read();
+    this.#read.set(what, known);
+    return known as Promise<T>;
+  }
+}
+
+async function watch<T>(read: () => Promise<T>): Promise<Watched<T>> {
+  const before = await read();
+  await sleep(WATCH_MS);
+  return { before, after: await read() };
+}
+
+/** TcpExt's IPReversePathFilter; 0 on a kernel that does not count them. */
+async function readReversePathDrops(): Promise<number> {
+  const lines = (await readFile('/proc/net/netstat', 'latin1')).split('\n');
+  const [names = [], values = []] = lines
+    .filter((line) => line.startsWith('TcpExt:'))
+    .map((line) => line.split(' '));
+  const at = names.indexOf('IPReversePathFilter');
+  return at < 0 ? 0 : Number(values[at]);
+}

@@ -1,0 +1,56 @@
+/**
+ * What the firewall of this host does to the packet that `fanctl explain` is asked about, by what doctor's checks know of
+ * hooks: between bridge and TUN (doctor/inner-drops.ts), and to IP-in-IP on the underlay (doctor/outer-drops.ts).
+ */
+import { parseAddress } from '../../addr/ipv4-address.js';
+import type { Prefix } from '../../addr/prefix.js';
+import type { HostVerdict } from '../../control/protocol.js';
+import type { FanRecord } from '../../control/state-store.js';
+import type { BaseChain } from '../../host/firewall/packet-verdict.js';
+import type { Finding } from '../doctor/finding.js';
+import { findWayDrop } from '../doctor/inner-drops.js';
+import { examineIn, examineOut } from '../doctor/outer-drops.js';
+import type { Leg } from './inner-way.js';
+
+export interface Passage {
+  /** Where the packet is surely dropped. */
+  readonly stop?: { readonly verdict: HostVerdict; readonly why: string };
+  /** Where only some packets are, or perhaps. */
+  readonly note?: string;
+}
+
+/** Between the devices of a packet that is forwarded; another meets no FORWARD chain. */
+export function passInner(bases: readonly BaseChain[], { plan }: FanRecord, leg: Leg): Passage {
+  if (leg.input === undefined) return {};
+  const found = findWayDrop(bases, {
+    input: leg.input,
+    output: leg.towards === 'tun' ? plan.tun : plan.bridge,
+    source: addressOf(leg.source),
+    destination: addressOf(leg.destination),
+    direction: leg.towards === 'tun' ? 'out' : 'in',
+  });
+  return found ? passage('forward-drop', found.finding, found.isWhole) : {};
+}
+
+/** As IP-in-IP to or from an underlay host. */
+export function passOuter(
+  bases: readonly BaseChain[],
+  fan: FanRecord,
+  direction: 'out' | 'in',
+  host: string,
+): Passage {
+  const examine = direction === 'out' ? examineOut : examineIn;
+  const finding = examine(bases, fan, addressOf(host));
+  // One of less severity loses some packets only.
+  return passage('protocol-4-blocked', finding, finding.severity === undefined);
+}
+
+function passage(verdict: HostVerdict, { status, evidence }: Finding, isWhole: boolean): Passage {
+  if (status === 'ok') return {};
+  if (status === 'fail' && isWhole) return { stop: { verdict, why: evidence } };
+  return { note: `${verdict}, ${evidence}` };
+}
+
+function addressOf(text: string): Prefix {
+  return { base: parseAddress(text), length: 32 };
+}

@@ -1,0 +1,159 @@
+/**
+ * nftables' rules as packet-verdict.ts walks them, from `nft -j list ruleset` (libnftables-json(5)): chains, rules,
+ * verdicts; what a rule matches is in nft-match.ts.
+ *
+ * Two things the JSON leaves out, and they are read from nft's text: what `ct state` an xt match of iptables asks for,
+ * and (of nft 1.0.6) the devices of a chain at ingress.
+ */
+
+import { run } from '../run.js';
+import { type NftChain, type NftRule, type Ruleset, readRuleset } from './nft.js';
+import { type Beside, compare, isXtState, type Json, matchOf, networksIn, verdictsOf } from './nft-match.js';
+import {
+  type Action,
+  type BaseChain,
+  both,
+  type FirewallChain,
+  type FirewallRule,
+  type Match,
+  type PacketKind,
+} from './packet-verdict.js';
+
+/** What only the text of a ruleset says. */
+export interface NftText {
+  /** "FAMILY TABLE HANDLE" of a rule → the connection states that it asks for. */
+  readonly states: ReadonlyMap<string, readonly string[]>;
+  /** "FAMILY TABLE CHAIN" → the devices that it is hooked to. */
+  readonly devices: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Families whose chains see IPv4 packets, or frames of a device. */
+const FAMILIES = ['ip', 'inet', 'netdev'];
+const VERDICTS = ['accept', 'drop', 'reject', 'return', 'queue'];
+const XT_DROPS = ['DROP', 'REJECT'];
+const AT_A_DEVICE = ['ingress', 'egress'];
+/** A verdict map that could not be read may hold any verdict. */
+const UNREAD: Action = { kind: 'drop' };
+const TABLE_LINE = /^table (\w+) (\S+) \{/;
+const CHAIN_LINE = /^\tchain (\S+) \{/;
+const DEVICE_LINE = /^\t\ttype .* devices? (?:= \{)?([^;}]*?)\}? priority/;
+const STATE_RULE = /\bct state ([\w,]+) .*# handle (\d+)$/;
+
+/** The base chains of this host that an IPv4 packet passes. */
+export async function readNftBases(): Promise<BaseChain[]> {
+  const ruleset = await readRuleset();
+  const needsText =
+    ruleset.rules.some(({ expr }) => expr.some(isXtState)) ||
+    ruleset.chains.some(({ hook }) => AT_A_DEVICE.includes(hook ?? ''));
+  return nftBases(ruleset, parseNftText(needsText ? await run('nft', ['-a', 'list', 'ruleset']) : ''));
+}
+
+/** The text of `nft -a list ruleset`. */
+export function parseNftText(text: string): NftText {
+  const states = new Map<string, string[]>();
+  const devices = new Map<string, string[]>();
+  let table = '';
+  let chain = '';
+  for (const line of text.split('\n')) {
+    const opening = TABLE_LINE.exec(line);
+    if (opening) table = `${opening[1]} ${opening[2]}`;
+    chain = CHAIN_LINE.exec(line)?.[1] ?? chain;
+    const [, names] = DEVICE_LINE.exec(line) ?? [];
+    if (names !== undefined) devices.set(`${table} ${chain}`, names.match(/[^", ]+/g) ?? []);
+    const [, list, handle] = STATE_RULE.exec(line) ?? [];
+    if (list !== undefined) states.set(`${table} ${handle}`, list.split(','));
+  }
+  return { states, devices };
+}
+
+export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
+  const chains = ruleset.chains.filter(({ family }) => FAMILIES.includes(family));
+  const tables = new Map<string, Map<string, FirewallChain>>();
+  for (const chain of chains) {
+    const key = `${chain.family} ${chain.table}`;
+    const table = tables.get(key) ?? new Map<string, FirewallChain>();
+    tables.set(key, table.set(chain.name, chainOf(chain, ruleset, text)));
+  }
+  return chains
+    .filter(({ hook }) => hook !== undefined)
+    .map((chain) => {
+      const key = `${chain.family} ${chain.table}`;
+      const table = tables.get(key)!;
+      return {
+        ...table.get(chain.name)!,
+        hook: chain.hook!,
+        priority: chain.prio ?? 0,
+        policy: chain.policy === 'drop' ? 'drop' : 'accept',
+        policyRemedy: `nft chain ${key} ${chain.name} '{ policy accept; }'`,
+        // With a counter, as iptables reads it back where the chain is its own.
+        admission: (input, output) =>
+          `nft insert rule ${key} ${chain.name} 'iifname "${input}" oifname "${output}" counter accept'`,
+        devices: text.devices.get(`${key} ${chain.name}`) ?? [],
+        table,
+      };
+    });
+}
+
+function chainOf(chain: NftChain, ruleset: Ruleset, text: NftText): FirewallChain {
+  const { family, table, name } = chain;
+  const rules = ruleset.rules.filter(
+    (rule) => rule.family === family && rule.table === table && rule.chain === name,
+  );
+  const sets = new Map(
+    ruleset.sets
+      .filter((set) => set.family === family && set.table === table)
+      .map((set) => [set.name, set.elem ?? []]),
+  );
+  return {
+    label: `chain ${family} ${table} ${name}`,
+    rules: rules.flatMap((rule) =>
+      rulesOf(rule, { sets, states: text.states.get(`${family} ${table} ${rule.handle}`) }),
+    ),
+  };
+}
+
+/** One rule, or, of one that ends in a verdict map, one for each of its elements. */
+function rulesOf(rule: NftRule, beside: Beside): FirewallRule[] {
+  const matches = (packet: PacketKind): Match =>
+    rule.expr.map((statement) => matchOf(statement, packet, beside)).reduce(both, 'yes');
+  const whole = {
+    matches,
+    label: `rule handle ${rule.handle}${rule.comment === undefined ? '' : ` "${rule.comment}"`}`,
+    remedy: `nft delete rule ${rule.family} ${rule.table} ${rule.chain} handle ${rule.handle}`,
+    networks: networksIn(rule.expr, beside),
+  };
+  const map = rule.expr.find((statement) => 'vmap' in statement)?.vmap as Json | undefined;
+  if (!map)
+    return [
+      withAction(
+        whole,
+        rule.expr.map(actionOf).find((found) => found !== undefined),
+      ),
+    ];
+  const elements = verdictsOf(map.data, beside);
+  if (!elements) return [{ ...whole, matches: (packet) => both(matches(packet), 'unread'), action: UNREAD }];
+  return elements.map(([key, verdict]) => {
+    const isElement = (packet: PacketKind) => compare(map.key as Json, key, packet, beside);
+    const one = { ...whole, matches: (packet: PacketKind) => both(matches(packet), isElement(packet)) };
+    return withAction(one, actionOf(verdict));
+  });
+}
+
+function withAction(rule: Omit<FirewallRule, 'action'>, action: Action | undefined): FirewallRule {
+  return action ? { ...rule, action } : rule;
+}
+
+function actionOf(statement: Json): Action | undefined {
+  for (const [key, value] of Object.entries(statement)) {
+    if (key === 'reject' || isXtDrop(key, value)) return { kind: 'drop' };
+    if (key === 'jump' || key === 'goto') return { kind: key, target: String((value as Json).target) };
+    // What waits for a program in userspace is that program's to decide.
+    if (VERDICTS.includes(key)) return { kind: key === 'queue' ? 'accept' : (key as 'accept') };
+  }
+  return undefined;
+}
+
+function isXtDrop(key: string, value: unknown): boolean {
+  const { type, name } = (value ?? {}) as Json;
+  return key === 'xt' && type === 'target' && XT_DROPS.includes(String(name));
+}

@@ -1,0 +1,92 @@
+/**
+ * Step: dnsmasq on the bridge, which gives containers their address, router, DNS server and MTU (RFC 2131, RFC 2132).
+ *
+ * It binds to the bridge alone, DHCP by SO_BINDTODEVICE: a second DHCP server on the underlay could take a whole
+ * data centre down. No file of the host configures it.
+ */
+import { rm } from 'node:fs/promises';
+import { formatAddress } from '../../addr/ipv4-address.js';
+import { maskOf } from '../../addr/prefix.js';
+import { FanError } from '../../base/error.js';
+import { findDnsmasq, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
+import type { StepKind } from './step.js';
+
+export interface DhcpData {
+  readonly bridge: string;
+  readonly gateway: string;
+  /** First and last address to give away. */
+  readonly first: string;
+  readonly last: string;
+  /** How many these are. */
+  readonly count: number;
+  /** Prefix length of the slice. */
+  readonly length: number;
+  readonly mtu: number;
+  /** Directory for the pid and lease files. */
+  readonly runDir: string;
+}
+
+const LEASE_TIME = '1h';
+const MTU_OPTION = 26;
+/** dnsmasq's own limit is 1000; beyond this its lease file becomes the bottleneck. */
+const MOST_LEASES = 65_536;
+/** dnsmasq takes lists and patterns where it takes a device name. */
+const PATTERN = /[,*]/;
+
+export const dhcpStep: StepKind<DhcpData> = {
+  describe: ({ bridge }) => `serve DHCP on ${bridge}`,
+
+  async prepare(data) {
+    if (PATTERN.test(data.bridge)) {
+      throw new FanError(
+        'usage',
+        `dnsmasq cannot serve a bridge called "${data.bridge}": choose a name without , and *`,
+      );
+    }
+    return data;
+  },
+
+  async apply(data) {
+    const { pidFile } = filesOf(data);
+    const args = argumentsOf(data);
+    if ((await findServer(data)) !== undefined) return;
+    await stopDnsmasq(pidFile);
+    await startDnsmasq(pidFile, args);
+  },
+
+  async undo(data) {
+    const { pidFile, leaseFile } = filesOf(data);
+    await stopDnsmasq(pidFile);
+    await rm(leaseFile, { force: true });
+    return undefined;
+  },
+};
+
+/** The pid of the dnsmasq that serves exactly this; undefined where none does. */
+export function findServer(data: DhcpData): Promise<number | undefined> {
+  return findDnsmasq(filesOf(data).pidFile, argumentsOf(data));
+}
+
+function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: string } {
+  return { pidFile: `${runDir}/dnsmasq-${bridge}.pid`, leaseFile: `${runDir}/dnsmasq-${bridge}.leases` };
+}
+
+/** The whole configuration: --conf-file=/dev/null keeps the host's own out. */
+export function argumentsOf(data: DhcpData): string[] {
+  const { pidFile, leaseFile } = filesOf(data);
+  const mask = formatAddress(maskOf(data.length));
+  return [
+    '--conf-file=/dev/null',
+    pidFileOption(pidFile),
+    `--dhcp-leasefile=${leaseFile}`,
+    `--interface=${data.bridge}`,
+    '--except-interface=lo',
+    '--bind-interfaces',
+    '--no-hosts',
+    '--dhcp-authoritative',
+    `--dhcp-range=${data.first},${data.last},${mask},${LEASE_TIME}`,
+    `--dhcp-lease-max=${Math.min(data.count, MOST_LEASES)}`,
+    `--dhcp-option=option:router,${data.gateway}`,
+    `--dhcp-option=${MTU_OPTION},${data.mtu}`,
+  ];
+}

@@ -1,0 +1,133 @@
+/**
+ * What `up` does to the host for one fan, in order, and what it does once for all of them: the list of the steps,
+ * as plain data that the state file can hold. `down` undoes them in reverse; the shared ones last.
+ *
+ * None of them touches the underlay device's addresses, routes or MTU: no fan may cost the host its own network.
+ */
+import { formatAddress } from '../../addr/ipv4-address.js';
+import { broadcastOf, formatPrefix } from '../../addr/prefix.js';
+import { FanError } from '../../base/error.js';
+import type { FanMapping } from '../../fan/mapping.js';
+import { ownTable } from '../firewall/nft.js';
+import { neighbourOf } from '../underlay.js';
+import { type BridgeData, bridgeStep } from './bridge-step.js';
+import { type DhcpData, dhcpStep } from './dhcp-step.js';
+import { type FirewallData, firewallStep } from './firewall-step.js';
+import { type ForwardingData, forwardingStep } from './forwarding-step.js';
+import { type NatData, natStep } from './nat-step.js';
+import { type RouteData, routeStep } from './route-step.js';
+import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
+import type { StepKinds, StepRecord } from './step.js';
+import { type TunData, tunStep } from './tun-step.js';
+
+export interface FanPlan {
+  readonly mapping: FanMapping;
+  readonly bridge: string;
+  readonly tun: string;
+  /** Of bridge and TUN, bytes. */
+  readonly mtu: number;
+  /** Addresses that the host keeps, from the gateway on. */
+  readonly hostReserve: number;
+  readonly dhcp: boolean;
+  /** Threads that forward for it: each has a queue of the TUN. */
+  readonly workers: number;
+  /** The device by which outer packets leave. */
+  readonly underlayDevice: string;
+  /** Directory for files of the steps. */
+  readonly runDir: string;
+}
+
+export const STEP_KINDS: StepKinds = {
+  forwarding: forwardingStep,
+  bridge: bridgeStep,
+  tun: tunStep,
+  route: routeStep,
+  'rp-filter': rpFilterStep,
+  nat: natStep,
+  firewall: firewallStep,
+  dhcp: dhcpStep,
+};
+
+/** The steps that all fans of this host share: applied before the first fan's, undone after the last one's. */
+export function hostSteps(): StepRecord[] {
+  return [record<ForwardingData>('forwarding', {})];
+}
+
+/** The steps of one fan, in order. Throws FanError usage where the slice is too small for what the host keeps. */
+export function fanSteps(plan: FanPlan): StepRecord[] {
+  checkReserve(plan);
+  const { bridge, tun, mtu, hostReserve, workers, mapping } = plan;
+  const gateway = formatAddress(mapping.gateway);
+  const { length } = mapping.slice;
+  return [
+    record<BridgeData>('bridge', { bridge, mtu, gateway, length, hostReserve }),
+    record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
+    record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
+    record<RpFilterData>('rp-filter', rpFilterData(plan)),
+    record<NatData>('nat', natData(plan)),
+    record<FirewallData>('firewall', firewallData(plan)),
+    ...(plan.dhcp ? [record<DhcpData>('dhcp', dhcpData(plan))] : []),
+  ];
+}
+
+function record<Data extends object>(kind: string, data: Data): StepRecord {
+  return { kind, data: data as StepRecord['data'] };
+}
+
+function checkReserve({ mapping, hostReserve, dhcp }: FanPlan): void {
+  const hosts = broadcastOf(mapping.slice) - mapping.slice.base - 1;
+  const most = dhcp ? hosts - 1 : hosts;
+  if (Number.isInteger(hostReserve) && hostReserve >= 1 && hostReserve <= most) return;
+  throw new FanError(
+    'usage',
+    `host-reserve ${hostReserve} does not fit slice ${formatPrefix(mapping.slice)}: ` +
+      `between 1 and ${most}${dhcp ? ', so that DHCP has an address to give' : ''}`,
+  );
+}
+
+function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilterData {
+  const { address, underlay, slice, overlay } = mapping;
+  const peer = neighbourOf(address, underlay.length);
+  // Any overlay address of another host will do: just before our slice, or just behind it.
+  const remote = slice.base > overlay.base ? slice.base - 1 : broadcastOf(slice) + 1;
+  return {
+    checks: [
+      { device: underlayDevice, from: peer },
+      { device: tun, from: remote },
+    ],
+    own: [bridge, tun],
+  };
+}
+
+function natData({ mapping, bridge }: FanPlan): NatData {
+  return {
+    table: ownTable(mapping.slice.base),
+    bridge,
+    slice: formatPrefix(mapping.slice),
+    overlay: formatPrefix(mapping.overlay),
+    underlay: formatPrefix(mapping.underlay),
+    address: formatAddress(mapping.address),
+  };
+}
+
+function firewallData({ mapping, bridge, tun, dhcp }: FanPlan): FirewallData {
+  const { base, length } = mapping.underlay;
+  const address = formatAddress(mapping.address);
+  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp };
+}
+
+function dhcpData({ mapping, bridge, mtu, hostReserve, runDir }: FanPlan): DhcpData {
+  const gateway = mapping.gateway;
+  const first = gateway + hostReserve;
+  const last = broadcastOf(mapping.slice) - 1;
+  return {
+    bridge,
+    gateway: formatAddress(gateway),
+    first: formatAddress(first),
+    last: formatAddress(last),
+    count: last - first + 1,
+    length: mapping.slice.length,
+    mtu,
+    runDir,
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * Step: let the fan's packets through the host's own firewall, where a chain of it could drop them (iptables FORWARD
+ * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 and probes (udp/8326) from the
+ * underlay, DHCP (and DNS) from the containers.
+ *
+ * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded
+ * anew has none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
+ */
+import { errorText, FanError } from '../../base/error.js';
+import { PROBE_PORT } from '../../base/probe-port.js';
+import { insertLegacy, type LegacyRule, removeLegacy } from '../firewall/legacy.js';
+import {
+  changeRuleset,
+  field,
+  match,
+  meta,
+  type NftChain,
+  type NftExpression,
+  type Ruleset,
+  readRuleset,
+} from '../firewall/nft.js';
+import { chainsThatDrop } from './firewall-chains.js';
+import type { StepKind } from './step.js';
+
+export interface FirewallData {
+  readonly bridge: string;
+  readonly tun: string;
+  /** The underlay's network, [address, length]. */
+  readonly underlay: readonly [string, number];
+  /** This host's underlay address. */
+  readonly address: string;
+  readonly dhcp: boolean;
+}
+
+/** One accept, in words that both back ends can say. */
+interface Accept {
+  readonly in?: string;
+  readonly out?: string;
+  readonly from?: readonly [string, number];
+  readonly to?: string;
+  readonly protocol?: 'ipip';
+  readonly port?: readonly ['udp' | 'tcp', number];
+}
+
+const IPIP = 4;
+const DHCP_SERVER = 67;
+const DNS = 53;
+
+export const firewallStep: StepKind<FirewallData> = {
+  describe: ({ bridge }) => `open the firewall for ${bridge}`,
+
+  async apply(data) {
+    const ruleset = await readRuleset();
+    const comment = commentOf(data);
+    const insertions = [
+      ...chainsThatDrop(ruleset, 'forward').flatMap((chain) =>
+        insertion(chain, forwardAccepts(data), comment),
+      ),
+      ...chainsThatDrop(ruleset, 'input').flatMap((chain) => insertion(chain, inputAccepts(data), comment)),
+    ];
+    await change([...deletions(ruleset, comment), ...insertions]);
+    const standing = deletions(await readRuleset(), comment).length;
+    if (standing !== insertions.length) {
+      throw new FanError('step-failed', `${standing} of ${insertions.length} firewall rules are there`);
+    }
+    await insertLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
+    await insertLegacy('INPUT', legacyRules(inputAccepts(data), comment));
+  },
+
+  async undo(data) {
+    const comment = commentOf(data);
+    await change(deletions(await readRuleset(), comment));
+    await removeLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
+    await removeLegacy('INPUT', legacyRules(inputAccepts(data), comment));
+    return undefined;
+  },
+};
+
+function commentOf({ bridge }: FirewallData): string {
+  return `ufan ${bridge}`;
+}
+
+function forwardAccepts({ bridge, tun }: FirewallData): Accept[] {
+  return [
+    { in: bridge, out: tun },
+    { in: tun, out: bridge },
+  ];
+}
+
+function inputAccepts({ bridge, underlay, address, dhcp }: FirewallData): Accept[] {
+  const dns: Accept[] = [
+    { in: bridge, port: ['udp', DNS] },
+    { in: bridge, port: ['tcp', DNS] },
+  ];
+  return [
+    { from: underlay, to: address, protocol: 'ipip' },
+    { from: underlay, to: address, port: ['udp', PROBE_PORT] },
+    { in: bridge, port: ['udp', DHCP_SERVER] },
+    ...(dhcp ? dns : []),
+  ];
+}
+
+async function change(commands: readonly object[]): Promise<void> {
+  try {
+    await changeRuleset(commands);
+  } catch (cause) {
+    if (!/not permitted/.test(errorText(cause))) throw cause;
+    throw new FanError(
+      'step-failed',
+      `${errorText(cause)}; where firewalld keeps its table to itself: NftablesTableOwner=no in /etc/firewalld/firewalld.conf`,
+      { cause },
+    );
+  }
+}
+
+/** Commands that delete what carries the comment, wherever it stands. */
+function deletions(ruleset: Ruleset, comment: string): object[] {
+  return ruleset.rules
+    .filter((rule) => rule.comment === comment)
+    .map(({ family, table, chain, handle }) => ({ delete: { rule: { family, table, chain, handle } } }));
+}
+
+function insertion({ family, table, name }: NftChain, accepts: readonly Accept[], comment: string): object[] {
+  return accepts.map((accept) => ({
+    insert: { rule: { family, table, chain: name, comment, expr: nftRule(accept) } },
+  }));
+}
+
+function nftRule(accept: Accept): NftExpression[] {
+  const rule: NftExpression[] = [];
+  if (accept.in !== undefined) rule.push(match(meta('iifname'), accept.in));
+  if (accept.out !== undefined) rule.push(match(meta('oifname'), accept.out));
+  if (accept.from) {
+    const [addr, len] = accept.from;
+    rule.push(match(field('ip', 'saddr'), { prefix: { addr, len } }));
+  }
+  if (accept.to !== undefined) rule.push(match(field('ip', 'daddr'), accept.to));
+  if (accept.protocol) rule.push(match(field('ip', 'protocol'), IPIP));
+  if (accept.port) rule.push(match(field(accept.port[0], 'dport'), accept.port[1]));
+  return [...rule, { counter: null }, { accept: null }];
+}
+
+function legacyRules(accepts: readonly Accept[], comment: string): LegacyRule[] {
+  return accepts.map((accept) => [
+    ...(accept.in === undefined ? [] : ['-i', accept.in]),
+    ...(accept.out === undefined ? [] : ['-o', accept.out]),
+    ...(accept.from ? ['-s', accept.from.join('/')] : []),
+    ...(accept.to === undefined ? [] : ['-d', accept.to]),
+    ...(accept.protocol ? ['-p', String(IPIP)] : []),
+    ...(accept.port ? ['-p', accept.port[0], '--dport', String(accept.port[1])] : []),
+    ...['-m', 'comment', '--comment', comment, '-j', 'ACCEPT'],
+  ]);
+}
