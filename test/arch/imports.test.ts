@@ -1,47 +1,16 @@
 /**
  * The shape of src/: what each room may import (rooms.ts), no cycles, one loader of the addon, and the limits that keep
- * a file readable. The specifiers come from TypeScript's own scanner.
+ * a file readable.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { dirname, join, normalize, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { misplaced, ROOMS, roomOf } from './rooms.js';
+import { misplaced, ROOMS } from './rooms.js';
+import { SOURCES, type SourceFile } from './sources.js';
 
-const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 const MAX_LINES = 450;
 
 /** Pure: the same code runs in a test, a worker or a browser. */
 const WITHOUT_NODE = ['addr', 'fan', 'wire'];
-
-interface SourceFile {
-  /** Path from src/, with '/'. */
-  readonly path: string;
-  readonly room: string;
-  readonly text: string;
-  /** Files of src/ that it imports. */
-  readonly files: readonly string[];
-  /** Anything else that it imports: packages, Node's modules, '#…'. */
-  readonly packages: readonly string[];
-}
-
-function readSource(path: string): SourceFile {
-  const text = readFileSync(join(SRC, path), 'utf8');
-  const specifiers = ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName);
-  const files = specifiers
-    .filter((specifier) => specifier.startsWith('.'))
-    .map((specifier) => normalize(join(dirname(path), specifier)).replace(/\.js$/, '.ts'));
-  const packages = specifiers.filter((specifier) => !specifier.startsWith('.'));
-  return { path, room: roomOf(path), text, files, packages };
-}
-
-const SOURCES = readdirSync(SRC, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-  .map((entry) => relative(SRC, join(entry.parentPath, entry.name)).split(sep).join('/'))
-  .sort()
-  .map(readSource);
 
 /** The first chain of imports that comes back to where it began, if any. */
 function findCycle(sources: readonly SourceFile[]): string[] | undefined {
