@@ -38,6 +38,14 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'dhcp-range',
+    argument: 'N-M',
+    summary: 'DHCP gives .N to .M of the slice only (default: all behind the reserve)',
+    set: (options, value) => {
+      options.dhcpRange = parseRange('dhcp-range', value);
+    },
+  },
+  {
     name: 'bridge',
     argument: 'NAME',
     summary: 'name of the bridge, instead of the one made from the slice',
@@ -111,6 +119,7 @@ export const FAN_FLAGS: readonly FanFlag[] = [
 export function formatFlags(options: Readonly<FanOptions>): string {
   const words = options.dhcp ? ['dhcp'] : [];
   words.push(`host-reserve ${options.hostReserve}`);
+  if (options.dhcpRange) words.push(`dhcp-range ${options.dhcpRange.join('-')}`);
   if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
@@ -120,6 +129,19 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.debug) words.push('debug');
   if (options.io !== 'auto') words.push(`io ${options.io}`);
   return words.join(' ');
+}
+
+/** Two numbers that follow the slice's own address, the second not below the first. */
+function parseRange(name: string, text: string): [number, number] {
+  const words = text.split('-');
+  if (words.length === 2) {
+    const [first, last] = words.map((word) => parseNumber(name, word, 1, MAX_RESERVE));
+    if (first! <= last!) return [first!, last!];
+  }
+  throw new FanError(
+    'usage',
+    `${name}: "${text}" is no range: say two numbers within the slice, as in ${name} 2-127`,
+  );
 }
 
 /** Decimal, no sign and no leading zero. `word` is what may stand instead of a number. */

@@ -11,6 +11,8 @@ export interface FanOptions {
   dhcp: boolean;
   /** Addresses that the host keeps on the bridge: .1 … .N. */
   hostReserve: number;
+  /** First and last address that DHCP gives, counted from the slice's own; absent: all behind the reserve. */
+  dhcpRange?: [first: number, last: number];
   /** Name of the bridge, where the slice's own is not wanted. */
   bridge?: string;
   /** `up` ignores the line. */

@@ -54,6 +54,7 @@ export async function planFan(
     mtu: underlay.mtu - OUTER_LEN,
     hostReserve: options.hostReserve,
     dhcp: options.dhcp,
+    ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
     workers,
     underlayDevice: underlay.device,
     runDir,

@@ -29,6 +29,8 @@ export interface FanPlan {
   /** Addresses that the host keeps, from the gateway on. */
   readonly hostReserve: number;
   readonly dhcp: boolean;
+  /** As FanOptions.dhcpRange. */
+  readonly dhcpRange?: readonly [first: number, last: number];
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -56,6 +58,7 @@ export function hostSteps(): StepRecord[] {
 /** The steps of one fan, in order. Throws FanError usage where the slice is too small for what the host keeps. */
 export function fanSteps(plan: FanPlan): StepRecord[] {
   checkReserve(plan);
+  checkRange(plan);
   const { bridge, tun, mtu, hostReserve, workers, mapping } = plan;
   const gateway = formatAddress(mapping.gateway);
   const { length } = mapping.slice;
@@ -82,6 +85,18 @@ function checkReserve({ mapping, hostReserve, dhcp }: FanPlan): void {
     'usage',
     `host-reserve ${hostReserve} does not fit slice ${formatPrefix(mapping.slice)}: ` +
       `between 1 and ${most}${dhcp ? ', so that DHCP has an address to give' : ''}`,
+  );
+}
+
+function checkRange({ mapping, hostReserve, dhcpRange }: FanPlan): void {
+  if (!dhcpRange) return;
+  const [first, last] = dhcpRange;
+  const most = broadcastOf(mapping.slice) - mapping.slice.base - 1;
+  if (first > hostReserve && last <= most) return;
+  throw new FanError(
+    'usage',
+    `dhcp-range ${first}-${last} does not fit slice ${formatPrefix(mapping.slice)} with host-reserve ${hostReserve}: ` +
+      `between ${hostReserve + 1} and ${most}`,
   );
 }
 
@@ -116,10 +131,10 @@ function firewallData({ mapping, bridge, tun, dhcp }: FanPlan): FirewallData {
   return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp };
 }
 
-function dhcpData({ mapping, bridge, mtu, hostReserve, runDir }: FanPlan): DhcpData {
+function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir }: FanPlan): DhcpData {
   const gateway = mapping.gateway;
-  const first = gateway + hostReserve;
-  const last = broadcastOf(mapping.slice) - 1;
+  const first = dhcpRange ? mapping.slice.base + dhcpRange[0] : gateway + hostReserve;
+  const last = dhcpRange ? mapping.slice.base + dhcpRange[1] : broadcastOf(mapping.slice) - 1;
   return {
     bridge,
     gateway: formatAddress(gateway),

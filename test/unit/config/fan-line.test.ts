@@ -64,8 +64,8 @@ describe('parseFanWords', () => {
     ['host-reserve=5 250 eth0', '250.0.0.0/8 eth0/16 host-reserve 5'],
     ['250 eth0 ttl inherit dscp inherit', PLAIN],
     [
-      '250 eth0 io raw debug auto off no-fragment dscp 0 ttl 64 bridge br0 host-reserve 2 dhcp',
-      '250.0.0.0/8 eth0/16 dhcp host-reserve 2 bridge br0 ttl 64 dscp 0 no-fragment off auto debug io raw',
+      '250 eth0 io raw debug auto off no-fragment dscp 0 ttl 64 bridge br0 dhcp-range 3-9 host-reserve 2 dhcp',
+      '250.0.0.0/8 eth0/16 dhcp host-reserve 2 dhcp-range 3-9 bridge br0 ttl 64 dscp 0 no-fragment off auto debug io raw',
     ],
     // One end, as `show` filters.
     ['250', '250.0.0.0/8 - host-reserve 1'],
@@ -116,6 +116,13 @@ describe('parseFanLine refuses', () => {
     ['-o 250 -o 99 eth0', 'usage', 'overlay is given twice'],
     ['250 eth0 --frob', 'usage', 'unknown option --frob'],
     ['250 eth0 -d', 'usage', 'unknown option -d'],
+    [
+      '250 eth0 dhcp dhcp-range 127',
+      'usage',
+      'dhcp-range: "127" is no range: say two numbers within the slice',
+    ],
+    ['250 eth0 dhcp dhcp-range 9-2', 'usage', 'dhcp-range: "9-2" is no range'],
+    ['250 eth0 dhcp dhcp-range 0-9', 'usage', 'dhcp-range: "0" is out of range: say a number from 1 to'],
     ['250 eth0 dhcp=yes', 'usage', 'dhcp takes no value'],
     ['250 eth0 host-reserve', 'usage', 'needs a value: host-reserve N'],
     ['250 -u', 'usage', 'needs a value'],
@@ -145,6 +152,7 @@ describe('parseFanLine refuses', () => {
 const FLAG_GROUPS = [
   'dhcp',
   'host-reserve 3',
+  'dhcp-range 9-20',
   'bridge br0',
   'ttl 9',
   'dscp 1',
@@ -164,6 +172,7 @@ function anyOptions(): fc.Arbitrary<FanOptions> {
     {
       dhcp: fc.boolean(),
       hostReserve: fc.integer({ min: 1, max: 4096 }),
+      dhcpRange: fc.constant<[number, number]>([5, 127]),
       bridge: fc.constantFrom('br0', 'fan-250-0-28', 'dhcp'),
       off: fc.boolean(),
       auto: fc.boolean(),

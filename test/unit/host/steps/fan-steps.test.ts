@@ -28,6 +28,21 @@ test('DHCP gives everything between the reserve and the broadcast address', () =
   expect(args).toContain('--dhcp-lease-max=244');
 });
 
+test('DHCP gives the range that it was told, which stays in the slice and behind the reserve', () => {
+  const data = fanSteps(plan({ dhcpRange: [2, 127] })).find((step) => step.kind === 'dhcp')!.data;
+  const args = argumentsOf(data as unknown as DhcpData);
+  expect(args).toContain('--dhcp-range=250.0.28.2,250.0.28.127,255.255.255.0,1h');
+  expect(args).toContain('--dhcp-lease-max=126');
+  for (const dhcpRange of [
+    [1, 127],
+    [2, 255],
+  ] as const) {
+    expect(() => fanSteps(plan({ dhcpRange }))).toThrow(
+      `dhcp-range ${dhcpRange.join('-')} does not fit slice 250.0.28.0/24 with host-reserve 1: between 2 and 254`,
+    );
+  }
+});
+
 test('without dhcp there is no DHCP step', () => {
   expect(fanSteps(plan({ dhcp: false })).map((step) => step.kind)).not.toContain('dhcp');
 });
