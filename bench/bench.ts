@@ -8,16 +8,13 @@ import { errorText } from '../src/base/error.js';
 import { Campaign } from './campaign.js';
 import { countRuns, estimateSeconds, type Plan, parseRequest, type Request, USAGE } from './plan.js';
 import { goalOutcomes } from './report/goals.js';
-import { machineFacts } from './report/machine.js';
+import { describeMachine, disturbance, machineFacts } from './report/machine.js';
 import { formatDuration, Progress } from './report/progress.js';
 import type { Result } from './report/result.js';
 import { memoryTable, resultTable, scaleTable } from './report/result-table.js';
 import { table } from './report/table.js';
 import { renderResult, writeResult } from './report/write-result.js';
 import { measureScale, scaleSeconds } from './scale.js';
-
-/** One-minute load above which others were at work before the run. */
-const BUSY_LOAD = 0.5;
 
 async function bench(plan: Plan): Promise<Result> {
   const estimate = estimateSeconds(plan);
@@ -70,10 +67,9 @@ function report(plan: Plan, result: Result): void {
   if (plan.json) console.log(JSON.stringify(result, null, 2));
   else printGoals(result);
   console.error(`\nresults: ${files.join(', ')}`);
-  if (result.machine.load > BUSY_LOAD) {
-    const load = result.machine.load.toFixed(2);
-    console.error(`the machine was not idle (load ${load}): take the figures with care`);
-  }
+  console.error(describeMachine(result.machine));
+  const disturbed = disturbance(result.machine);
+  if (disturbed) console.error(disturbed);
   if (result.failures.length > 0) {
     console.error('\nleft out, or cut short:');
     for (const { path, workload, reason, profile, mtu } of result.failures) {
@@ -85,13 +81,8 @@ function report(plan: Plan, result: Result): void {
 function printGoals(result: Result): void {
   const rows = goalOutcomes(result)
     .filter(({ measured }) => measured !== undefined)
-    .map(({ title, goal, measured, reached }) => [
-      title,
-      goal,
-      measured!,
-      reached ? 'reached' : 'not reached',
-    ]);
-  if (rows.length > 0) console.log(`\n${table(['goal', '', 'measured', ''], rows)}`);
+    .map(({ title, goal, measured, reached }) => [title, measured!, goal, reached ? 'reached' : '']);
+  if (rows.length > 0) console.log(`\n${table(['what we work for', 'measured', 'goal', ''], rows)}`);
 }
 
 function requestOrExit(args: readonly string[]): Request {

@@ -6,11 +6,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText } from '../src/base/error.js';
 import { createLab, type Lab } from './lab/lab.js';
 import { ping } from './lab/ping.js';
+import { countSystemCalls } from './lab/system-calls.js';
 import { machineCpuSeconds, processesOf, usageOf } from './lab/usage.js';
 import type { BenchPath, PathEnds } from './paths/path.js';
 import { type EnvironmentPlan, type Plan, pathsOf } from './plan.js';
 import type { Progress } from './report/progress.js';
-import type { EnvironmentResult, Failure, IdleUsage, Result, Run, WorkloadResult } from './report/result.js';
+import type {
+  EnvironmentResult,
+  Failure,
+  IdleUsage,
+  Result,
+  Run,
+  Series,
+  WorkloadResult,
+} from './report/result.js';
 import type { Measurement, Workload } from './workloads/workload.js';
 
 /** A tunnel's first packets may wait for a handshake. */
@@ -93,7 +102,7 @@ export class Campaign {
     prepared: readonly Prepared[],
   ): Promise<void> {
     const { name, title, unit, digits, compare, columns } = workload;
-    const series = prepared.map(({ path }) => ({ name: path.name, title: path.title, runs: [] as Run[] }));
+    const series: Series[] = prepared.map(({ path }) => ({ name: path.name, title: path.title, runs: [] }));
     const result: WorkloadResult = { name, title, unit, digits, compare, columns, series };
     environment.workloads.push(result);
     const failed = new Set<Prepared>();
@@ -115,6 +124,13 @@ export class Campaign {
           this.#fail(environment, one.path, error, name);
         }
       }
+    }
+    for (const [i, one] of prepared.entries()) {
+      if (failed.has(one) || one.pids.flat().length === 0) continue;
+      if (series[i]!.runs.some(({ bytes }) => bytes === undefined)) continue;
+      this.#progress.stage(`${name}: system calls of ${one.path.title}`);
+      const count = await systemCallsPerGigabyte(one, workload);
+      if (count !== undefined) series[i]!.systemCallsPerGigabyte = count;
     }
     this.#onWorkload(result, environment);
   }
@@ -146,9 +162,22 @@ async function measureWithCost(
   if (measured.value === 0) throw new Error('nothing arrived');
   const tunnel = pids.map(usageOf).map((after, i) => ({
     cpuSeconds: after.cpuSeconds - before.tunnel[i]!.cpuSeconds,
+    contextSwitches: after.contextSwitches - before.tunnel[i]!.contextSwitches,
     rssBytes: after.rssBytes,
   }));
   return { ...measured, cost: { machineCpuSeconds: machineCpuSeconds() - before.machine, tunnel } };
+}
+
+/** In a run of a second that is not timed, as counting costs. */
+async function systemCallsPerGigabyte(
+  { ends, pids }: Prepared,
+  workload: Workload,
+): Promise<number | undefined> {
+  let bytes: number | undefined;
+  const calls = await countSystemCalls(pids.flat(), async () => {
+    ({ bytes } = await workload.measure(ends, 1));
+  });
+  return calls === undefined || !bytes ? undefined : (calls * 1e9) / bytes;
 }
 
 /** Throws where the server never answers the client. */

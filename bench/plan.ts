@@ -157,7 +157,7 @@ function onPaths(paths: readonly BenchPath[], workloads: readonly Workload[]): E
 const HEADLINE = chosen('workload', WORKLOADS, ['tcp-1']);
 const TELLING = chosen('workload', WORKLOADS, ['tcp-1', 'tcp-8', 'udp-64', 'rtt']);
 /** What a reader would not learn more from with other projects' tunnels. */
-const FOR_BASIC_PATHS = ['iperf2', 'tcp-8', 'tcp-bidir', 'udp-512'];
+const FOR_BASIC_PATHS = ['tcp-1-bbr', 'iperf2', 'tcp-8', 'tcp-bidir', 'udp-512'];
 /** What a reader asks first, from the widest matrix to the narrowest. */
 const STANDARD: EnvironmentPlan[] = [
   {

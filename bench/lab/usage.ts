@@ -17,6 +17,8 @@ export interface ProcessUsage {
   cpuSeconds: number;
   /** Resident memory. */
   rssBytes: number;
+  /** Of all threads: each time one gave up a CPU, or lost it. */
+  contextSwitches: number;
 }
 
 /** Seconds that CPUs were busy since boot, all of them together; time stolen by a hypervisor is not ours. */
@@ -41,6 +43,7 @@ export function usageOf(pids: readonly number[]): ProcessUsage {
   return {
     cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
     rssBytes: all.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
+    contextSwitches: all.reduce((sum, { contextSwitches }) => sum + contextSwitches, 0),
   };
 }
 
@@ -49,11 +52,17 @@ function usageOfOne(pid: number): ProcessUsage {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
     const rssBytes = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
     // The first field of schedstat is the time on a CPU, in ns: ticks are too coarse for a run of a second.
-    const cpuNs = entries(`/proc/${pid}/task`)
-      .map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1').split(' ')[0]))
-      .reduce((sum, ns) => sum + ns, 0);
-    return { cpuSeconds: cpuNs / NS_PER_SECOND, rssBytes };
+    let cpuNs = 0;
+    let contextSwitches = 0;
+    for (const task of entries(`/proc/${pid}/task`)) {
+      cpuNs += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1').split(' ')[0]);
+      const thread = readFileSync(`/proc/${pid}/task/${task}/status`, 'latin1');
+      for (const [, count] of thread.matchAll(/^(?:non)?voluntary_ctxt_switches:\s+(\d+)$/gm)) {
+        contextSwitches += Number(count);
+      }
+    }
+    return { cpuSeconds: cpuNs / NS_PER_SECOND, rssBytes, contextSwitches };
   } catch {
-    return { cpuSeconds: 0, rssBytes: 0 };
+    return { cpuSeconds: 0, rssBytes: 0, contextSwitches: 0 };
   }
 }

@@ -61,10 +61,10 @@ function goals(outcomes: readonly GoalOutcome[]): string {
   const known = outcomes.filter(({ measured }) => measured !== undefined);
   if (known.length === 0) return '';
   const rows = known.map(({ title, goal, measured, reached }) => {
-    const mark = reached ? '<td class="yes">reached</td>' : '<td class="no">not reached</td>';
-    return `<tr><td>${escapeMarkup(title)}</td><td>${escapeMarkup(goal)}</td><td>${escapeMarkup(measured ?? '')}</td>${mark}</tr>`;
+    const mark = reached ? '<td class="yes">reached</td>' : '<td></td>';
+    return `<tr><td>${escapeMarkup(title)}</td><td>${escapeMarkup(measured ?? '')}</td><td>${escapeMarkup(goal)}</td>${mark}</tr>`;
   });
-  return `<h2>Goals</h2><table><tr><th></th><th>goal</th><th>measured</th></tr>${rows.join('')}</table>`;
+  return `<h2>What we work for</h2><table><tr><th></th><th>measured</th><th>goal</th></tr>${rows.join('')}</table>`;
 }
 
 function failures({ failures }: Result): string {

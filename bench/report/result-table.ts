@@ -21,12 +21,12 @@ export function resultTable(work: WorkloadResult, { profile, mtu }: EnvironmentR
     `${over} untunnelled`,
     `${over} VXLAN`,
     ...columns.map(({ title }) => title),
-    ...(costs ? ['CPU s/GB', 'tunnel: client', 'server'] : []),
+    ...(costs ? ['CPU s/GB', 'tunnel: client', 'server', 'calls/GB', 'switches/GB'] : []),
   ];
   const rows = series.map((one) => {
     return one.runs.length === 0
       ? [one.title, 'failed']
-      : [...mainCells(work, one), ...(costs ? costCells(one.runs) : [])];
+      : [...mainCells(work, one), ...(costs ? costCells(one) : [])];
   });
   const repeats = Math.max(...series.map(({ runs }) => runs.length));
   return `\n${work.title}\n${profile} underlay, MTU ${mtu}; median of ${repeats}\n\n${table(header, rows)}`;
@@ -65,8 +65,17 @@ export function costsOf(runs: readonly Run[]): [number, number, number] {
   ];
 }
 
-function costCells(runs: readonly Run[]): string[] {
-  return costsOf(runs).map((seconds) => number(seconds, 2));
+/** The tunnel's system calls and context switches are of both hosts together. */
+function costCells({ runs, systemCallsPerGigabyte }: Series): string[] {
+  const switches = runs.map(({ bytes, cost }) => {
+    const count = cost.tunnel.reduce((sum, { contextSwitches }) => sum + contextSwitches, 0);
+    return (count * GIGABYTE) / (bytes ?? Number.NaN);
+  });
+  return [
+    ...costsOf(runs).map((seconds) => number(seconds, 2)),
+    number(systemCallsPerGigabyte ?? Number.NaN, 0),
+    number(median(switches), 0),
+  ];
 }
 
 /** Memory and idle CPU of the tunnels' processes, where there are any; undefined when there are none. */

@@ -12,7 +12,7 @@ import type { MachineFacts } from './machine.js';
 export interface Cost {
   /** CPU seconds that the whole machine was busy: both hosts, the tools, softirqs. */
   machineCpuSeconds: number;
-  /** Of the tunnel's processes on the client's host and on the server's: CPU during the run, memory after it. */
+  /** Of the tunnel's processes on the client's host and on the server's: during the run, but memory after it. */
   tunnel: readonly ProcessUsage[];
 }
 
@@ -26,6 +26,8 @@ export interface Series {
   name: string;
   title: string;
   runs: Run[];
+  /** Of the tunnel's processes on both hosts for each gigabyte, in a run of its own; where it could be counted. */
+  systemCallsPerGigabyte?: number;
 }
 
 export interface WorkloadResult

@@ -3,6 +3,7 @@
  */
 import { CommandError } from '../lab/command.js';
 import { listens } from '../lab/transfer.js';
+import { CONGESTION_CONTROL } from '../report/machine.js';
 import type { Workload } from './workload.js';
 
 const PORT = '5001';
@@ -20,7 +21,19 @@ export const iperf2: Workload = {
     const listener = server.spawn(['iperf', '-s', '-p', PORT, '-y', 'C', '-P', '1']);
     try {
       await listens(server, PORT);
-      const argv = ['iperf', '-c', serverAddress, '-p', PORT, '-t', `${seconds}`, '-y', 'C'];
+      const argv = [
+        'iperf',
+        '-c',
+        serverAddress,
+        '-p',
+        PORT,
+        '-t',
+        `${seconds}`,
+        '-y',
+        'C',
+        '-Z',
+        CONGESTION_CONTROL,
+      ];
       const sent = await client.exec(argv, { timeoutMs: (seconds + 20) * 1000 });
       const { stdout } = await listener.finish();
       const parsed = parseIperf2(stdout);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { barChart, lineChart } from '../../../bench/report/chart.js';
 import { goalOutcomes } from '../../../bench/report/goals.js';
 import { htmlReport, workloadChart } from '../../../bench/report/html.js';
+import { describeMachine, disturbance } from '../../../bench/report/machine.js';
 import { formatDuration } from '../../../bench/report/progress.js';
 import type { Result, Run, WorkloadResult } from '../../../bench/report/result.js';
 import {
@@ -15,7 +16,7 @@ import {
 import { escapeMarkup, formatFigure } from '../../../bench/report/text.js';
 
 function run(value: number, details: Record<string, number> = {}): Run {
-  const usage = (cpuSeconds: number, rssBytes: number) => ({ cpuSeconds, rssBytes });
+  const usage = (cpuSeconds: number, rssBytes: number) => ({ cpuSeconds, rssBytes, contextSwitches: 250 });
   return {
     value,
     bytes: 500e6,
@@ -38,6 +39,7 @@ const TCP: WorkloadResult = {
     {
       name: 'ufan-raw',
       title: 'ufan, --io raw',
+      systemCallsPerGigabyte: 1234,
       runs: [run(4, { retransmits: 7 }), run(2, { retransmits: 9 })],
     },
     { name: 'tinc', title: 'tinc', runs: [run(0.5), run(0.5)] },
@@ -69,7 +71,12 @@ const RESULT: Result = {
     memoryBytes: 1e9,
     node: 'v20',
     congestionControl: 'cubic',
-    load: 0,
+    systemCallNs: 80,
+    pageTableIsolation: 'Not affected',
+    hypervisor: 'no',
+    clockSource: 'tsc',
+    busyBefore: 0.01,
+    pressureBefore: 0,
   },
   seconds: 1,
   repeats: 2,
@@ -105,7 +112,8 @@ describe('the table of a workload', () => {
 
   it('has median, spread, the ratios of each round, columns and costs', () => {
     const row = lines.find((line) => line.startsWith('ufan'))!.split(/ {2,}/);
-    expect(row).toEqual(['ufan, --io raw', '3.00', '67 %', '0.40', '0.80', '8', '4.00', '1.00', '0.50']);
+    const costs = ['4.00', '1.00', '0.50', '1234', '1000'];
+    expect(row).toEqual(['ufan, --io raw', '3.00', '67 %', '0.40', '0.80', '8', ...costs]);
   });
 
   it('names a path that failed', () => {
@@ -213,12 +221,33 @@ describe('the HTML report', () => {
   });
 
   it('has machine, goals, failures, plots and figures, escaped', () => {
-    for (const text of ['A CPU', 'not reached', 'it is &lt;not&gt; here', 'Cipher none', '</svg>', '110.0']) {
+    for (const text of [
+      'A CPU',
+      'What we work for',
+      'it is &lt;not&gt; here',
+      'Cipher none',
+      '</svg>',
+      '110.0',
+    ]) {
       expect(html).toContain(text);
     }
     expect(html).toContain('One TCP stream with more hosts');
     expect(html).not.toContain('interrupted');
     expect(htmlReport({ ...RESULT, complete: false })).toContain('interrupted');
+  });
+});
+
+describe('the machine', () => {
+  it('stands in a line with its kind', () => {
+    expect(describeMachine(RESULT.machine)).toBe(
+      'machine: 2 × A CPU, Linux 6.18; a system call takes 80 ns (Meltdown: Not affected), hypervisor: no, clock tsc, TCP cubic',
+    );
+  });
+
+  it('was disturbed by what used the CPUs just before, and by nothing older', () => {
+    expect(disturbance(RESULT.machine)).toBeUndefined();
+    expect(disturbance({ ...RESULT.machine, busyBefore: 0.5 })).toMatch(/not idle .*0.50 CPUs busy/);
+    expect(disturbance({ ...RESULT.machine, pressureBefore: 40 })).toMatch(/waited for one 40 % of the time/);
   });
 });
 
