@@ -11,7 +11,7 @@ import { PYTHON } from '../fan-lab.js';
 import { HostLab } from '../host/host-lab.js';
 
 const DRIVER = new URL('bridge-exit-driver.mjs', import.meta.url).pathname;
-const SEND_FRAMES = new URL('send-frames.py', import.meta.url).pathname;
+const SEND_FRAMES = new URL('../send-frames.py', import.meta.url).pathname;
 /** Of a bridge's neighbour, and the container that has it. */
 const MAC = '02000000000a';
 const OTHER_MAC = '02000000000b';
