@@ -33,6 +33,25 @@ export class FanError extends Error {
   }
 }
 
+/**
+ * Words that nobody knows, perhaps with a slip: who knows all that may stand there can say which was meant
+ * (command-line.ts).
+ */
+export class UnknownWord extends FanError {
+  readonly what: string;
+  readonly words: readonly string[];
+  /** What may stand there besides, options with their dashes: "--dhcp". */
+  readonly known: readonly string[];
+
+  /** The message is `what`: `remedy`. */
+  constructor(what: string, remedy: string, words: readonly string[], known: readonly string[] = []) {
+    super('usage', `${what}: ${remedy}`);
+    this.what = what;
+    this.words = words;
+    this.known = known;
+  }
+}
+
 /** The text of anything that was thrown, in one line. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -3,8 +3,9 @@
  * fanatic, Ubuntu's guide to setting a host and its container engine up for a fan. Its commands are not in this
  * release; each says which command does the same by hand.
  */
+import { createParser, type Parsed, packageVersion, runParser } from '../base/command-line.js';
 import { FanError } from '../base/error.js';
-import { print, runProgram } from './output/output.js';
+import { runProgram } from './output/output.js';
 
 const ENGINE = 'start the engine on the bridge that fanctl up prints, with the MTU of fanctl show --json';
 
@@ -22,20 +23,32 @@ const INSTEAD: readonly (readonly [string, string])[] = [
   ['deconfigure', 'fanctl down -e'],
 ];
 
+const FANATIC: Parsed = {
+  name: 'fanatic',
+  synopsis: ['COMMAND ...', '--version'],
+  description: 'Its commands are not in this release; beside each stands what does the same.',
+  options: [],
+};
+
 async function main(words: readonly string[]): Promise<void> {
-  if (words.some((word) => word === '--help' || word === '-h')) return print(formatHelp());
-  const [name] = words;
-  if (name === undefined) {
+  if (words.length === 0) {
     throw new FanError('unsupported', 'the wizard is not in this release: use fanctl up OVERLAY UNDERLAY');
   }
-  const instead = INSTEAD.find(([known]) => known === name)?.[1];
-  if (instead === undefined) throw new FanError('usage', `unknown command "${name}": see fanatic --help`);
-  throw new FanError('unsupported', `${name} is not in this release: use ${instead}`);
-}
-
-function formatHelp(): string {
-  const rows = INSTEAD.map(([name, instead]) => `  ${name.padEnd(15)} ${instead}`);
-  return ['fanatic: its commands are not in this release; what does the same:', '', ...rows].join('\n');
+  const version = `fanatic ${packageVersion()}`;
+  const program = createParser(FANATIC).version(version, '--version', 'print the version');
+  for (const [name, instead] of INSTEAD) {
+    const refuse = (): never => {
+      throw new FanError('unsupported', `${name} is not in this release: use ${instead}`);
+    };
+    const command = createParser({
+      name,
+      synopsis: [name],
+      description: `Instead: ${instead}.`,
+      options: [],
+    });
+    program.addCommand(command.summary(instead).allowUnknownOption().allowExcessArguments().action(refuse));
+  }
+  await runParser(program.enablePositionalOptions(), words);
 }
 
 await runProgram('fanatic', () => main(process.argv.slice(2)));

@@ -6,9 +6,12 @@
  *
  * in any order that is unambiguous, flags with or without dashes, values as `ttl 64`, `--ttl 64` or `--ttl=64`.
  * A flag's word is always the flag: a device called "dhcp" is written `-u dhcp` or `dhcp/16`.
+ *
+ * A parser of our own: commander, which reads the rest of the command line, knows neither options without dashes nor
+ * two words of which either may come first.
  */
 import { type Prefix, prefixOf } from '../addr/prefix.js';
-import { FanError } from '../base/error.js';
+import { FanError, UnknownWord } from '../base/error.js';
 import { FAN_FLAGS, type FanFlag } from './fan-flags.js';
 import { DEFAULT_OPTIONS, type FanOptions } from './fan-options.js';
 import { parseOverlay } from './overlay.js';
@@ -29,6 +32,7 @@ const SHORT_ENDS = new Map([
   ['-u', 'underlay'],
 ]);
 const ENDS = new Set(['overlay', 'underlay']);
+const DASHED = [...ENDS, ...FLAGS.keys()].map((name) => `--${name}`);
 
 /**
  * Reads the words in whatever order they come. Throws one FanError: usage for a word that is wrong, doubled or
@@ -82,11 +86,9 @@ function readOption(word: string): { name: string; value: string | undefined } |
   const name = dashed ? head.slice(2) : head;
   if (FLAGS.has(name) || (dashed && ENDS.has(name))) return { name, value };
   if (!word.startsWith('-')) return undefined;
-  const known = ['-o', '-u', ...FLAGS.keys()];
-  throw new FanError(
-    'usage',
-    `unknown option ${word}: those of a fan are ${known.join(', ')}; for a command's own see fanctl help`,
-  );
+  const known = ['-o', '-u', ...FLAGS.keys()].join(', ');
+  const remedy = `those of a fan are ${known}; for a command's own see fanctl help`;
+  throw new UnknownWord(`unknown option ${word}`, remedy, [word], DASHED);
 }
 
 type Ends = Pick<FanWords, 'overlay' | 'underlay'>;
@@ -100,7 +102,8 @@ function assignEnds(loose: readonly string[], overlayText?: string, underlayText
   if (loose.length > open) {
     const wanted = ['no more words', 'one of them', 'one overlay and one underlay'][open]!;
     const words = loose.map((word) => `"${word}"`).join(', ');
-    throw new FanError('usage', `${words}: want ${wanted} beside the flags ${[...FLAGS.keys()].join(', ')}`);
+    const remedy = `want ${wanted} beside the flags ${[...FLAGS.keys()].join(', ')}`;
+    throw new UnknownWord(words, remedy, loose, DASHED);
   }
   const [first, second] = loose;
   if (first === undefined) return ends;

@@ -4,74 +4,108 @@
  * control socket, forwards through worker threads, and leaves when the last fan is down. Here: its words, its
  * signals and its exit status; daemon.ts is the rest.
  */
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { createParser, type Parsed, packageVersion, readWords, runParser } from '../base/command-line.js';
 import { errorText, FanError } from '../base/error.js';
 import { createLog, type Logger } from '../base/log.js';
 import { defaultWorkers, MOST_WORKERS, parseWorkers } from '../config/worker-count.js';
 import { EXIT_LOCKED, runPaths } from '../control/protocol.js';
 import { Locked } from '../control/run-dir.js';
 import { Daemon, type DaemonOptions } from './daemon.js';
-import { parseMetricsAddress } from './metrics-port.js';
+import { type MetricsAddress, parseMetricsAddress } from './metrics-port.js';
 
-const HELP = `usage: fand [--workers N] [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]
-
-The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "fanctl down".
-
-  --workers N             forwarding threads, 1 to ${MOST_WORKERS}: by default one for two CPUs, 4 at most
-  --restore               bring up the fans that a fand before this one left behind
-  --remove-run-dir        remove UFAN_RUN_DIR as well when the last fan is down
-  --leave-after SECONDS   leave where no fan has come up by then; fanctl gives 30
-  --metrics ADDRESS:PORT  serve metrics on a loopback port too, such as 127.0.0.1:9477
-  --help, --version
-
-Environment: UFAN_RUN_DIR (/run/ufan), UFAN_LOG_LEVEL (info), UFAN_METRICS (as --metrics), UFAN_RESPONDER (on),
-             UFAN_WORKERS (as --workers)
-Exit status: 0 after the last fan or a signal, 1 after an error, ${EXIT_LOCKED} where another fand runs on UFAN_RUN_DIR
-`;
+const FAND: Parsed = {
+  name: 'fand',
+  synopsis: [
+    '[--workers N] [--restore] [--remove-run-dir] [--leave-after SECONDS] [--metrics ADDRESS:PORT]',
+    '--version',
+  ],
+  description:
+    'The fan daemon. "fanctl up" starts it where none runs; it leaves with the last "fanctl down".',
+  options: [
+    {
+      names: ['--workers'],
+      value: 'N',
+      summary: `forwarding threads, 1 to ${MOST_WORKERS}: by default one for two CPUs, 4 at most`,
+    },
+    { names: ['--restore'], summary: 'bring up the fans that a fand before this one left behind' },
+    { names: ['--remove-run-dir'], summary: 'remove UFAN_RUN_DIR as well when the last fan is down' },
+    {
+      names: ['--leave-after'],
+      value: 'SECONDS',
+      summary: 'leave where no fan has come up by then; fanctl gives 30',
+    },
+    {
+      names: ['--metrics'],
+      value: 'ADDRESS:PORT',
+      summary: 'serve metrics on a loopback port too, such as 127.0.0.1:9477',
+    },
+  ],
+  sections: [
+    [
+      'Environment',
+      [
+        ['UFAN_RUN_DIR', 'directory of socket, state and log: /run/ufan'],
+        ['UFAN_LOG_LEVEL', 'trace, debug, info, warn, error or silent: info'],
+        ['UFAN_METRICS', 'as --metrics'],
+        ['UFAN_RESPONDER', 'on or off: answer the probes of peers: on'],
+        ['UFAN_WORKERS', 'as --workers'],
+      ],
+    ],
+    [
+      'Exit status',
+      [
+        ['0', 'after the last fan or a signal'],
+        ['1', 'after an error'],
+        [`${EXIT_LOCKED}`, 'where another fand runs on UFAN_RUN_DIR'],
+      ],
+    ],
+  ],
+  examples: ['fand --workers 2', 'fand --restore --metrics 127.0.0.1:9477'],
+};
 
 /** A day: nobody waits longer for a first fan. */
 const MOST_SECONDS = 86_400;
 
-interface Arguments extends DaemonOptions {
+interface WordOptions extends Pick<DaemonOptions, 'removeRunDir' | 'leaveAfterMs'> {
   readonly restore: boolean;
+  readonly workers?: number;
+  readonly metrics?: MetricsAddress | undefined;
 }
 
-/** Undefined where only help or the version was asked for, which it prints. Throws FanError, or parseArgs' error. */
-function readArguments(): Arguments | undefined {
-  const { values } = parseArgs({
-    options: {
-      workers: { type: 'string' },
-      restore: { type: 'boolean', default: false },
-      'remove-run-dir': { type: 'boolean', default: false },
-      'leave-after': { type: 'string', default: '0' },
-      metrics: { type: 'string', default: process.env.UFAN_METRICS ?? '' },
-      help: { type: 'boolean', short: 'h', default: false },
-      version: { type: 'boolean', default: false },
-    },
-  });
-  const { version } = createRequire(import.meta.url)('#package') as { version: string };
-  if (values.help || values.version) {
-    process.stdout.write(values.help ? HELP : `fand ${version}\n`);
-    return undefined;
-  }
+/** What the words say; those that are not given are left out. Throws FanError usage. */
+function readOptions(given: ReadonlyMap<string, string>): WordOptions {
+  const workers = given.get('--workers');
+  const metrics = given.get('--metrics');
   return {
-    paths: runPaths(),
-    version,
-    restore: values.restore,
-    removeRunDir: values['remove-run-dir'],
-    workers: readWorkers(values.workers),
-    hasResponder: readSwitch('UFAN_RESPONDER'),
-    leaveAfterMs: readSeconds(values['leave-after']) * 1000,
-    metrics: values.metrics === '' ? undefined : parseMetricsAddress(values.metrics),
+    restore: given.has('--restore'),
+    removeRunDir: given.has('--remove-run-dir'),
+    leaveAfterMs: readSeconds(given.get('--leave-after') ?? '0') * 1000,
+    ...(workers !== undefined && { workers: parseWorkers('--workers', workers) }),
+    ...(metrics !== undefined && { metrics: parseMetrics(metrics) }),
   };
 }
 
-function readWorkers(given: string | undefined): number {
-  if (given !== undefined) return parseWorkers('--workers', given);
-  const set = process.env.UFAN_WORKERS || undefined;
-  return set === undefined ? defaultWorkers(availableParallelism()) : parseWorkers('UFAN_WORKERS', set);
+/** The environment's part, where the words have not said it. Throws FanError usage. */
+function readEnvironment(words: WordOptions): DaemonOptions {
+  const { UFAN_METRICS = '', UFAN_WORKERS = '' } = process.env;
+  return {
+    paths: runPaths(),
+    version: packageVersion(),
+    hasResponder: readSwitch('UFAN_RESPONDER'),
+    metrics: 'metrics' in words ? words.metrics : parseMetrics(UFAN_METRICS),
+    workers: words.workers ?? readWorkers(UFAN_WORKERS),
+    removeRunDir: words.removeRunDir,
+    leaveAfterMs: words.leaveAfterMs,
+  };
+}
+
+function readWorkers(set: string): number {
+  return set === '' ? defaultWorkers(availableParallelism()) : parseWorkers('UFAN_WORKERS', set);
+}
+
+function parseMetrics(text: string): MetricsAddress | undefined {
+  return text === '' ? undefined : parseMetricsAddress(text);
 }
 
 /** An environment variable that is on unless it says off. */
@@ -87,24 +121,43 @@ function readSeconds(text: string): number {
   throw new FanError('usage', `--leave-after: "${text}" is no number of seconds from 0 to ${MOST_SECONDS}`);
 }
 
-async function main(log: Logger): Promise<void> {
-  const args = readArguments();
-  if (!args) return;
+async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<void> {
+  const words = readOptions(given);
+  const options = readEnvironment(words);
   if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
-  const starting = Daemon.start(args, log);
+  const starting = Daemon.start(options, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // One that fails to start has already left nothing behind.
     process.on(signal, () => void starting.then((daemon) => daemon.stop(signal)).catch(() => undefined));
   }
   const daemon = await starting;
-  if (args.restore) await daemon.restore();
+  if (words.restore) await daemon.restore();
 }
 
-const log = createLog('fand');
-main(log).catch((error) => {
-  log.fatal({ err: error instanceof FanError ? undefined : error }, errorText(error));
-  process.exitCode = error instanceof Locked ? EXIT_LOCKED : 1;
-  if (process.stderr.isTTY || !(error instanceof FanError))
+/** What keeps it from serving is logged, and told to a terminal as a line. */
+async function serveAndLog(given: ReadonlyMap<string, string>): Promise<void> {
+  const log = createLog('fand');
+  try {
+    await serve(given, log);
+  } catch (error) {
+    log.fatal({ err: error instanceof FanError ? undefined : error }, errorText(error));
+    process.exitCode = error instanceof Locked ? EXIT_LOCKED : 1;
+    if (process.stderr.isTTY || !(error instanceof FanError))
+      process.stderr.write(`fand: ${errorText(error)}\n`);
+    process.exit();
+  }
+}
+
+/** A word that fand doesn't know is told to whoever wrote it: before that there is no log. */
+async function main(argv: readonly string[]): Promise<void> {
+  const parser = createParser(FAND).version(`fand ${packageVersion()}`, '--version', 'print the version');
+  parser.action(() => serveAndLog(readWords(parser, FAND.options).given));
+  try {
+    await runParser(parser, argv);
+  } catch (error) {
+    process.exitCode = 1;
     process.stderr.write(`fand: ${errorText(error)}\n`);
-  process.exit();
-});
+  }
+}
+
+await main(process.argv.slice(2));

@@ -10,7 +10,7 @@ export interface Room {
 }
 
 const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] = [
-  ['base', 'errors, log, drop reasons, limits; nothing of networks', ''],
+  ['base', 'errors, log, drop reasons, limits, the frame of a command line; nothing of networks', ''],
   ['addr', 'addresses and prefixes; no Node', 'base'],
   ['fan', 'the mapping and what follows from it; no Node, no packets', 'base addr'],
   ['wire', 'headers as bytes; no Node, no I/O', 'base addr'],

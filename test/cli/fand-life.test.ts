@@ -79,13 +79,34 @@ describe('fand', () => {
     [['--leave-after', 'soon'], /--leave-after: \\"soon\\" is no number of seconds/],
     [['--leave-after', '-1'], /leave-after/],
     [['--leave-after', '1e9'], /is no number of seconds from 0 to 86400/],
-    [['--frob'], /Unknown option '--frob'/],
   ])('refuses %j', async (words, text) => {
     const dir = freshDir(`arguments-${words.join('')}`);
     const { status, stdout } = await runBuilt('daemon/fand.js', words, dir);
     expect(stdout).toMatch(text);
     expect(status).toBe(1);
     expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it.each([
+    [['--frob'], '--frob: see fand --help'],
+    [['--restroe'], '--restroe, did you mean --restore?'],
+  ])('refuses %j in one line, with no log around it', async (words, text) => {
+    const dir = freshDir(`words-${words.join('')}`);
+    expect(await runBuilt('daemon/fand.js', words, dir)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `fand: unknown option ${text}\n`,
+    });
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it.each([
+    ['--version', /^fand \d+\.\d+\.\d+\n$/],
+    ['--help', /^usage: fand \[--workers N\]/],
+  ])('%s', async (word, text) => {
+    const { status, stdout } = await runBuilt('daemon/fand.js', [word], join(scratch, 'none'));
+    expect(stdout).toMatch(text);
+    expect(status).toBe(0);
   });
 
   it('leaves nothing when it can not start', async () => {

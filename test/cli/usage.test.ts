@@ -76,6 +76,24 @@ describe('fanctl', () => {
     ['top -n many', '-n: "many" is no number from 1'],
     ['doctor 250', 'doctor takes no "250"'],
     ['doctor --frob', 'doctor takes no "--frob"'],
+    ['sohw', 'unknown command "sohw", did you mean show?'],
+    ['sohw --help', 'unknown command "sohw", did you mean show?'],
+    ['help sohw', 'unknown command "sohw", did you mean show?'],
+    ['--hlep', 'unknown option --hlep, did you mean --help?'],
+    ['--vresion', 'unknown option --vresion, did you mean --version?'],
+    ['up --hlep', 'unknown option --hlep, did you mean --help?'],
+    ['up 250 eth0 --dchp', 'unknown option --dchp, did you mean --dhcp?'],
+    ['up 250 eth0 --host-resreve=10', 'did you mean --host-reserve?'],
+    ['up 250 eth0 --wrokers 2', 'unknown option --wrokers, did you mean --workers?'],
+    ['up 250 eth0 dchp', 'unknown word "dchp", did you mean dhcp?'],
+    ['down 250 --evrey', 'unknown option --evrey, did you mean --every?'],
+    ['show --jsno', 'unknown option --jsno, did you mean --json?'],
+    ['doctor --fxi', 'doctor takes no "--fxi", did you mean --fix?'],
+    ['explain --fna x 250.0.27.2', 'explain takes no "--fna", did you mean --fan?'],
+    ['trace --drosp', 'unknown option --drosp, did you mean --drops?'],
+    ['completion', 'completion for which shell? bash, zsh, fish'],
+    ['completion ksh', 'completion knows no "ksh": say bash, zsh, fish'],
+    ['completion bash zsh', 'completion takes no "zsh"'],
   ])('%s: one line on stderr, exit 1, nothing started', async (line, part) => {
     const { status, stdout, stderr } = await fanctl(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanctl: [^\n]+\n$/);
@@ -113,6 +131,34 @@ describe('fanctl', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^usage: fanctl up OVERLAY UNDERLAY/);
     for (const { name } of FAN_FLAGS) expect(stdout).toContain(`\n  ${name} `);
+  });
+
+  it('gives each command a help with its form, options and examples', async () => {
+    const names = [
+      'up',
+      'down',
+      'show',
+      'stats',
+      'explain',
+      'probe',
+      'trace',
+      'capture',
+      'dissect',
+      'doctor',
+      'top',
+    ];
+    for (const name of [...names, 'help', 'completion']) {
+      const { status, stdout } = await fanctl('help', name);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^usage: fanctl ${name}.*\n(?:.+\n)*\n[A-Z]`));
+      expect(stdout).toMatch(/\nOptions:\n(?:.+\n)* +-h, --help .*\n(?:.+\n)*\n/);
+      expect(stdout).toMatch(new RegExp(`\nExamples:\n {2}fanctl (?:${name} ?|.*--help)`));
+    }
+  });
+
+  it('leaves what stands behind -- alone', async () => {
+    expect((await fanctl('trace', '--', '-c', '0')).stderr).toContain('unknown option -c');
+    expect((await fanctl('dissect', '--frob', '--', 'a')).stderr).toContain('takes no "--frob"');
   });
 
   it('prints its version', async () => {
@@ -162,6 +208,10 @@ describe('fanctl', () => {
 });
 
 describe('fanatic', () => {
+  it('prints its version', async () => {
+    expect((await fanatic('--version')).stdout).toMatch(/^fanatic \d+\.\d+\.\d+\n$/);
+  });
+
   it('explains what to use instead', async () => {
     const { status, stdout } = await fanatic('--help');
     expect(status).toBe(0);
@@ -175,6 +225,8 @@ describe('fanatic', () => {
     ['show', 'fanctl show'],
     ['enable-docker', 'dockerd --bridge=BRIDGE --mtu=MTU'],
     ['frobnicate', 'see fanatic --help'],
+    ['enabel-fan', 'unknown command "enabel-fan", did you mean enable-fan?'],
+    ['--hlep', 'unknown option --hlep, did you mean --help?'],
   ])('%s: one line that names the command, exit 1', async (line, part) => {
     const { status, stdout, stderr } = await fanatic(...line.split(' ').filter((word) => word !== ''));
     expect(stderr).toMatch(/^fanatic: [^\n]+\n$/);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { capture } from '../../src/cli/commands/capture.js';
+import { completionCommand } from '../../src/cli/commands/completion.js';
 import { dissect } from '../../src/cli/commands/dissect.js';
 import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
@@ -21,7 +22,7 @@ import { CHECKS } from '../../src/diagnosis/doctor/checks.js';
 import { PROBE_CHECKS } from '../../src/diagnosis/probe/checks.js';
 
 const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
-const COMMANDS = [...WORKERS, helpCommand(new Map())];
+const COMMANDS = [...WORKERS, helpCommand(new Map()), completionCommand(new Map())];
 
 function pathOf(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -113,5 +114,13 @@ describe('man', () => {
   it.each(['man/fanctl.8', 'man/fand.8'])('formats %s without a warning', (page) => {
     const command = `LC_ALL=C.UTF-8 man --warnings -l ${pathOf(page)} 2>&1 >/dev/null`;
     expect(execFileSync('/bin/sh', ['-c', command], { encoding: 'utf8' })).toBe('');
+  });
+});
+
+describe('help', () => {
+  it.each(COMMANDS)('of $name has a summary of a line and examples', ({ name, summary, examples = [] }) => {
+    expect(summary).toMatch(/^[^.\n]{10,60}$/);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) expect(example).toMatch(new RegExp(`^${name}\\b|--help$`));
   });
 });

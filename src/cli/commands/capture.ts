@@ -13,8 +13,8 @@ export const capture: Command = {
   synopsis: ['capture -w FILE|- [FILTER] [-c N] [--drops] [--fan BRIDGE] [--wire-size]'],
   summary: 'write packets as they pass to a pcapng file or a pipe',
   description: `FILTER is that of trace. Each fan has two interfaces, FAN/overlay and FAN/underlay; the verdict
-and the drop reason are in the packet's comment. Ends with Ctrl-C. For example:
-  fanctl capture -w - host 250.0.27.2 | tshark -r -`,
+and the drop reason are in the packet's comment. Ends with Ctrl-C.`,
+  examples: ['capture -w - host 250.0.27.2 | tshark -r -', 'capture -w drops.pcapng --drops'],
   options: [
     { names: ['-w'], value: 'FILE', summary: 'where to, - for standard output' },
     ...TRACE_OPTIONS,

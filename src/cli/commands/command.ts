@@ -1,19 +1,24 @@
 /**
- * What a command of fanctl is: a name, its help, the options of its own, and the function that does it.
+ * What a command of fanctl is: a name, its help, the options of its own, and the function that does it. From the one
+ * definition come what the command line takes (commander, base/command-line.ts), the help, and shell completion.
  * The words that describe a fan are config/'s; they reach `run` untouched.
  */
-import { FanError } from '../../base/error.js';
-import type { RunPaths } from '../../control/protocol.js';
+import { Command as Parser } from 'commander';
+import type { HelpRow } from '../../base/command-help.js';
+import {
+  type CommandOption,
+  createParser,
+  joinShortValues,
+  packageVersion,
+  readWords,
+  runParser,
+  withHint,
+} from '../../base/command-line.js';
+import { FanError, UnknownWord } from '../../base/error.js';
+import { FAN_FLAGS } from '../../config/fan-flags.js';
+import { type RunPaths, runPaths } from '../../control/protocol.js';
 
-export interface CommandOption {
-  /** The spellings, the one in the manual first: ["-e", "--every"]. */
-  readonly names: readonly string[];
-  readonly summary: string;
-  /** What stands for its value in the help, "FILE"; an option without it is a flag. */
-  readonly value?: string;
-  /** May be given several times: its values are joined by newlines. */
-  readonly repeats?: boolean;
-}
+export type { CommandOption };
 
 export interface Invocation {
   /** What is left of the command line without the command and its own options. */
@@ -28,11 +33,18 @@ export interface Command {
   /** The forms of the command line, without "fanctl". */
   readonly synopsis: readonly string[];
   readonly summary: string;
-  /** A paragraph for `fanctl help NAME`, wrapped by hand. */
+  /** A paragraph for `fanctl help NAME`, wrapped to the terminal. */
   readonly description: string;
+  /** The words that are no options, by their name in the synopsis. */
+  readonly operands?: readonly HelpRow[];
+  /** A value's name says how a shell completes it, see completion.ts: FILE, BRIDGE, "a|b". */
   readonly options: readonly CommandOption[];
   /** Whether the flags of a fan are listed in its help. */
   readonly takesFlags?: boolean;
+  /** How a shell completes its words, as of a value: FILE, FAN-WORDS, FANS-UP, COMMAND, "a|b". */
+  readonly completes?: string;
+  /** Command lines for the help, without "fanctl". */
+  readonly examples?: readonly string[];
   /** Throws FanError; what it prints goes through output.ts. */
   run(invocation: Invocation): Promise<void>;
 }
@@ -40,56 +52,77 @@ export interface Command {
 /** Every command by its name, and how it is loaded. */
 export type CommandLoaders = ReadonlyMap<string, () => Promise<Command>>;
 
-/** Throws FanError usage, which names the commands that there are. */
-export function loadCommand(loaders: CommandLoaders, name: string): Promise<Command> {
-  const load = loaders.get(name);
-  if (load) return load();
-  if (name === 'config') {
+const FANCTL = {
+  name: 'fanctl',
+  synopsis: ['COMMAND ...', '--version'],
+  description: 'fan networking: an overlay mapped onto the addresses of the underlay',
+  options: [],
+  sections: [
+    [
+      'More',
+      [
+        ['fanctl help COMMAND', 'all of one command'],
+        ['man fanctl', 'all of all'],
+      ],
+    ],
+  ],
+  examples: ['fanctl up 250.0.0.0/8 eth0/16 dhcp', 'fanctl show'],
+} as const;
+
+const FLAGS = FAN_FLAGS.map(
+  ({ name, argument, summary }): HelpRow => [`${name} ${argument ?? ''}`.trim(), summary],
+);
+
+/** Does what `argv` says by the command that its first word names; only that one is loaded. Throws FanError. */
+export async function runCommandLine(loaders: CommandLoaders, argv: readonly string[]): Promise<void> {
+  const [name] = argv;
+  if (name === undefined) {
+    throw new FanError('usage', `say what to do: ${[...loaders.keys()].join(', ')}; fanctl help explains`);
+  }
+  if (name === 'config' && !loaders.has(name)) {
     throw new FanError('unsupported', 'config is not in this release: edit /etc/network/fan by hand');
   }
-  throw new FanError('usage', `unknown command "${name}": say one of ${[...loaders.keys()].join(', ')}`);
+  const command = await loaders.get(name)?.();
+  const isOverview = name === '--help' || name === '-h';
+  const shown = isOverview ? await Promise.all([...loaders.values()].map((load) => load())) : [command];
+  const program = createParser(FANCTL).version(
+    `fanctl ${packageVersion()}`,
+    '--version',
+    'print the version',
+  );
+  // What stands behind the command is the command's.
+  program.enablePositionalOptions();
+  for (const each of loaders.keys()) {
+    const known = shown.find((one) => one?.name === each);
+    // Of the others the name is enough, to know a typo by.
+    program.addCommand(known ? parserOf(known) : new Parser(each));
+  }
+  // A help for what is no command is none.
+  const words = command || name.startsWith('-') ? argv : [name];
+  await runParser(program, joinShortValues(words, command?.options ?? []));
 }
 
-/**
- * Takes the command's own options out of `words`, wherever they stand; a value is the next word, or follows a "=", or
- * the letter of a short one.
- * What stands behind "--" is left alone. Throws FanError usage.
- */
-export function splitOptions(
-  command: Command,
-  words: readonly string[],
-): Pick<Invocation, 'words' | 'given'> {
-  const given = new Map<string, string>();
-  const left: string[] = [];
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    if (word === '--') return { words: [...left, ...words.slice(i + 1)], given };
-    const [name, ...rest] = splitWord(command, word);
-    const option = command.options.find(({ names }) => names.includes(word) || names.includes(name!));
-    if (!option || (option.value === undefined && rest.length > 0)) left.push(word);
-    else if (option.value === undefined) given.set(option.names[0]!, '');
-    else {
-      const value = rest.length > 0 ? rest.join('=') : valueAfter(command, option, words[++i]);
-      const before = option.repeats ? given.get(option.names[0]!) : undefined;
-      given.set(option.names[0]!, before === undefined ? value : `${before}\n${value}`);
+function parserOf(command: Command): Parser {
+  const parser = createParser({
+    ...command,
+    sections: command.takesFlags ? [['Flags', FLAGS]] : [],
+    examples: (command.examples ?? []).map((words) => `fanctl ${words}`),
+  });
+  // Words that are no options of its own are the command's to judge.
+  parser.allowUnknownOption().allowExcessArguments().summary(command.summary);
+  return parser.action(async () => {
+    try {
+      await command.run({ ...readWords(parser, command.options), paths: runPaths() });
+    } catch (error) {
+      throw error instanceof UnknownWord ? withHint(error, command.options) : error;
     }
-  }
-  return { words: left, given };
+  });
 }
 
-/** "--io=raw", and "-c1" where -c has a value, as name and value. */
-function splitWord({ options }: Command, word: string): string[] {
-  const short = word.slice(0, 2);
-  const isJoined = word.length > 2 && /^-[A-Za-z]$/.test(short) && !word.includes('=');
-  if (isJoined && options.some(({ names, value }) => value !== undefined && names.includes(short))) {
-    return [short, word.slice(2)];
-  }
-  return word.split('=');
-}
-
-function valueAfter({ name }: Command, { names, value }: CommandOption, word: string | undefined): string {
-  if (word !== undefined) return word;
-  throw new FanError('usage', `${names[0]} needs a value, ${value}: see fanctl help ${name}`);
+/** Throws UnknownWord where a command that takes no more has a word left. */
+export function refuseWord(name: string, word: string | undefined): void {
+  if (word !== undefined)
+    throw new UnknownWord(`${name} takes no "${word}"`, `see fanctl help ${name}`, [word]);
 }
 
 /** Throws FanError not-root: `up` and `down` change the host's network, `show` and `stats` only read. */

@@ -10,7 +10,7 @@ import type { Dissected, Summary } from '../../trace/dissect.js';
 import type { JudgedFan } from '../../trace/judge.js';
 import { clockTime, whyOf } from '../../trace/stages.js';
 import { print } from '../output/output.js';
-import type { Command, Invocation } from './command.js';
+import { type Command, type Invocation, refuseWord } from './command.js';
 
 export const dissect: Command = {
   name: 'dissect',
@@ -20,6 +20,8 @@ export const dissect: Command = {
 and judged for the host that it is for; plain packets of the overlay for the host that sends them.
 Sends nothing and needs no fand: --fan says which fans there are, as "250.0.0.0/8 172.30.0.28/16"
 with any host's address; without it those that are up here.`,
+  completes: 'FILE',
+  examples: ['dissect their.pcap --fan "250.0.0.0/8 172.30.0.28/16"', 'dissect - --json < their.pcap'],
   options: [
     { names: ['--fan'], value: 'FAN', summary: 'for this fan; may be given several times', repeats: true },
     { names: ['--json'], summary: 'an object a line, the summary last' },
@@ -31,9 +33,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const [file, ...more] = words;
   if (file === undefined)
     throw new FanError('usage', 'dissect what? a capture file, or - for standard input');
-  if (more.length > 0 || /^-./.test(file)) {
-    throw new FanError('usage', `dissect takes no "${more[0] ?? file}": see fanctl help dissect`);
-  }
+  refuseWord('dissect', words.find((word) => /^-./.test(word)) ?? more[0]);
   const described = given.get('--fan');
   const fans = described === undefined ? await fansHere(paths) : described.split('\n').map(readFan);
   // With the dataplane comes the addon, which nothing else of fanctl needs.

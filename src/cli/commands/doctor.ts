@@ -2,14 +2,13 @@
  * `fanctl doctor`: what is wrong on this host, with the command that mends it. The checks run in this process, so that
  * they work where fand is dead; what they ask of fand goes by its socket.
  */
-import { FanError } from '../../base/error.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { requestUp } from '../../control/request-up.js';
 import type { Fand } from '../../diagnosis/doctor/doctor.js';
 import { formatChecks } from '../output/check-output.js';
 import { formatJson, print, printNote } from '../output/output.js';
-import { type Command, type Invocation, requireRoot } from './command.js';
+import { type Command, type Invocation, refuseWord, requireRoot } from './command.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
 const EXIT_FAILED = 1;
@@ -26,11 +25,12 @@ Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not
     { names: ['--fix'], summary: "put back what is ufan's own, then look again" },
     { names: ['--json'], summary: 'a list of objects instead of the lines' },
   ],
+  examples: ['doctor', 'doctor --fix'],
   run,
 };
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
-  if (words.length > 0) throw new FanError('usage', `doctor takes no "${words[0]}": see fanctl help doctor`);
+  refuseWord('doctor', words[0]);
   if (given.has('--fix')) requireRoot('doctor --fix');
   // Loaded by the one command that needs it, as it brings all of host/ with it.
   const { diagnose } = await import('../../diagnosis/doctor/doctor.js');

@@ -22,6 +22,8 @@ export const down: Command = {
   summary: 'take a fan down',
   description: `OVERLAY and UNDERLAY are those that up was told, whatever the host's address is by now.
 Flags are taken and ignored, so that the line of an up can be pasted.`,
+  completes: 'FANS-UP',
+  examples: ['down 250.0.0.0/8 eth0/16', 'down -e'],
   options: [{ names: ['-e', '--every'], summary: 'every fan; none is no error' }],
   run,
 };

@@ -9,18 +9,25 @@ import { explainAddress } from '../../fan/explanation.js';
 import { createMapping, type FanMapping } from '../../fan/mapping.js';
 import { formatExplanation } from '../output/explanation-text.js';
 import { formatJson, print } from '../output/output.js';
-import type { Command, Invocation } from './command.js';
+import { type Command, type Invocation, refuseWord } from './command.js';
 
 export const explain: Command = {
   name: 'explain',
   synopsis: ['explain ADDR [from ADDR] [--json] [--fan FAN]'],
   summary: 'say where packets to an address go, and why',
-  description: `ADDR       of the overlay: its host, and the way there. Of the underlay: its slice.
-from ADDR  the sender of the packet: would it be taken for one?
-No packet is sent. With --fan no fan needs to be up: the arithmetic alone.`,
+  description: `No packet is sent. With --fan no fan needs to be up: the arithmetic alone.`,
+  operands: [
+    ['ADDR', 'of the overlay: its host, and the way there; of the underlay: its slice'],
+    ['from ADDR', 'the sender of the packet: would it be taken for one?'],
+  ],
   options: [
     { names: ['--json'], summary: 'an object instead of the text' },
     { names: ['--fan'], value: 'FAN', summary: 'for this fan: "250.0.0.0/8 172.30.0.28/16"' },
+  ],
+  examples: [
+    'explain 250.0.27.2',
+    'explain 250.0.28.5 from 250.0.27.2',
+    'explain 250.0.27.2 --fan "250.0.0.0/8 172.30.0.28/16"',
   ],
   run,
 };
@@ -38,12 +45,15 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
 function readWords(words: readonly string[]): { address: string; from?: string } {
   const [address, keyword, from, ...more] = words;
   if (address === undefined) throw new FanError('usage', 'explain what? an address such as 250.0.27.2');
+  refuseWord(
+    'explain',
+    words.find((word) => word.startsWith('-')),
+  );
   parseAddress(address);
   if (keyword === undefined) return { address };
-  if (keyword !== 'from')
-    throw new FanError('usage', `explain takes no "${keyword}": see fanctl help explain`);
+  if (keyword !== 'from') refuseWord('explain', keyword);
   if (from === undefined) throw new FanError('usage', 'from needs an address, such as 250.0.28.2');
-  if (more.length > 0) throw new FanError('usage', `explain takes no "${more[0]}": see fanctl help explain`);
+  refuseWord('explain', more[0]);
   parseAddress(from);
   return { address, from };
 }

@@ -4,7 +4,7 @@ import { FanError } from '../../base/error.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.js';
 import { formatJson, print } from '../output/output.js';
-import type { Command, Invocation } from './command.js';
+import { type Command, type Invocation, refuseWord } from './command.js';
 
 const DEFAULT_COUNT = 3;
 const COUNT = /^[1-9][0-9]?$/;
@@ -13,20 +13,21 @@ export const probe: Command = {
   name: 'probe',
   synopsis: ['probe ADDR [-c N] [--json]'],
   summary: 'find out where packets to a peer die',
-  description: `ADDR  a peer's underlay address, or an overlay address that it owns.
-Sends a few packets: to the host, to its fand, and through the fan there and back, large
+  description: `Sends a few packets: to the host, to its fand, and through the fan there and back, large
 and small. Exit status: 0 all is well, 1 something fails, 2 a check could not be run.`,
+  operands: [['ADDR', "a peer's underlay address, or an overlay address that it owns"]],
   options: [
     { names: ['--json'], summary: 'the checks, a list of objects' },
     { names: ['-c'], value: 'N', summary: 'packets of each kind, 1 to 20; the default is 3' },
   ],
+  examples: ['probe 172.30.0.27', 'probe 250.0.27.2 -c 10'],
   run,
 };
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
   const [target, ...more] = words;
   if (target === undefined) throw new FanError('usage', 'probe which peer? an address such as 172.30.0.27');
-  if (more.length > 0) throw new FanError('usage', `probe takes no "${more[0]}": see fanctl help probe`);
+  refuseWord('probe', words.find((word) => word.startsWith('-')) ?? more[0]);
   parseAddress(target);
   const reply = await ask(new FandClient(paths), target, readCount(given.get('-c')));
   print(given.has('--json') ? formatJson(reply.checks) : formatProbe(reply));

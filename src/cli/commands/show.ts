@@ -16,6 +16,12 @@ export const show: Command = {
   summary: 'list the fans that are up',
   description: `A fan whose fand died is marked dead: run its up again. With an overlay, an underlay or
 both, only the fans that have them.`,
+  operands: [
+    ['OVERLAY', 'only fans with it: 250.0.0.0/8, or 250'],
+    ['UNDERLAY', 'only fans with it: an address or a device, 172.30.0.28/16 or eth0'],
+  ],
+  completes: 'FANS-UP',
+  examples: ['show', 'show 250.0.0.0/8', 'show --json'],
   options: [{ names: ['--json'], summary: 'a list of objects instead of the table' }],
   run,
 };

@@ -4,7 +4,7 @@ import { FandClient, NotRunning } from '../../control/client.js';
 import type { RunPaths, Stats } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
 import { formatJson, formatStats, print } from '../output/output.js';
-import type { Command, Invocation } from './command.js';
+import { type Command, type Invocation, refuseWord } from './command.js';
 
 export const stats: Command = {
   name: 'stats',
@@ -16,11 +16,12 @@ docs/counters.md explains each counter.`,
     { names: ['--json'], summary: 'an object with every counter' },
     { names: ['--all'], summary: 'the counters that are 0 as well' },
   ],
+  examples: ['stats', 'stats --json'],
   run,
 };
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
-  if (words.length > 0) throw new FanError('usage', `stats takes no "${words[0]}": see fanctl help stats`);
+  refuseWord('stats', words[0]);
   const counted = await readStats(paths);
   print(given.has('--json') ? formatJson(counted) : formatStats(counted, given.has('--all')));
 }

@@ -8,7 +8,7 @@ import { type Reading, readRates } from '../output/activity-rates.js';
 import { print } from '../output/output.js';
 import { CTRL_C, hasScreen, Screen, speaksUtf8 } from '../output/terminal.js';
 import { ASCII, BLOCKS, type Line, RateHistories, renderTop } from '../output/top-view.js';
-import type { Command, Invocation } from './command.js';
+import { type Command, type Invocation, refuseWord } from './command.js';
 
 const DEFAULT_SECONDS = 1;
 const LEAST_SECONDS = 0.1;
@@ -33,6 +33,7 @@ share of a CPU that each forwarding thread takes.`,
     { names: ['-n'], value: 'COUNT', summary: 'leave after so many readings' },
     { names: ['--json'], summary: 'each reading as an object on a line' },
   ],
+  examples: ['top', 'top -d 5', 'top -n 1 --json'],
   run,
 };
 
@@ -44,7 +45,7 @@ interface Plan {
 }
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
-  if (words.length > 0) throw new FanError('usage', `top takes no "${words[0]}": see fanctl help top`);
+  refuseWord('top', words[0]);
   const delayMs = readSeconds(given.get('-d')) * 1000;
   const asked = readCount(given.get('-n'));
   const client = new FandClient(paths);

@@ -15,6 +15,7 @@ export const trace: Command = {
   summary: 'show packets as they pass, each stage and the verdict',
   description: `FILTER is in tcpdump's words ("host 250.0.27.2 and tcp port 80"); a packet is shown if its
 inner or its outer form matches. Ends with Ctrl-C. docs/tracing.md explains the stages.`,
+  examples: ['trace host 250.0.27.2', 'trace --drops -c 10'],
   options: [...TRACE_OPTIONS, { names: ['--json'], summary: 'an object a line' }],
   run,
 };

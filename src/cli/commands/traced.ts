@@ -2,7 +2,7 @@
  * What `trace` and `capture` have in common: the filter and the options, the lines of the trace until enough were seen
  * or the operator has seen enough, and the account of it on stderr.
  */
-import { FanError } from '../../base/error.js';
+import { FanError, UnknownWord } from '../../base/error.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths, TraceLine, TraceRequest } from '../../control/protocol.js';
 import { compileFilter } from '../../trace/filter-compiler.js';
@@ -29,7 +29,7 @@ export async function readWish(
   limits: Pick<TraceRequest, 'snapLen' | 'recordsPerSecond' | 'bytesPerSecond'>,
 ): Promise<Wish> {
   const option = words.find((word) => /^-[^0-9]/.test(word));
-  if (option !== undefined) throw new FanError('usage', `unknown option ${option}: see fanctl help`);
+  if (option !== undefined) throw new UnknownWord(`unknown option ${option}`, 'see fanctl help', [option]);
   const count = given.has('-c') ? readCount(given.get('-c') ?? '') : Number.POSITIVE_INFINITY;
   const program = await compileFilter(words.join(' '));
   const bridge = given.get('--fan');

@@ -13,12 +13,16 @@ export const up: Command = {
   name: 'up',
   synopsis: ['up OVERLAY UNDERLAY [FLAGS]', 'up -o OVERLAY -u UNDERLAY [FLAGS]'],
   summary: 'bring a fan up and print its bridge',
-  description: `OVERLAY   250.0.0.0/8, or 250 for it.
-UNDERLAY  172.30.0.28/16, eth0/16, or default/16 for the device of the default route;
-          without a width, /16.
-The words may stand in any order, flags with or without dashes in front. fand is started
+  description: `The words may stand in any order, flags with or without dashes in front. fand is started
 in the background where none runs. A fan whose fand died is restored by the same line,
 with the flags that it had.`,
+  operands: [
+    ['OVERLAY', '250.0.0.0/8, or 250 for it'],
+    [
+      'UNDERLAY',
+      '172.30.0.28/16, eth0/16, or default/16 for the device of the default route; without a width, /16',
+    ],
+  ],
   options: [
     {
       names: ['--workers'],
@@ -27,6 +31,12 @@ with the flags that it had.`,
     },
   ],
   takesFlags: true,
+  completes: 'FAN-WORDS',
+  examples: [
+    'up 250.0.0.0/8 eth0/16 dhcp',
+    'up -o 250.0.0.0/8 -u eth0/16 --dhcp --host-reserve=10',
+    'up 250 default --io packet',
+  ],
   run,
 };
 
