@@ -2,7 +2,8 @@
  * The log: pino, JSON lines to a file or the journal, readable lines on a terminal.
  * UFAN_LOG_LEVEL (trace, debug, info, warn, error, silent) sets the level; the default is info.
  */
-import { type Logger, pino } from 'pino';
+import { type LogFn, type Logger, type LoggerOptions, pino, stdSerializers } from 'pino';
+import { printable, printableLines } from './printable.js';
 
 export type { Logger };
 
@@ -10,9 +11,26 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
 export function createLog(name: string, level = process.env.UFAN_LOG_LEVEL ?? 'info'): Logger {
   const known = LEVELS.includes(level) ? level : 'info';
+  const options: LoggerOptions = {
+    name,
+    level: known,
+    hooks: { logMethod },
+    serializers: { err: printableError },
+  };
   const log = process.stdout.isTTY
-    ? pino({ name, level: known, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
-    : pino({ name, level: known });
+    ? pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
+    : pino(options);
   if (known !== level) log.warn({ level }, `UFAN_LOG_LEVEL is none of ${LEVELS.join(', ')}: info is used`);
   return log;
+}
+
+/** What others say comes into messages: names of devices, words of programs. */
+function logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+  const shown = args.map((arg: unknown) => (typeof arg === 'string' ? printable(arg) : arg));
+  method.apply(this, shown as Parameters<LogFn>);
+}
+
+function printableError(error: Error): object {
+  const { message, stack, ...more } = stdSerializers.err(error);
+  return { ...more, message: printable(message), stack: printableLines(stack) };
 }

@@ -10,6 +10,7 @@ import type {
   DaemonStatus,
   DownReply,
   DownRequest,
+  EndTraceRequest,
   ErrorReply,
   ExplainRequest,
   Explanation,
@@ -31,8 +32,8 @@ import type {
 const READ_TIMEOUT_MS = 10_000;
 const CHANGE_TIMEOUT_MS = 120_000;
 
-/** How long a trace is read on after its end was asked for. */
-const LAST_LINES_MS = 200;
+/** How long a trace is read on at most after its end was asked for. */
+const LAST_LINES_MS = 10_000;
 
 /** What connect() says where no daemon listens: no socket, a stale one, no directory. */
 const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
@@ -114,28 +115,31 @@ export class FandClient {
     return this.#read('POST', '/v1/probe', body);
   }
 
-  /** What a trace sees, until `signal` ends it. Throws BrokenOff where fand ends first. */
-  async *trace(body: TraceRequest, signal: AbortSignal): AsyncGenerator<TraceLine> {
-    const path = '/v1/trace';
-    const response = await this.#exchange('POST', path, body);
+  /**
+   * What a trace sees. After `end`, fand tells the rest and is done; after `now`, nothing is waited for. Throws BrokenOff
+   * where fand ends first, after the last line that it could say.
+   */
+  async *trace(body: TraceRequest, end: AbortSignal, now: AbortSignal): AsyncGenerator<TraceLine> {
+    const response = await this.#exchange('POST', '/v1/trace', body);
     if (response.statusCode !== 200) {
       await this.#replyOf(response);
       return;
     }
     response.socket.setTimeout(0);
-    // What is under way at an interrupt was seen before it.
-    const close = () => setTimeout(() => response.destroy(), LAST_LINES_MS);
-    signal.addEventListener('abort', close);
-    if (signal.aborted) close();
+    const ending = new TraceEnd(end, now, response, (request) => this.#send('DELETE', '/v1/trace', request));
     try {
-      for await (const line of linesOf(response)) yield JSON.parse(line) as TraceLine;
+      for await (const text of linesOf(response)) {
+        const line = JSON.parse(text) as TraceLine;
+        if (line.type === 'started') ending.session = line.session;
+        yield line;
+      }
     } catch (cause) {
-      if (!signal.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
+      if (!end.aborted && !now.aborted) throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     } finally {
-      signal.removeEventListener('abort', close);
+      ending.forget();
       response.destroy();
     }
-    if (!signal.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
+    if (!end.aborted && !now.aborted) throw new BrokenOff('the trace ended', this.#paths.log, undefined);
   }
 
   offenders(): Promise<Offender[]> {
@@ -195,6 +199,52 @@ export class FandClient {
       });
     }
     return new BrokenOff(errorText(error), this.#paths.log, error);
+  }
+}
+
+/** Ends a trace as its two signals ask. */
+class TraceEnd {
+  readonly #end: AbortSignal;
+  readonly #now: AbortSignal;
+  readonly #response: IncomingMessage;
+  readonly #ask: (request: EndTraceRequest) => Promise<unknown>;
+  readonly #onEnd = () => this.#begin();
+  readonly #onNow = () => this.#response.destroy();
+  #session: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    end: AbortSignal,
+    now: AbortSignal,
+    response: IncomingMessage,
+    ask: (request: EndTraceRequest) => Promise<unknown>,
+  ) {
+    this.#end = end;
+    this.#now = now;
+    this.#response = response;
+    this.#ask = ask;
+    end.addEventListener('abort', this.#onEnd);
+    now.addEventListener('abort', this.#onNow);
+    if (now.aborted) response.destroy();
+  }
+
+  /** As fand calls it; before it is known, nothing can be ended. */
+  set session(session: number) {
+    this.#session = session;
+    if (this.#end.aborted) this.#begin();
+  }
+
+  forget(): void {
+    this.#end.removeEventListener('abort', this.#onEnd);
+    this.#now.removeEventListener('abort', this.#onNow);
+    clearTimeout(this.#timer);
+  }
+
+  #begin(): void {
+    if (this.#session === undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#response.destroy(), LAST_LINES_MS);
+    // Where fand is leaving it ends the trace by itself.
+    this.#ask({ session: this.#session }).catch(() => undefined);
   }
 }
 

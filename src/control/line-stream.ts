@@ -4,8 +4,8 @@
  */
 import type { ServerResponse } from 'node:http';
 
-/** Waiting for a slow client at most. */
-const MOST_WAITING_BYTES = 16 << 20;
+/** Waiting for a slow client at most, beside what is sent with `send`, whose sender waits. */
+const MOST_WAITING_BYTES = 64 << 20;
 
 export class LineStream {
   readonly #onEnd: () => void;
@@ -26,6 +26,26 @@ export class LineStream {
     else if (response.writableLength > MOST_WAITING_BYTES) return false;
     else if (!this.#ended) response.write(`${JSON.stringify(line)}\n`);
     return true;
+  }
+
+  /** Sends lines together; `onSent` is called when the client's end of the connection has them, or it has gone. */
+  send(lines: readonly object[], onSent: () => void): void {
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    if (this.#response === undefined) {
+      this.#early.push(text);
+      onSent();
+    } else if (this.#ended) onSent();
+    else this.#response.write(text, onSent);
+  }
+
+  /** Ends the answer; resolves when the client has all of it, or has gone. */
+  end(): Promise<void> {
+    const response = this.#response;
+    if (response === undefined || this.#ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      response.once('close', resolve);
+      response.end();
+    });
   }
 
   /** The server's: sends the head and what waits. */

@@ -12,6 +12,7 @@
  *   GET    /v1/activity         → Activity
  *   GET    /metrics             → Prometheus' text format
  *   POST   /v1/trace            TraceRequest → TraceLine, one a line, until the client closes the connection
+ *   DELETE /v1/trace            EndTraceRequest → {}
  *   POST   /v1/explain          ExplainRequest → Explanation   (changes nothing)
  *   POST   /v1/probe            ProbeRequest → ProbeReply      (takes some seconds)
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
@@ -252,11 +253,18 @@ export interface TraceRequest {
   /** Of one fan only. */
   bridge?: string;
   dropsOnly?: boolean;
-  /** Bytes of each packet at most. */
+  /** Bytes of each packet at most, and of each super-packet, which stands for several on the wire; as many unless told. */
   snapLen: number;
+  burstSnapLen?: number;
   /** What passes these is lost, and counted. */
   recordsPerSecond: number;
   bytesPerSecond: number;
+}
+
+/** Ends a trace; the last of its lines come on the stream, and then its end. */
+export interface EndTraceRequest {
+  /** As its `started` line says. */
+  session: number;
 }
 
 /** Who sent the last packet that was dropped for a reason: the outer source. */

@@ -13,6 +13,7 @@ import type {
   Activity,
   DaemonStatus,
   DownRequest,
+  EndTraceRequest,
   ExplainRequest,
   ProbeRequest,
   RepairRequest,
@@ -64,6 +65,7 @@ export class Daemon {
   readonly #forwarding: Forwarding;
   readonly #responder: Responder;
   readonly #manager: FanManager;
+  readonly #tracing: Tracing;
   readonly #server: ControlServer;
   readonly #timers: NodeJS.Timeout[] = [];
   /** Whether a request has changed fans: without any then, nobody needs us. */
@@ -113,6 +115,7 @@ export class Daemon {
     this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
     this.#forwarding.onConfigured = (fans) => this.#responder.configure(fans);
     this.#manager = new FanManager(state, store, this.#forwarding, options.paths.dir, log);
+    this.#tracing = new Tracing(this.#forwarding, () => this.#manager.records, log);
     const onIdle = (): void => this.#leaveIfEmpty();
     this.#server = new ControlServer(options.paths.socket, this.#routes(), onIdle, log);
   }
@@ -139,7 +142,6 @@ export class Daemon {
     const status: DaemonStatus = { pid: process.pid, version, netns, workers };
     this.#log.info({ runDir: this.#options.paths.dir, netns, version, workers }, 'fand runs');
     const manager = this.#manager;
-    const tracing = new Tracing(this.#forwarding, () => manager.records, this.#log);
     const changed = (): void => {
       this.#served = true;
       this.#leaveIfEmpty();
@@ -158,7 +160,8 @@ export class Daemon {
       'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
-      'POST /v1/trace': (body) => tracing.open(body as TraceRequest),
+      'POST /v1/trace': (body) => this.#tracing.open(body as TraceRequest),
+      'DELETE /v1/trace': (body) => this.#tracing.end(body as EndTraceRequest),
     };
   }
 
@@ -244,6 +247,7 @@ export class Daemon {
     this.#server.refuse();
     await Promise.race([this.#manager.settled(), sleep(CHANGE_GRACE_MS)]);
     await this.#server.drain();
+    await this.#tracing.leave();
     this.#responder.close();
     await this.#forwarding.stop();
     const { socket, log } = this.#options.paths;

@@ -130,6 +130,11 @@ export class Forwarding {
     await this.#workers.trace(sessions);
   }
 
+  /** Resolves when all that was traced before the call has been handed over. */
+  async markTraces(): Promise<void> {
+    await this.#workers?.mark();
+  }
+
   /** What the workers know beside the counters, with the bridge of each counter block; [] where none runs. */
   async inspect(
     fans: readonly FanRecord[],

@@ -1,6 +1,6 @@
 /**
  * A trace as a pcapng capture: two interfaces a fan, FAN/overlay and FAN/underlay, and host/underlay for what belongs to
- * no fan. Gives bytes; where they go is the caller's.
+ * no fan. Packets come out in the order of time. Gives bytes; where they go is the caller's (savefiles.ts).
  */
 import {
   enhancedPacket,
@@ -10,6 +10,7 @@ import {
   sectionHeader,
 } from './pcapng-writer.js';
 import { whyOf } from './stages.js';
+import { TimeOrder } from './time-order.js';
 import type { FanLine, KernelLine, PacketLine, TraceLine } from './trace-lines.js';
 import { formsOf, type Side } from './wire-forms.js';
 
@@ -31,36 +32,50 @@ interface Interface {
 export class CaptureWriter {
   readonly #wireSize: boolean;
   readonly #application: string;
+  readonly #snapLen: number;
   readonly #interfaces = new Map<string, Interface>();
   readonly #fans = new Map<string, FanLine>();
+  /** Descriptions of all interfaces, for each file; the last ones are not in the present file yet. */
+  readonly #descriptions: Buffer[] = [];
+  #described = 0;
+  readonly #order = new TimeOrder<Buffer>();
   #lost = 0;
   #lostBefore = 0;
 
-  constructor(application: string, wireSize: boolean) {
+  /** `snapLen`: bytes of a packet at most. */
+  constructor(application: string, { wireSize = false, snapLen = CAPTURE_SNAP_LEN } = {}) {
     this.#application = application;
     this.#wireSize = wireSize;
+    this.#snapLen = snapLen;
   }
 
+  /** What a file begins with, the first or another. */
   begin(): Buffer {
-    return sectionHeader(this.#application);
+    this.#described = this.#descriptions.length;
+    return Buffer.concat([sectionHeader(this.#application), ...this.#descriptions]);
   }
 
-  /** What a line of the trace adds to the file. */
-  add(line: TraceLine): Buffer {
-    const blocks: Buffer[] = [];
+  /** Takes a line of the trace; what it adds to the file comes in blocks, in the order of time, some of them later. */
+  add(line: TraceLine): Buffer[] {
     if (line.type === 'fan') {
       this.#fans.set(line.bridge, line);
-      for (const side of ['overlay', 'underlay'] as const) this.#interface(line.bridge, side, blocks);
-    } else if (line.type === 'packet') this.#packet(line, blocks);
-    else if (line.type === 'kernel') this.#kernel(line, blocks);
+      for (const side of ['overlay', 'underlay'] as const) this.#interface(line.bridge, side);
+    } else if (line.type === 'packet') this.#packet(line);
+    else if (line.type === 'kernel') this.#kernel(line);
     else if (line.type === 'lost') {
       this.#lost += line.records;
       this.#lostBefore += line.records;
     }
-    return Buffer.concat(blocks);
+    const ready = line.type === 'mark' ? this.#order.until(BigInt(line.timeNs)) : [];
+    return [...this.#newDescriptions(), ...ready];
   }
 
-  /** The statistics of each interface; what was lost was of no known one, and is told of each. */
+  /** What still waits, when no more lines come. */
+  rest(): Buffer[] {
+    return [...this.#newDescriptions(), ...this.#order.rest()];
+  }
+
+  /** What a file ends with: the statistics of each interface. What was lost was of no known one, and is told of each. */
   end(): Buffer {
     const timeNs = BigInt(Date.now()) * NS_PER_MS;
     const blocks = [...this.#interfaces.values()].map(({ id, received, osDropped, notes }) =>
@@ -76,25 +91,25 @@ export class CaptureWriter {
     return Buffer.concat(blocks);
   }
 
-  #packet(line: PacketLine, blocks: Buffer[]): void {
+  #packet(line: PacketLine): void {
     const underlayMtu = this.#fans.get(line.bridge)?.underlayMtu ?? USUAL_MTU;
-    const timeNs = BigInt(line.timeNs);
+    const readNs = BigInt(line.timeNs);
     for (const form of formsOf(line, { wireSize: this.#wireSize, underlayMtu })) {
-      const place = this.#interface(line.bridge, form.side, blocks);
+      const place = this.#interface(line.bridge, form.side);
       place.received++;
       const isLater = form.direction === OUTBOUND;
+      const timeNs = isLater ? readNs + BigInt(Math.round(line.doneNs)) : readNs;
       const { bytes, length, direction } = form;
-      blocks.push(
-        enhancedPacket({
-          interfaceId: place.id,
-          timeNs: isLater ? timeNs + BigInt(Math.round(line.doneNs)) : timeNs,
-          bytes,
-          length,
-          direction,
-          comment: [form.comment, ...place.notes].join('; '),
-          dropped: place.droppedBefore + this.#lostBefore,
-        }),
-      );
+      const block = enhancedPacket({
+        interfaceId: place.id,
+        timeNs,
+        bytes: bytes.subarray(0, this.#snapLen),
+        length,
+        direction,
+        comment: [form.comment, ...place.notes].join('; '),
+        dropped: place.droppedBefore + this.#lostBefore,
+      });
+      this.#order.add(timeNs, block);
       place.droppedBefore = 0;
       place.notes = [];
       this.#lostBefore = 0;
@@ -102,25 +117,32 @@ export class CaptureWriter {
   }
 
   /** There is no packet to show: the next one of the interface tells of them, and its statistics at once. */
-  #kernel({ reason, bridge, packets }: KernelLine, blocks: Buffer[]): void {
-    const place = this.#interface(bridge, reason === 'tun-overflow' ? 'overlay' : 'underlay', blocks);
+  #kernel({ reason, bridge, packets }: KernelLine): void {
+    const place = this.#interface(bridge, reason === 'tun-overflow' ? 'overlay' : 'underlay');
     const note = `kernel: dropped ${packets} packets before, ${reason}: ${whyOf(reason)}`;
     place.osDropped += packets;
     place.droppedBefore += packets;
     place.notes.push(note);
-    blocks.push(
-      interfaceStatistics({
-        interfaceId: place.id,
-        timeNs: BigInt(Date.now()) * NS_PER_MS,
-        received: place.received,
-        dropped: this.#lost,
-        osDropped: place.osDropped,
-        comment: note,
-      }),
-    );
+    const timeNs = BigInt(Date.now()) * NS_PER_MS;
+    const { id: interfaceId, received, osDropped } = place;
+    const block = interfaceStatistics({
+      interfaceId,
+      timeNs,
+      received,
+      dropped: this.#lost,
+      osDropped,
+      comment: note,
+    });
+    this.#order.add(timeNs, block);
   }
 
-  #interface(bridge: string, side: Side, blocks: Buffer[]): Interface {
+  #newDescriptions(): Buffer[] {
+    const fresh = this.#descriptions.slice(this.#described);
+    this.#described = this.#descriptions.length;
+    return fresh;
+  }
+
+  #interface(bridge: string, side: Side): Interface {
     const name = `${bridge || 'host'}/${side}`;
     const known = this.#interfaces.get(name);
     if (known) return known;
@@ -128,7 +150,7 @@ export class CaptureWriter {
     this.#interfaces.set(name, made);
     const fan = this.#fans.get(bridge);
     const device = side === 'overlay' ? fan?.tun : fan?.device;
-    blocks.push(interfaceDescription(name, device ?? 'what belongs to no fan', CAPTURE_SNAP_LEN));
+    this.#descriptions.push(interfaceDescription(name, device ?? 'what belongs to no fan', this.#snapLen));
     return made;
   }
 }

@@ -3,10 +3,13 @@
  * with names for numbers and base64 for bytes. trace, capture and their tests read these.
  *
  *   fan      a fan and its devices, before its first packet
- *   started  what comes from now on is traced
+ *   started  what comes from now on is traced; `session` names the trace to who wants to end it
  *   packet   one packet and what became of it
  *   kernel   packets that the kernel dropped before or behind us: there is no packet to show
- *   lost     packets that were asked for, but came too fast to be copied
+ *   lost     packets that were asked for, but not copied: they came too fast, `behind` of them while the client was
+ *            behind with those before
+ *   mark     no packet read before this time, ns since 1970, is still to come
+ *   ended    all has been told, and nothing more comes
  */
 import { type DropReasonName, dropReasonName } from '../base/drop-reason.js';
 import type { TracePath, TraceRecord } from '../dataplane/tracing/protocol.js';
@@ -52,12 +55,25 @@ export interface KernelLine {
   packets: number;
 }
 
+export interface LostLine {
+  type: 'lost';
+  records: number;
+  behind: number;
+}
+
+export interface MarkLine {
+  type: 'mark';
+  timeNs: string;
+}
+
 export type TraceLine =
   | FanLine
-  | { type: 'started' }
+  | { type: 'started'; session: number }
   | PacketLine
   | KernelLine
-  | { type: 'lost'; records: number };
+  | LostLine
+  | MarkLine
+  | { type: 'ended' };
 
 /** The line of a record of the fan on `bridge`. */
 export function packetLine(record: TraceRecord, bridge: string): PacketLine {

@@ -1,4 +1,5 @@
 /** A trace as `fanctl trace` prints it: lines for people, and an object for programs (docs/tracing.md). */
+import { printable } from '../base/printable.js';
 import { prettyPacket } from '../wire/pretty.js';
 import { clockTime, errnoName, type Stage, stagesOf, verdictOf, whyOf } from './stages.js';
 import { bytesOf, type FanLine, type KernelLine, type PacketLine } from './trace-lines.js';
@@ -23,11 +24,11 @@ export class TraceText {
     const head = `${clockTime(BigInt(line.timeNs))} ${line.bridge || 'host'} ${line.path}: ${end}, ${total} us`;
     const layers = this.#layers(line).map((layer) => `    ${layer}`);
     const stages = stagesOf(line, this.#fans.get(line.bridge));
-    return [head, ...layers, `    ${formatStages(stages)}`].join('\n');
+    return [head, ...layers, `    ${formatStages(stages)}`].map(printable).join('\n');
   }
 
   kernel({ reason, bridge, packets }: KernelLine): string {
-    return `${bridge || 'host'} kernel: DROPPED ${reason}, ${packets} packets: ${whyOf(reason)}`;
+    return printable(`${bridge || 'host'} kernel: DROPPED ${reason}, ${packets} packets: ${whyOf(reason)}`);
   }
 
   packetJson(line: PacketLine): object {

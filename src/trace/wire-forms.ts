@@ -82,11 +82,11 @@ function fragmentForm(bytes: Uint8Array, i: number, count: number, comment: stri
 
 function decapForms(line: PacketLine, data: Uint8Array, comment: string, options: FormOptions): WireForm[] {
   const innerAt = data.length >= MIN_HEADER_LEN ? headerLen(data, 0) : 0;
-  const whole = data.length === line.length && innerAt + MIN_HEADER_LEN <= data.length;
-  if (whole) finishChecksum(data, innerAt, line.vnet);
+  if (data.length === line.length) finishChecksum(data, innerAt, line.vnet);
   const outer = { side: 'underlay', bytes: data, length: line.length, direction: INBOUND, comment } as const;
   const forms = cut(outer, innerAt, line, options, false);
-  if (line.reason !== undefined || !whole || isProbe(line)) return forms;
+  const hasInner = innerAt + MIN_HEADER_LEN <= data.length;
+  if (line.reason !== undefined || !hasInner || isProbe(line)) return forms;
   const length = totalLength(data, innerAt);
   const bytes = data.slice(innerAt, innerAt + length);
   applyTos(bytes, 0, line.tos ?? 0);
@@ -108,13 +108,13 @@ function cut(
   { wireSize, underlayMtu }: FormOptions,
   must: boolean,
 ): WireForm[] {
-  if ((!wireSize && !must) || form.bytes.length < form.length) return [form];
+  if (!wireSize && !must) return [form];
   const size = segmentSize(line, form.bytes, ipAt, underlayMtu);
-  const packets = size === 0 ? undefined : cutToWireSize(form.bytes, ipAt, size);
+  const packets = size === 0 ? undefined : cutToWireSize(form.bytes, ipAt, size, form.length);
   if (packets === undefined || packets.length < 2) return [form];
   return packets.map((bytes, i) => {
     const comment = `${form.comment}, segment ${i + 1} of ${packets.length}`;
-    return { ...form, bytes, length: bytes.length, comment };
+    return { ...form, bytes, length: totalLength(bytes, 0), comment };
   });
 }
 

@@ -76,11 +76,18 @@ export function completeChecksum(bytes: Uint8Array, ipAt: number, end: number, k
 
 /**
  * Cuts the packet in `bytes`, whose IPv4 header with the payload of interest is at `ipAt` (an outer header may stand
- * before it), into packets with `size` bytes of payload each. Undefined where that can't be done.
+ * before it), into packets with `size` bytes of payload each. Of a packet of `length` bytes `bytes` may be the beginning:
+ * each packet then has its headers and of the payload what is there. Undefined where it can't be cut.
  */
-export function cutToWireSize(bytes: Uint8Array, ipAt: number, size: number): Uint8Array[] | undefined {
-  const transport = findTransport(bytes, ipAt, bytes.length);
-  if (transport === undefined || size < 1 || transport.payloadAt === transport.end) return undefined;
+export function cutToWireSize(
+  bytes: Uint8Array,
+  ipAt: number,
+  size: number,
+  length = bytes.length,
+): Uint8Array[] | undefined {
+  const found = findTransport(bytes, ipAt, bytes.length);
+  if (found === undefined || size < 1 || found.payloadAt >= length) return undefined;
+  const transport = { ...found, end: length };
   const packets: Uint8Array[] = [];
   for (let from = transport.payloadAt; from < transport.end; from += size) {
     const to = Math.min(from + size, transport.end);
@@ -98,20 +105,22 @@ function segment(
   to: number,
   index: number,
 ): Uint8Array {
-  const packet = new Uint8Array(whole.payloadAt + to - from);
+  const payload = bytes.subarray(Math.min(from, bytes.length), to);
+  const length = whole.payloadAt + to - from;
+  const packet = new Uint8Array(whole.payloadAt + payload.length);
   packet.set(bytes.subarray(0, whole.payloadAt));
-  packet.set(bytes.subarray(from, to), whole.payloadAt);
-  if (ipAt > 0) writeLength(packet, 0, packet.length);
+  packet.set(payload, whole.payloadAt);
+  if (ipAt > 0) writeLength(packet, 0, length);
   write16(packet, ipAt + ID, id(bytes, ipAt) + index);
-  writeLength(packet, ipAt, packet.length - ipAt);
+  writeLength(packet, ipAt, length - ipAt);
   const { at, tcp } = whole;
   if (tcp) {
     write32(packet, at + TCP_SEQUENCE, (read32(bytes, at + TCP_SEQUENCE) + from - whole.payloadAt) >>> 0);
     // FIN and PSH belong to the last byte, CWR to the first segment only (RFC 3168 §6.1.2).
     const kept = (to === whole.end ? 0xff : ~FIN_PSH) & (index === 0 ? 0xff : ~CWR);
     packet[at + TCP_FLAGS] = packet[at + TCP_FLAGS]! & kept;
-  } else write16(packet, at + UDP_LENGTH, packet.length - at);
-  writeChecksum(packet, ipAt, { ...whole, end: packet.length });
+  } else write16(packet, at + UDP_LENGTH, length - at);
+  if (packet.length === length) writeChecksum(packet, ipAt, { ...whole, end: length });
   return packet;
 }
 

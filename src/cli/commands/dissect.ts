@@ -1,6 +1,7 @@
 /** `fanctl dissect`: a capture from anywhere, offline: would these packets be accepted, and if not, why? */
 import { createReadStream } from 'node:fs';
 import { errorText, FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths } from '../../control/protocol.js';
@@ -9,7 +10,7 @@ import { createMapping } from '../../fan/mapping.js';
 import type { Dissected, Summary } from '../../trace/dissect.js';
 import type { JudgedFan } from '../../trace/judge.js';
 import { clockTime, whyOf } from '../../trace/stages.js';
-import { print } from '../output/output.js';
+import { formatCompactJson, print } from '../output/output.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
 
 export const dissect: Command = {
@@ -51,7 +52,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
     throw new FanError('unsupported', `${file}: ${errorText(cause)}`, { cause });
   }
   const { summary } = dissection;
-  print(json ? JSON.stringify({ summary }) : summaryText(summary));
+  print(json ? formatCompactJson({ summary }) : summaryText(summary));
 }
 
 function readFan(text: string): JudgedFan {
@@ -75,7 +76,7 @@ async function fansHere(paths: RunPaths): Promise<JudgedFan[]> {
 }
 
 function toJson({ number, timeNs, path, verdict, reason, layers, comment }: Dissected): string {
-  return JSON.stringify({
+  return formatCompactJson({
     number,
     time: Number(timeNs) / 1e9,
     path,
@@ -96,7 +97,7 @@ function toText({ number, timeNs, path, verdict, reason, layers, comment }: Diss
   const words = verdict === 'fragment' || verdict === 'cut' ? IN_WORDS[verdict] : verdict;
   const end = reason === undefined ? words : `DROPPED ${reason}: ${whyOf(reason)}`;
   const lines = [`#${number} ${clockTime(timeNs)} ${path}: ${end}`, ...layers.map((layer) => `    ${layer}`)];
-  return [...lines, ...(comment === undefined ? [] : [`    comment: ${comment}`])].join('\n');
+  return [...lines, ...(comment === undefined ? [] : [`    comment: ${printable(comment)}`])].join('\n');
 }
 
 function summaryText(summary: Summary): string {

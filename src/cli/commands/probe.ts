@@ -1,6 +1,7 @@
 /** `fanctl probe`: asks fand to probe a peer, and prints what it did and what it found. */
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.js';
 import { formatJson, print } from '../output/output.js';
@@ -56,7 +57,9 @@ function formatProbe({ host, slice, from, bridge, overlay, io, steps, checks }: 
     ...steps.map(formatStep),
     '',
     ...checks.flatMap(formatCheck),
-  ].join('\n');
+  ]
+    .map(printable)
+    .join('\n');
 }
 
 function formatStep({ name, text, rttMs }: ProbeStep): string {

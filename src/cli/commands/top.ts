@@ -5,7 +5,7 @@ import { FanError } from '../../base/error.js';
 import { BrokenOff, FandClient, NotRunning } from '../../control/client.js';
 import type { Activity } from '../../control/protocol.js';
 import { type Reading, readRates } from '../output/activity-rates.js';
-import { print } from '../output/output.js';
+import { formatCompactJson, print } from '../output/output.js';
 import { CTRL_C, hasScreen, Screen, speaksUtf8 } from '../output/terminal.js';
 import { ASCII, BLOCKS, type Line, RateHistories, renderTop } from '../output/top-view.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
@@ -83,7 +83,7 @@ async function printReadings({ client, delayMs, count }: Plan, asJson: boolean):
     before = now;
     if (!reading) continue;
     if (printed > 0 && !asJson) print('');
-    if (asJson) print(JSON.stringify(reading));
+    if (asJson) print(formatCompactJson(reading));
     else print(toText(renderTop(reading, new Map(), layout)));
     printed += 1;
   }

@@ -2,9 +2,10 @@
 
 import type { TraceLine } from '../../control/protocol.js';
 import { TraceText } from '../../trace/trace-text.js';
-import { print, printNote } from '../output/output.js';
+import { formatCompactJson, print, printNote, printStatus } from '../output/output.js';
+import { TraceAccount } from '../output/trace-account.js';
 import { type Command, type Invocation, requireRoot } from './command.js';
-import { follow, readWish, TRACE_OPTIONS } from './traced.js';
+import { Ending, follow, readWish, TRACE_OPTIONS } from './traced.js';
 
 /** Headers, and what ICMP quotes of them; more packets than anybody reads. */
 const LIMITS = { snapLen: 256, recordsPerSecond: 2000, bytesPerSecond: 1 << 20 };
@@ -22,16 +23,26 @@ inner or its outer form matches. Ends with Ctrl-C. docs/tracing.md explains the 
 
 async function run(invocation: Invocation): Promise<void> {
   requireRoot('trace');
+  const ending = new Ending();
   const wish = await readWish(invocation, LIMITS);
+  const account = new TraceAccount();
   const text = new TraceText();
   const show = invocation.given.has('--json') ? formatJsonLine : formatText;
-  await follow(invocation.paths, wish, (line) => {
-    if (line.type === 'fan') text.learn(line);
-    if (line.type === 'started') printNote('tracing');
-    const shown = show(text, line);
-    if (shown !== undefined) print(shown);
-    return true;
-  });
+  try {
+    await follow(invocation.paths, wish, ending, account, (line) => {
+      if (line.type === 'fan') text.learn(line);
+      if (line.type === 'started') printNote('tracing');
+      const shown = show(text, line);
+      if (shown !== undefined) print(shown);
+      return true;
+    });
+  } finally {
+    for (const line of account.lines('shown', LIMITS)) printStatus(line);
+    if (wish.request.dropsOnly && account.seen + account.kernelDropped === 0) {
+      printNote('nothing dropped by fand; what the kernel drops before it: fanctl doctor');
+    }
+    ending.forget();
+  }
 }
 
 function formatText(text: TraceText, line: TraceLine): string | undefined {
@@ -41,7 +52,7 @@ function formatText(text: TraceText, line: TraceLine): string | undefined {
 }
 
 function formatJsonLine(text: TraceText, line: TraceLine): string | undefined {
-  if (line.type === 'packet') return JSON.stringify(text.packetJson(line));
-  if (line.type === 'kernel') return JSON.stringify(text.kernelJson(line));
-  return line.type === 'lost' ? JSON.stringify({ lost: line.records }) : undefined;
+  if (line.type === 'packet') return formatCompactJson(text.packetJson(line));
+  if (line.type === 'kernel') return formatCompactJson(text.kernelJson(line));
+  return line.type === 'lost' ? formatCompactJson({ lost: line.records }) : undefined;
 }

@@ -1,12 +1,12 @@
 /**
  * What `trace` and `capture` have in common: the filter and the options, the lines of the trace until enough were seen
- * or the operator has seen enough, and the account of it on stderr.
+ * or the operator has seen enough, and the account of it on stderr, however it ends.
  */
 import { FanError, UnknownWord } from '../../base/error.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths, TraceLine, TraceRequest } from '../../control/protocol.js';
 import { compileFilter } from '../../trace/filter-compiler.js';
-import { printNote } from '../output/output.js';
+import type { TraceAccount } from '../output/trace-account.js';
 import type { CommandOption, Invocation } from './command.js';
 
 export const TRACE_OPTIONS: readonly CommandOption[] = [
@@ -16,6 +16,9 @@ export const TRACE_OPTIONS: readonly CommandOption[] = [
 ];
 
 const MOST_COUNT = 1e9;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** timeout(1) and others send a signal to us and to our group: only a later one is somebody's impatience. */
+const IMPATIENT_MS = 500;
 
 export interface Wish {
   readonly request: TraceRequest;
@@ -26,11 +29,11 @@ export interface Wish {
 /** Reads the words and options of either command. Throws FanError usage. */
 export async function readWish(
   { words, given }: Invocation,
-  limits: Pick<TraceRequest, 'snapLen' | 'recordsPerSecond' | 'bytesPerSecond'>,
+  limits: Pick<TraceRequest, 'snapLen' | 'burstSnapLen' | 'recordsPerSecond' | 'bytesPerSecond'>,
 ): Promise<Wish> {
   const option = words.find((word) => /^-[^0-9]/.test(word));
   if (option !== undefined) throw new UnknownWord(`unknown option ${option}`, 'see fanctl help', [option]);
-  const count = given.has('-c') ? readCount(given.get('-c') ?? '') : Number.POSITIVE_INFINITY;
+  const count = readNumber('-c', given.get('-c'), 1, MOST_COUNT) ?? Number.POSITIVE_INFINITY;
   const program = await compileFilter(words.join(' '));
   const bridge = given.get('--fan');
   return {
@@ -44,35 +47,82 @@ export async function readWish(
   };
 }
 
-function readCount(text: string): number {
-  if (/^[0-9]+$/.test(text) && Number(text) >= 1 && Number(text) <= MOST_COUNT) return Number(text);
-  throw new FanError('usage', `-c: "${text}" is no number from 1 to ${MOST_COUNT}`);
+/** The value of an option; undefined where it was not given. Throws FanError usage. */
+export function readNumber(
+  option: string,
+  text: string | undefined,
+  least: number,
+  most: number,
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new FanError('usage', `${option}: "${text}" is no number from ${least} to ${most}`);
+}
+
+/** When a trace is to end: by the operator, by whom reads what is printed, or after some time. */
+export class Ending {
+  readonly #end = new AbortController();
+  readonly #now = new AbortController();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #onSignal = () => this.#signalled();
+  readonly #onReader = () => this.#now.abort();
+  #firstMs: number | undefined;
+
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+    process.stdout.on('error', this.#onReader);
+  }
+
+  /** What is under way is still taken. */
+  get end(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Nothing is waited for. */
+  get now(): AbortSignal {
+    return this.#now.signal;
+  }
+
+  abort(): void {
+    this.#end.abort();
+  }
+
+  after(ms: number): void {
+    this.#timers.push(setTimeout(() => this.#end.abort(), ms));
+  }
+
+  forget(): void {
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    process.stdout.off('error', this.#onReader);
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #signalled(): void {
+    this.#firstMs ??= performance.now();
+    this.#end.abort();
+    if (performance.now() - this.#firstMs > IMPATIENT_MS) this.#now.abort();
+  }
 }
 
 /**
- * Hands over each line until the count is reached, SIGINT or SIGTERM comes, or `take` returns false. Tells on stderr
- * what was seen and what was lost.
+ * Hands over each line until the count is reached, `ending` says so, or `take` returns false; what comes after that is
+ * only counted. Throws BrokenOff where fand ends first; the account is then as far as it got.
  */
 export async function follow(
   paths: RunPaths,
   { request, count }: Wish,
+  ending: Ending,
+  account: TraceAccount,
   take: (line: TraceLine) => boolean | Promise<boolean>,
 ): Promise<void> {
-  const end = new AbortController();
-  const stop = () => end.abort();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop);
-  process.stdout.once('error', stop);
-  let seen = 0;
-  let lost = 0;
-  try {
-    for await (const line of new FandClient(paths).trace(request, end.signal)) {
-      if (line.type === 'lost') lost += line.records;
-      if (line.type === 'packet') seen++;
-      if (!(await take(line)) || seen >= count) break;
+  for await (const line of new FandClient(paths).trace(request, ending.end, ending.now)) {
+    account.add(line);
+    if (line.type === 'packet') {
+      if (account.taken >= count) continue;
+      account.taken++;
     }
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, stop);
-    process.stdout.off('error', stop);
-    if (lost > 0) printNote(`${lost} packets came too fast and are missing: narrow the filter`);
+    if (!(await take(line))) return;
+    if (account.taken >= count) ending.abort();
   }
 }

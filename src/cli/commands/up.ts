@@ -1,6 +1,7 @@
 /** `fanctl up`: asks fand, started where none runs, for a fan; prints the name of its bridge. */
 
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
@@ -50,5 +51,5 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const request = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay), options };
   const reply = await requestUp(paths, request, workers);
   for (const note of reply.notes) printNote(note);
-  print(reply.bridge);
+  print(printable(reply.bridge));
 }

@@ -1,4 +1,5 @@
 /** What checks found, as text: a line each, and under those that are not well what was seen and what mends it. */
+import { printable } from '../../base/printable.js';
 import type { CheckResult } from '../../control/protocol.js';
 
 const LABELS: Readonly<Record<CheckResult['status'], string>> = { ok: 'ok', warn: 'warn', fail: 'FAIL' };
@@ -16,13 +17,13 @@ function formatCheck(
   width: number,
 ): string[] {
   const label = LABELS[status].padEnd(LABEL_WIDTH);
-  if (status === 'ok') return [`${label}${check.padEnd(width)}  ${evidence}`];
+  if (status === 'ok') return [`${label}${check.padEnd(width)}  ${printable(evidence)}`];
   const way = direction === undefined ? '' : `, direction ${direction}`;
   const indent = ' '.repeat(LABEL_WIDTH);
   return [
     `${label}${check.padEnd(width)}  ${severity}${way}`,
-    `${indent}  ${evidence}`,
-    ...(fix === '' ? [] : [`${indent}  fix: ${fix}`]),
+    `${indent}  ${printable(evidence)}`,
+    ...(fix === '' ? [] : [`${indent}  fix: ${printable(fix)}`]),
   ];
 }
 

@@ -3,6 +3,7 @@
  * after the shift, and the way from here.
  */
 import { parseAddress } from '../../addr/ipv4-address.js';
+import { printable } from '../../base/printable.js';
 import type { ExplainedHost, Explanation } from '../../control/protocol.js';
 import type { BitWidths } from '../../fan/explanation.js';
 
@@ -21,7 +22,7 @@ export function formatExplanation(explanation: Explanation): string {
 }
 
 function formatRows(rows: readonly Row[]): string[] {
-  return rows.map(([name, text]) => `  ${name.padEnd(9)} ${text}`);
+  return rows.map(([name, text]) => `  ${name.padEnd(9)} ${printable(text)}`);
 }
 
 function whoRows({ fan, slices, source, here }: Explanation): Row[] {

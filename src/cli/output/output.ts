@@ -3,8 +3,8 @@
  * on stderr, exit 1 after an error. A reader that closes its end early (`fanctl show | head -1`) is no error.
  */
 import { once } from 'node:events';
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { errorText, FanError } from '../../base/error.js';
+import { printable, printableJson } from '../../base/printable.js';
 import type { Counters, FanView, Stats } from '../../control/protocol.js';
 
 export function print(text: string): void {
@@ -13,52 +13,34 @@ export function print(text: string): void {
 
 /** What the operator should know although the command succeeded. */
 export function printNote(text: string): void {
-  process.stderr.write(`fanctl: note: ${text}\n`);
+  process.stderr.write(`fanctl: note: ${printable(text)}\n`);
 }
 
-/** Where bytes go; each write is out when it resolves: false where nobody reads any more. */
-export interface BinaryOutput {
-  write(bytes: Uint8Array): Promise<boolean>;
-  close(): Promise<void>;
+/** What a command says at its end of what it did, as tcpdump does: no note, and no result. */
+export function printStatus(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
-/** A file, replaced where there is one, or "-" for standard output. Throws FanError usage. */
-export function openBinary(file: string): BinaryOutput {
-  if (file === '-') return standardOutput();
-  try {
-    const fd = openSync(file, 'w', 0o600);
-    return {
-      write: async (bytes) => {
-        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-        return true;
-      },
-      close: async () => closeSync(fd),
-    };
-  } catch (cause) {
-    throw new FanError('usage', `cannot write ${file}: ${errorText(cause)}`, { cause });
-  }
+/** Writes bytes to standard output; each are out when it resolves: false where nobody reads any more. */
+export async function writeBytes(bytes: Uint8Array): Promise<boolean> {
+  if (process.stdout.destroyed) return false;
+  // What goes wrong is runProgram's to tell.
+  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain').catch(() => undefined);
+  return !process.stdout.destroyed;
 }
 
-function standardOutput(): BinaryOutput {
+/** Throws FanError usage where standard output would show bytes to somebody. */
+export function refuseTerminal(): void {
   if (process.stdout.isTTY) {
     throw new FanError('usage', 'standard output is a terminal: give it a pipe, or name a file');
   }
-  return {
-    write: async (bytes) => {
-      if (process.stdout.destroyed) return false;
-      // What goes wrong is runProgram's to tell.
-      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain').catch(() => undefined);
-      return !process.stdout.destroyed;
-    },
-    close: async () => undefined,
-  };
 }
 
 /** Runs a program's main; anything it throws becomes one line on stderr and exit status 1. */
 export async function runProgram(name: string, main: () => Promise<void>): Promise<void> {
   const fail = (error: unknown): void => {
     process.exitCode = 1;
-    process.stderr.write(`${name}: ${errorText(error)}\n`);
+    process.stderr.write(`${name}: ${printable(errorText(error))}\n`);
   };
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') fail(error);
@@ -74,7 +56,12 @@ export async function runProgram(name: string, main: () => Promise<void>): Promi
 
 /** JSON as `--json` prints it. */
 export function formatJson(value: unknown): string {
-  return JSON.stringify(value, undefined, 2);
+  return printableJson(JSON.stringify(value, undefined, 2));
+}
+
+/** The same in one line. */
+export function formatCompactJson(value: unknown): string {
+  return printableJson(JSON.stringify(value));
 }
 
 /** The table of `show`: a header, and a line for each fan. */
@@ -87,7 +74,7 @@ export function formatFans(fans: readonly FanView[]): string {
 }
 
 function formatRow(bridge: string, overlay: string, underlay: string, flags: string): string {
-  return `${bridge.padEnd(16)} ${overlay.padEnd(20)} ${underlay.padEnd(20)} ${flags}`;
+  return printable(`${bridge.padEnd(16)} ${overlay.padEnd(20)} ${underlay.padEnd(20)} ${flags}`);
 }
 
 /** A view with the keys of `show --json`, in their documented order and no others. */
@@ -99,7 +86,7 @@ export function fanToJson(fan: FanView): FanView {
 /** Counters by fan, the host's last; only those above 0 unless `all`. */
 export function formatStats(stats: Stats, all: boolean): string {
   const groups = stats.fans.map((fan): [string, Counters] => [
-    `${fan.bridge}: ${fan.overlay} on ${fan.underlay}, io ${fan.io}`,
+    printable(`${fan.bridge}: ${fan.overlay} on ${fan.underlay}, io ${fan.io}`),
     fan.counters,
   ]);
   groups.push(['host: what belongs to no fan', stats.host.counters]);

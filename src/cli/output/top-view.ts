@@ -4,6 +4,7 @@
  *
  * What doesn't fit is left out from the bottom of the longest list that has least to say: peers, drops, then fans.
  */
+import { printable } from '../../base/printable.js';
 import type { DropRate, FanRates, PeerRates, Rate, Reading } from './activity-rates.js';
 import { drawSparkline, formatDuration, formatQuantity } from './quantities.js';
 
@@ -82,7 +83,7 @@ export function renderTop(
     if (left > 0) lines.push(plain(`  and ${left} more`));
   }
   return lines.slice(0, layout.rows).map(({ text, isTitle }) => ({
-    text: text.slice(0, layout.columns).trimEnd(),
+    text: printable(text).slice(0, layout.columns).trimEnd(),
     isTitle,
   }));
 }

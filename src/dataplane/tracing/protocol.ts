@@ -14,8 +14,9 @@ export interface TraceSpec {
   fan?: string;
   /** Only packets that end in a drop. */
   dropsOnly: boolean;
-  /** Bytes of each packet that are copied at most. */
+  /** Bytes of each packet that are copied at most, and of each super-packet. */
   snapLen: number;
+  burstSnapLen: number;
   recordsPerSecond: number;
   bytesPerSecond: number;
   /** Realtime minus monotonic clock, ns. */
@@ -25,14 +26,15 @@ export interface TraceSpec {
 }
 
 /**
- * Int32 cells of TraceSpec.shared: records on their way to the main thread, which counts down what it has taken in; those
- * that were lost; and what may still be copied.
+ * Int32 cells of TraceSpec.shared: records, and bytes of them, on their way to the client, which the main thread counts
+ * down when they have left; those that were lost, all and because too many were on their way; and what may still be
+ * copied.
  */
-export const CELL = { waiting: 0, lost: 1, records: 2, bytes: 3 } as const;
+export const CELL = { waiting: 0, waitingBytes: 1, lost: 2, behind: 3, records: 4, bytes: 5 } as const;
 /** BigInt64 cells of it: until when, on the monotonic clock in ns, `records` and `bytes` were refilled. */
-export const REFILLED = { records: 2, bytes: 3 } as const;
+export const REFILLED = { records: 3, bytes: 4 } as const;
 /** Bytes of it. */
-export const CELL_BYTES = 32;
+export const CELL_BYTES = 40;
 
 /**
  * The walk that a packet was on: out of the TUN, into it, an ICMP error about a packet of ours, or an ICMP error that
@@ -69,4 +71,9 @@ export interface TraceRecord {
   tos?: number;
   /** path-error: an answer goes to a container. reply: it was held back, and `data` is what it would have been about. */
   relayed?: boolean;
+}
+
+/** Bytes of packets that the record holds. */
+export function heldBytes({ data, fragments = [] }: TraceRecord): number {
+  return fragments.reduce((sum, fragment) => sum + fragment.length, data.length);
 }

@@ -18,7 +18,7 @@ import { OUTER_LEN } from '../../wire/ipip.js';
 import { headerLen, MIN_HEADER_LEN } from '../../wire/ipv4.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 import type { TracePath, TraceRecord } from './protocol.js';
-import type { TraceSession } from './session.js';
+import { ADMITTED, type Admission, type TraceSession } from './session.js';
 
 const NO_TX = -1;
 const EMSGSIZE = 90;
@@ -30,11 +30,19 @@ interface Pending {
   rxIndex: number;
 }
 
+/** A packet that may not be copied, before it is known whether it is of the fan that is asked for. */
+interface Missed {
+  session: TraceSession;
+  rxIndex: number;
+  why: Admission;
+}
+
 export class Tracer {
   readonly #sessions: readonly TraceSession[];
   #readNs = 0n;
   #judgedNs = 0n;
   #pending: Pending[] = [];
+  #missed: Missed[] = [];
   /** Of each received packet, by its index: where in the sent batch it is, first and one past the last. */
   readonly #firstTx: Int32Array;
   readonly #endTx: Int32Array;
@@ -122,12 +130,19 @@ export class Tracer {
     }
     for (const { record, session, rxIndex } of this.#pending) {
       const fan = fans[rx.verdictFan(rxIndex)];
-      if (!session.wantsFan(fan?.id)) continue;
+      if (!session.wantsFan(fan?.id)) {
+        session.release(record);
+        continue;
+      }
       this.#finishDecap(record, rx, rxIndex, fan, outputs);
       record.doneNs = doneNs;
       session.add(record);
     }
+    for (const { session, rxIndex, why } of this.#missed) {
+      if (session.wantsFan(fans[rx.verdictFan(rxIndex)]?.id)) session.lose(why);
+    }
     this.#pending = [];
+    this.#missed = [];
   }
 
   /** Packet i of `rx`, an ICMP error, was judged. */
@@ -138,7 +153,7 @@ export class Tracer {
     this.#judgedNs = process.hrtime.bigint();
     for (const session of this.#sessions) {
       if (!session.wantsFan(fan?.id) || (session.dropsOnly && reason === KEEP)) continue;
-      if (!matchesError(session, rx, i)) continue;
+      if (!this.#admitsError(session, rx, i)) continue;
       const record = this.#record('path-error', session, rx, i, reason);
       session.add({ ...record, fan: fan?.id, relayed, doneNs: record.judgedNs });
     }
@@ -150,7 +165,7 @@ export class Tracer {
     for (const session of this.#sessions) {
       if (session.dropsOnly || !session.wantsFan(fan.id)) continue;
       for (let i = 0; i < replies.count; i++) {
-        if (!matchesError(session, replies, i)) continue;
+        if (!this.#admitsError(session, replies, i)) continue;
         const record = this.#record('reply', session, replies, i, KEEP);
         session.add({ ...record, fan: fan.id, packets: 1, errno: replies.error(i), doneNs: record.judgedNs });
       }
@@ -162,6 +177,7 @@ export class Tracer {
     const judgedNs = Number(process.hrtime.bigint() - this.#readNs);
     for (const session of this.#sessions) {
       if (!session.wantsFan(fan.id) || !session.matches(bytes, off, len, 0)) continue;
+      if (!this.#admits(session, bytes, off, len)) continue;
       session.add({
         path: 'reply',
         fan: fan.id,
@@ -186,6 +202,7 @@ export class Tracer {
   #pendEncap(session: TraceSession, fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch): void {
     const plain = this.#endTx[i]! - this.#firstTx[i]! === 1 && isInPlace(rx, i, tx, this.#firstTx[i]!);
     if (!session.matches(rx.slab, rx.offset(i), rx.length(i), plain ? OUTER_LEN : 0)) return;
+    if (!this.#admits(session, rx.slab, rx.offset(i), rx.length(i), rx.gsoType(i) !== 0)) return;
     const record = this.#record('encap', session, rx, i, rx.verdict(i));
     record.fan = fan.id;
     const first = this.#firstTx[i]!;
@@ -207,8 +224,26 @@ export class Tracer {
     const inner = header >= MIN_HEADER_LEN && header < len ? header : 0;
     // From the inner packet's point of view the outer header stands before it.
     if (!session.matches(rx.slab, off + inner, len - inner, inner)) return;
+    const why = session.admit(rx.slab, off + inner, len - inner, rx.gsoType(i) !== 0);
+    if (why !== ADMITTED) {
+      if (session.isOfOneFan) this.#missed.push({ session, rxIndex: i, why });
+      else session.lose(why);
+      return;
+    }
     const record = this.#record('decap', session, rx, i, KEEP);
     this.#pending.push({ record, session, rxIndex: i });
+  }
+
+  #admitsError(session: TraceSession, batch: PacketBatch, i: number): boolean {
+    if (!matchesError(session, batch, i)) return false;
+    return this.#admits(session, batch.slab, batch.offset(i), batch.length(i));
+  }
+
+  /** Whether a packet that matches may be copied; counted as lost where not. */
+  #admits(session: TraceSession, bytes: Uint8Array, off: number, len: number, isBurst = false): boolean {
+    const why = session.admit(bytes, off, len, isBurst);
+    if (why !== ADMITTED) session.lose(why);
+    return why === ADMITTED;
   }
 
   #finishDecap(
@@ -246,7 +281,7 @@ export class Tracer {
       errno: 0,
       packets: rx.verdictPackets(i),
       length: rx.length(i),
-      data: session.copy(rx.slab, rx.offset(i), rx.length(i)),
+      data: session.copy(rx.slab, rx.offset(i), rx.length(i), rx.gsoType(i) !== 0),
       vnet: vnetOf(rx, i),
     };
   }

@@ -14,6 +14,7 @@ import type { Configured, FromWorker, ToWorker, WorkerData, WorkerState } from '
 type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
+type Marked = Extract<FromWorker, { type: 'marked' }>;
 
 /** What programs in the kernel have sent on: packets, and inner bytes. */
 export interface KernelCounts {
@@ -112,6 +113,11 @@ export class WorkerClient {
     await this.#ask({ type: 'trace', id: ++this.#lastId, generation, sessions });
   }
 
+  /** Resolves when all that it traced before the call has been handed over. */
+  async mark(): Promise<void> {
+    await this.#ask<Marked>({ type: 'mark', id: ++this.#lastId });
+  }
+
   /** What the worker knows beside its counters, between two batches. */
   inspect(): Promise<WorkerState> {
     return this.#ask<Inspected>({ type: 'inspect', id: ++this.#lastId });
@@ -151,7 +157,7 @@ export class WorkerClient {
     this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }
 
-  #ask<Reply extends Done | Inspected>(message: ToWorker): Promise<Reply> {
+  #ask<Reply extends Done | Inspected | Marked>(message: ToWorker): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const dead = (cause: Error) =>
         reject(new FanError('daemon', `the worker died: ${cause.message}`, { cause }));

@@ -67,6 +67,11 @@ export class WorkerPool {
     await Promise.all(this.#all.map((worker) => worker.trace(sessions, generation)));
   }
 
+  /** Resolves when all that was traced before the call has been handed over. */
+  async mark(): Promise<void> {
+    await Promise.all(this.#all.map((worker) => worker.mark()));
+  }
+
   /** What each knows beside its counters, between two of its batches. */
   async inspect(): Promise<(WorkerState & { packets: number })[]> {
     const states = await Promise.all(this.#all.map((worker) => worker.inspect()));

@@ -28,6 +28,8 @@ export type ToWorker =
   /** Exactly these relays from now on. */
   | { type: 'relays'; id: number; relays: Relays }
   | { type: 'inspect'; id: number }
+  /** Asks for an answer behind all that was traced so far. */
+  | { type: 'mark'; id: number }
   | { type: 'stop'; id: number };
 
 /** What a worker has opened for its fans. */
@@ -45,6 +47,7 @@ export interface Configured {
 export type FromWorker =
   | ({ type: 'done'; id: number } & Configured)
   | ({ type: 'inspected'; id: number } & WorkerState)
+  | { type: 'marked'; id: number }
   | { type: 'failed'; id: number; message: string }
   /** Packets that a trace saw; the session is that of its TraceSpec. */
   | { type: 'traced'; session: number; records: TraceRecord[] }

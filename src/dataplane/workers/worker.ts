@@ -67,6 +67,7 @@ function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromW
     else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);
     else if (message.type === 'trace') trace(message, forwarder, port);
     else if (message.type === 'inspect') return inspect(message.id, forwarder);
+    else if (message.type === 'mark') return { type: 'marked', id: message.id };
     return done(message.id, forwarder);
   } catch (error) {
     return { type: 'failed', id: message.id, message: errorText(error) };

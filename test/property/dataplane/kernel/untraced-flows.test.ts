@@ -156,7 +156,7 @@ function compile(text: string): number[] | undefined {
 
 function tracerOf(program: number[]): { tracer: Tracer; shown: TraceRecord[] } {
   const shown: TraceRecord[] = [];
-  const most = { snapLen: 65_535, recordsPerSecond: 50_000, bytesPerSecond: 256 << 20 };
+  const most = { snapLen: 65_535, burstSnapLen: 65_535, recordsPerSecond: 50_000, bytesPerSecond: 256 << 20 };
   const shared = new SharedArrayBuffer(CELL_BYTES);
   const session = new TraceSession(
     { session: 1, program, dropsOnly: false, epochNs: 0n, shared, ...most },

@@ -60,7 +60,7 @@ function twoFans() {
 }
 
 function tracerOf(wishes: Wish[]): Tracer {
-  const most = { snapLen: 100, recordsPerSecond: 1e6, bytesPerSecond: 1e9, epochNs: 0n };
+  const most = { snapLen: 100, burstSnapLen: 100, recordsPerSecond: 1e6, bytesPerSecond: 1e9, epochNs: 0n };
   const sessions = wishes.map(
     (wish, session) =>
       new TraceSession(

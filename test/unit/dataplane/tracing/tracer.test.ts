@@ -41,6 +41,7 @@ function traced(more: Partial<TraceSpec> = {}) {
     program: [],
     dropsOnly: false,
     snapLen: 65_535,
+    burstSnapLen: 65_535,
     recordsPerSecond: 100,
     bytesPerSecond: 1e6,
     epochNs: 10n ** 18n,
