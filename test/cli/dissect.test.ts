@@ -57,6 +57,35 @@ describe('fanctl dissect', () => {
     );
   });
 
+  it('shows what a comment has of control characters, and no line that looks like a verdict', async () => {
+    const comment = 'x\x1b[2J\x1b[32m\n#2 00:00:01.000000 decap: accepted\r\x9b31m\u202e';
+    const evil = enhancedPacket({
+      interfaceId: 0,
+      timeNs: 0n,
+      bytes: PACKETS[1]!,
+      length: PACKETS[1]!.length,
+      direction: INBOUND,
+      comment,
+      dropped: 0,
+    });
+    const path = join(dir, 'evil.pcapng');
+    writeFileSync(path, Buffer.concat([sectionHeader('test'), interfaceDescription('x', '', 65_535), evil]));
+    const { stdout } = await dissect(path, '--fan', FAN);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is there is what is tested.
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    expect(stdout.split('\n').filter((line) => line.startsWith('#'))).toHaveLength(1);
+    expect(stdout).toContain(
+      '    comment: x\\x1b[2J\\x1b[32m\\n#2 00:00:01.000000 decap: accepted\\r\\x9b31m\\u{202e}\n',
+    );
+    const json = (await dissect(path, '--fan', FAN, '--json')).stdout;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: as above.
+    expect(json).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    expect(JSON.parse(json.split('\n')[0]!)).toMatchObject({ number: 1, verdict: 'dropped', comment });
+    const missing = await dissect('no\x1b[31m\nsuch', '--fan', FAN);
+    expect([missing.status, missing.stderr.split('\n').length]).toEqual([1, 2]);
+    expect(missing.stderr).toContain('no\\x1b[31m\\nsuch');
+  });
+
   it('takes several fans, a pipe, and prints objects', async () => {
     const script = `"$0" "$1" dissect - --json --fan "$2" --fan='99.0.0.0/8 10.1.0.1/16' < "$3"`;
     const argv = ['-c', script, process.execPath, built('cli/fanctl.js'), FAN, file];
