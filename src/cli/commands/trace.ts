@@ -38,7 +38,7 @@ async function run(invocation: Invocation): Promise<void> {
     });
   } finally {
     for (const line of account.lines('shown', LIMITS)) printStatus(line);
-    if (wish.request.dropsOnly && account.seen + account.kernelDropped === 0) {
+    if (wish.request.dropsOnly && account.isEmpty) {
       printNote('nothing dropped by fand; what the kernel drops before it: fanctl doctor');
     }
     ending.forget();

@@ -11,10 +11,12 @@ export class TraceAccount {
   #lost = 0;
   #behind = 0;
   readonly #kernel = new Map<string, number>();
+  #isBegun = false;
   #isWhole = false;
 
   add(line: TraceLine): void {
     if (line.type === 'packet') this.#came++;
+    else if (line.type === 'started') this.#isBegun = true;
     else if (line.type === 'ended') this.#isWhole = true;
     else if (line.type === 'kernel') {
       this.#kernel.set(line.reason, (this.#kernel.get(line.reason) ?? 0) + line.packets);
@@ -24,26 +26,27 @@ export class TraceAccount {
     }
   }
 
-  /** Packets that were asked for, shown or not, and those of the kernel's drops. */
-  get seen(): number {
-    return this.#came + this.#lost;
+  /** Whether it began, and nothing was seen by fand, nor dropped by the kernel. */
+  get isEmpty(): boolean {
+    return this.#isBegun && this.#came + this.#lost + this.#kernelDropped === 0;
   }
 
-  get kernelDropped(): number {
+  get #kernelDropped(): number {
     return [...this.#kernel.values()].reduce((sum, packets) => sum + packets, 0);
   }
 
-  /** A line each; `done` is what became of those taken: "captured". */
+  /** A line each, none where it did not begin; `done` is what became of those taken: "captured". */
   lines(done: string, limits: Pick<TraceRequest, 'recordsPerSecond' | 'bytesPerSecond'>): string[] {
+    if (!this.#isBegun) return [];
     const atLeast = this.#isWhole ? '' : ', as far as fand came to tell';
     const lines = [
       packets(this.taken, done),
-      `${packets(this.seen, 'seen')}${atLeast}`,
+      `${packets(this.#came + this.#lost, 'seen')}${atLeast}`,
       `${packets(this.#lost, 'missed')}${this.#why(limits)}`,
     ];
-    if (this.kernelDropped > 0) {
+    if (this.#kernelDropped > 0) {
       const reasons = [...this.#kernel].map(([reason, count]) => `${reason} ${count}`).join(', ');
-      lines.push(`${packets(this.kernelDropped, 'dropped by the kernel')} (${reasons})`);
+      lines.push(`${packets(this.#kernelDropped, 'dropped by the kernel')} (${reasons})`);
     }
     return lines;
   }

@@ -253,6 +253,20 @@ describe('what is asked for', () => {
     expect([bytes.records.length, bytes.lost()]).toEqual([2, 1]);
   });
 
+  it('costs and loses nothing for packets of a fan that is not asked for', () => {
+    const other = packet('99.0.27.2', '99.0.28.2');
+    const { tracer, records, lost } = traced({ fan: '99.0.0.0/8', recordsPerSecond: 2 });
+    for (let round = 0; round < 4; round++) decap(tracer, [tunnelled(PEER, US, back)]);
+    expect(lost()).toBe(0);
+    decap(tracer, [tunnelled(PEER, US, back), tunnelled(PEER, US, back), tunnelled(PEER, US, back)]);
+    expect(lost()).toBe(0);
+    decap(
+      tracer,
+      [other, other, other].map((inner) => tunnelled(PEER, US, inner)),
+    );
+    expect([records.length, lost()]).toEqual([2, 1]);
+  });
+
   it('is lost while the main thread is behind', () => {
     const shared = new SharedArrayBuffer(CELL_BYTES);
     new Int32Array(shared)[CELL.waiting] = 1_000_000;
