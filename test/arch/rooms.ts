@@ -53,6 +53,11 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
     'base addr fan wire io/* dataplane/* trace config host/*',
   ],
   [
+    'api',
+    'what other programs import: ufan/mapping, ufan/client; prints nothing',
+    'base addr fan config control',
+  ],
+  [
     'diagnosis/doctor',
     'what is wrong on this host; mends nothing itself',
     'base addr fan wire io/* dataplane/* trace config host/* control',

@@ -4,17 +4,10 @@ import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
-import { FandClient, NotRunning } from '../../control/client.js';
-import { type Daemon, ensureDaemon } from '../../control/ensure-daemon.js';
-import { removeRunDir } from '../../control/made-run-dir.js';
-import { waitUntilGone } from '../../control/process-end.js';
-import type { DownReply, DownRequest, RunPaths } from '../../control/protocol.js';
-import { readStateFans } from '../../control/state-file.js';
+import type { DownRequest } from '../../control/protocol.js';
+import { requestDown } from '../../control/request-down.js';
 import { printNote } from '../output/output.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from './command.js';
-
-const LEAVE_TIMEOUT_MS = 10_000;
-const MAX_ATTEMPTS = 5;
 
 export const down: Command = {
   name: 'down',
@@ -32,33 +25,10 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   requireRoot('down');
   refuseAuto('down', words);
   const request = readRequest(words, given.has('-e'));
-  const answered = await requestDown(paths, request);
-  if (!answered) {
-    await removeRunDir(paths);
-    if (request.every) return;
-    throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
-  }
-  const { reply, daemon } = answered;
-  for (const note of reply.notes) printNote(note);
-  if (!reply.last) return;
-  const gone = await waitUntilGone(daemon.pid, LEAVE_TIMEOUT_MS);
-  if (!gone) printNote(`fand (pid ${daemon.pid}) has not left yet: see ${paths.log}`);
-}
-
-/** Undefined where nobody is to be asked. Looks again where the fand that was found has left in between. */
-async function requestDown(
-  paths: RunPaths,
-  request: DownRequest,
-): Promise<{ reply: DownReply; daemon: Daemon } | undefined> {
-  for (let attempt = 1; ; attempt++) {
-    const daemon = await findDaemon(paths);
-    if (!daemon) return undefined;
-    try {
-      return { reply: await daemon.client.down(request), daemon };
-    } catch (error) {
-      if (attempt === MAX_ATTEMPTS || !(error instanceof NotRunning)) throw error;
-    }
-  }
+  const reply = await requestDown(paths, request);
+  for (const note of reply?.notes ?? []) printNote(note);
+  if (reply || request.every) return;
+  throw new FanError('not-configured', `${request.overlay} on ${request.underlay} is not configured`);
 }
 
 function readRequest(words: readonly string[], every: boolean): DownRequest {
@@ -68,14 +38,4 @@ function readRequest(words: readonly string[], every: boolean): DownRequest {
   }
   const { overlay, underlay } = parseFanLine(words);
   return { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay) };
-}
-
-/**
- * The fand to ask. Where it died with fans up a new one is started, which undoes them from its record. Undefined
- * where none runs and none has left a fan: then nothing is started either.
- */
-async function findDaemon(paths: RunPaths): Promise<Daemon | undefined> {
-  const runs = (await new FandClient(paths).status()) !== undefined;
-  if (!runs && (await readStateFans(paths)).length === 0) return undefined;
-  return ensureDaemon(paths);
 }
