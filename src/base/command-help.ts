@@ -4,7 +4,7 @@
  * several forms, for flags without dashes, or for a term as wide as the terminal.
  */
 import type { Command, Help } from 'commander';
-import { wrapText } from './wrap.js';
+import { DEFAULT_COLUMNS, wrapText } from './wrap.js';
 
 /** A term and what it means. */
 export type HelpRow = readonly [term: string, text: string];
@@ -22,8 +22,6 @@ export interface Explained {
   readonly examples?: readonly string[];
 }
 
-/** What help is wrapped to where no terminal says how wide it is. */
-export const DEFAULT_COLUMNS = 80;
 /** A text that would get less beside its term stands below it. */
 const LEAST_TEXT = 20;
 

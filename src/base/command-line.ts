@@ -8,8 +8,9 @@
  */
 import { createRequire } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
-import { DEFAULT_COLUMNS, type Explained, helpOf } from './command-help.js';
+import { type Explained, helpOf } from './command-help.js';
 import { FanError, type UnknownWord } from './error.js';
+import { DEFAULT_COLUMNS, terminalColumns } from './wrap.js';
 
 export interface CommandOption {
   /** The spellings, the one in the manual first: ["-e", "--every"]. */
@@ -47,7 +48,7 @@ export function createParser(parsed: Parsed): Command {
     .configureOutput({
       // What is wrong is told by whoever catches the error.
       writeErr: () => {},
-      getOutHelpWidth: () => (process.stdout.isTTY ? process.stdout.columns : DEFAULT_COLUMNS),
+      getOutHelpWidth: () => terminalColumns(DEFAULT_COLUMNS),
     })
     .configureHelp(helpOf(parsed));
   parser.exitOverride((error) => {

@@ -7,6 +7,7 @@ import type { RunPaths } from '../../control/protocol.js';
 import { requestUp } from '../../control/request-up.js';
 import type { Fand } from '../../diagnosis/doctor/doctor.js';
 import { formatChecks } from '../output/check-output.js';
+import { fitText } from '../output/fit.js';
 import { formatJson, print, printNote } from '../output/output.js';
 import { type Command, type Invocation, refuseWord, requireRoot } from './command.js';
 
@@ -36,7 +37,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const { diagnose } = await import('../../diagnosis/doctor/doctor.js');
   const { results, notMade, done } = await diagnose(paths, fandAt(paths), given.has('--fix'));
   for (const what of done) printNote(what);
-  print(given.has('--json') ? formatJson(results) : formatChecks(results));
+  print(given.has('--json') ? formatJson(results) : fitText(formatChecks(results)));
   if (results.some(({ status }) => status === 'fail')) process.exitCode = EXIT_FAILED;
   else if (notMade.length > 0) process.exitCode = EXIT_NOT_MADE;
 }

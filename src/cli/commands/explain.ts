@@ -8,6 +8,7 @@ import { readStateFans } from '../../control/state-file.js';
 import { explainAddress } from '../../fan/explanation.js';
 import { createMapping, type FanMapping } from '../../fan/mapping.js';
 import { formatExplanation } from '../output/explanation-text.js';
+import { fitText, outputColumns } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
 
@@ -39,7 +40,9 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
     described === undefined
       ? await ask(paths, address, from)
       : calculate([readFan(described)], address, from);
-  print(given.has('--json') ? formatJson(explanation) : formatExplanation(explanation));
+  print(
+    given.has('--json') ? formatJson(explanation) : fitText(formatExplanation(explanation, outputColumns())),
+  );
 }
 
 function readWords(words: readonly string[]): { address: string; from?: string } {

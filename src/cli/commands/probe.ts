@@ -4,6 +4,7 @@ import { FanError } from '../../base/error.js';
 import { printable } from '../../base/printable.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.js';
+import { fitText } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
 
@@ -31,7 +32,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   refuseWord('probe', words.find((word) => word.startsWith('-')) ?? more[0]);
   parseAddress(target);
   const reply = await ask(new FandClient(paths), target, readCount(given.get('-c')));
-  print(given.has('--json') ? formatJson(reply.checks) : formatProbe(reply));
+  print(given.has('--json') ? formatJson(reply.checks) : fitText(formatProbe(reply)));
   if (reply.checks.some(({ status }) => status === 'fail')) process.exitCode = 1;
   else if (reply.incomplete) process.exitCode = 2;
 }

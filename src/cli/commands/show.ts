@@ -1,28 +1,32 @@
 /** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing. */
 
+import { existsSync } from 'node:fs';
 import { FanError } from '../../base/error.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
-import { FandClient, NotRunning } from '../../control/client.js';
-import type { FanView, RunPaths } from '../../control/protocol.js';
-import { readStateFans } from '../../control/state-file.js';
+import { readFans } from '../../control/known-fans.js';
+import type { FanView } from '../../control/protocol.js';
+import { fitText } from '../output/fit.js';
 import { fanToJson, formatFans, formatJson, print } from '../output/output.js';
 import type { Command, Invocation } from './command.js';
 
 export const show: Command = {
   name: 'show',
-  synopsis: ['show [--json] [OVERLAY] [UNDERLAY]'],
+  synopsis: ['show [-v | --json] [OVERLAY] [UNDERLAY]'],
   summary: 'list the fans that are up',
   description: `A fan whose fand died is marked dead: run its up again. With an overlay, an underlay or
 both, only the fans that have them.`,
   operands: [
     ['OVERLAY', 'only fans with it: 250.0.0.0/8, or 250'],
-    ['UNDERLAY', 'only fans with it: an address or a device, 172.30.0.28/16 or eth0'],
+    ['UNDERLAY', 'only fans with it: an address, a device or a bridge, 172.30.0.28/16 or eth0'],
   ],
   completes: 'FANS-UP',
   examples: ['show', 'show 250.0.0.0/8', 'show --json'],
-  options: [{ names: ['--json'], summary: 'a list of objects instead of the table' }],
+  options: [
+    { names: ['--json'], summary: 'a list of objects instead of the table' },
+    { names: ['-v', '--verbose'], summary: 'slice, gateway, MTU and io too, as on a terminal' },
+  ],
   run,
 };
 
@@ -31,22 +35,28 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   if (filter.underlay?.kind === 'default') {
     throw new FanError('usage', 'show knows fans by address or device: name one instead of "default"');
   }
-  const fans = (await readFans(paths)).filter((fan) => matches(fan, filter));
-  print(given.has('--json') ? formatJson(fans.map(fanToJson)) : formatFans(fans));
+  const all = await readFans(paths);
+  const fans = all.filter((fan) => matches(fan, filter));
+  if (fans.length === 0) refuseUnknown(filter, all);
+  const isLong = given.has('-v') || process.stdout.isTTY === true;
+  print(given.has('--json') ? formatJson(fans.map(fanToJson)) : fitText(formatFans(fans, isLong)));
 }
 
-async function readFans(paths: RunPaths): Promise<FanView[]> {
-  try {
-    return await new FandClient(paths).fans();
-  } catch (error) {
-    if (!(error instanceof NotRunning)) throw error;
-    return (await readStateFans(paths)).map(({ view }) => ({ ...view, state: 'dead' }));
-  }
+/** Throws FanError usage for a name that neither this host nor any of its fans has: none is ever on it. */
+function refuseUnknown({ underlay }: FanWords, fans: readonly FanView[]): void {
+  if (underlay?.kind !== 'device') return;
+  const { device } = underlay;
+  if (existsSync(`/sys/class/net/${device}`) || fans.some((fan) => fan.device === device)) return;
+  throw new FanError(
+    'usage',
+    `no fan and no device is called "${device}": name a bridge, an overlay or an underlay that fanctl show lists`,
+  );
 }
 
 function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
   if (overlay && fan.overlay !== formatOverlay(overlay)) return false;
   if (!underlay) return true;
+  if (underlay.kind === 'device' && underlay.device === fan.bridge) return true;
   const width = fan.underlay.slice(fan.underlay.indexOf('/'));
   return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));
 }

@@ -3,7 +3,9 @@ import { FanError } from '../../base/error.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { RunPaths, Stats } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
+import { fitText } from '../output/fit.js';
 import { formatJson, formatStats, print } from '../output/output.js';
+import { formatCounter } from '../output/quantities.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
 
 export const stats: Command = {
@@ -23,7 +25,12 @@ docs/counters.md explains each counter.`,
 async function run({ words, given, paths }: Invocation): Promise<void> {
   refuseWord('stats', words[0]);
   const counted = await readStats(paths);
-  print(given.has('--json') ? formatJson(counted) : formatStats(counted, given.has('--all')));
+  print(given.has('--json') ? formatJson(counted) : inWords(counted, given.has('--all')));
+}
+
+/** On a terminal with units; programs that read it get plain numbers. */
+function inWords(counted: Stats, all: boolean): string {
+  return process.stdout.isTTY ? fitText(formatStats(counted, all, formatCounter)) : formatStats(counted, all);
 }
 
 /** Counters live in fand's memory. With no fand and no fan there is nothing to count, which is no error. */

@@ -2,6 +2,7 @@
 
 import type { TraceLine } from '../../control/protocol.js';
 import { TraceText } from '../../trace/trace-text.js';
+import { fitText } from '../output/fit.js';
 import { formatCompactJson, print, printNote, printStatus } from '../output/output.js';
 import { TraceAccount } from '../output/trace-account.js';
 import { type Command, type Invocation, requireRoot } from './command.js';
@@ -46,8 +47,8 @@ async function run(invocation: Invocation): Promise<void> {
 }
 
 function formatText(text: TraceText, line: TraceLine): string | undefined {
-  if (line.type === 'packet') return text.packet(line);
-  if (line.type === 'kernel') return text.kernel(line);
+  if (line.type === 'packet') return fitText(text.packet(line));
+  if (line.type === 'kernel') return fitText(text.kernel(line));
   return line.type === 'lost' ? `${line.records} packets not shown: too fast` : undefined;
 }
 

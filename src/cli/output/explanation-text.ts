@@ -9,14 +9,19 @@ import type { BitWidths } from '../../fan/explanation.js';
 
 type Row = [string, string];
 
-export function formatExplanation(explanation: Explanation): string {
+/** As wide as a name and an address; the bits stand behind that. */
+const BESIDE = ' '.repeat(28);
+const WIDE = BESIDE.length + 35;
+
+/** On a terminal of fewer than WIDE columns each line of bits stands by itself. */
+export function formatExplanation(explanation: Explanation, columns = Number.POSITIVE_INFINITY): string {
   const { address, kind, host, verdict, why, here, bits } = explanation;
   const title =
     kind === 'outside' ? 'in no fan' : `an ${kind} address${host === address ? '' : ` on host ${host}`}`;
   const blocks = [
     [`${address}: ${title}`, ...formatRows([['verdict', `${verdict}: ${why}`], ...whoRows(explanation)])],
   ];
-  if (bits && host !== null) blocks.push(formatPicture(explanation, bits, host));
+  if (bits && host !== null) blocks.push(formatPicture(explanation, bits, host, columns >= WIDE));
   if (here) blocks.push(formatRows(wayRows(here, host)));
   return blocks.map((lines) => lines.join('\n')).join('\n\n');
 }
@@ -42,12 +47,17 @@ function whoRows({ fan, slices, source, here }: Explanation): Row[] {
 }
 
 /** An overlay address shows how it becomes the host's, an underlay address how it becomes a slice. */
-function formatPicture({ kind, address, slices }: Explanation, bits: BitWidths, host: string): string[] {
+function formatPicture(
+  { kind, address, slices }: Explanation,
+  bits: BitWidths,
+  host: string,
+  isWide: boolean,
+): string[] {
   const inner = kind === 'overlay' ? address : (slices[0]?.slice.split('/')[0] ?? '');
   const meaning = 'o'.repeat(bits.overlayPrefix) + 'h'.repeat(bits.host) + 's'.repeat(bits.slice);
-  const overlay = formatBits('overlay', inner, meaning);
-  const underlay = formatBits('underlay', host, 'u'.repeat(32 - bits.host) + 'h'.repeat(bits.host));
-  const shift = (to: string) => `  ${''.padEnd(25)} h moves ${to} by ${bits.shift}`;
+  const overlay = formatBits('overlay', inner, meaning, isWide);
+  const underlay = formatBits('underlay', host, 'u'.repeat(32 - bits.host) + 'h'.repeat(bits.host), isWide);
+  const shift = (to: string) => `${isWide ? BESIDE : '  '}h moves ${to} by ${bits.shift}`;
   return [
     ...(kind === 'overlay'
       ? [...overlay, shift('right'), ...underlay]
@@ -58,12 +68,11 @@ function formatPicture({ kind, address, slices }: Explanation, bits: BitWidths, 
 }
 
 /** The 32 bits, and under each what it means. */
-function formatBits(name: string, address: string, meaning: string): string[] {
+function formatBits(name: string, address: string, meaning: string, isWide: boolean): string[] {
   const value = parseAddress(address).toString(2).padStart(32, '0');
-  return [
-    `  ${name.padEnd(9)} ${address.padEnd(15)} ${inOctets(value)}`,
-    `  ${''.padEnd(25)} ${inOctets(meaning)}`,
-  ];
+  const label = `  ${name.padEnd(9)} ${address.padEnd(15)} `;
+  if (isWide) return [`${label}${inOctets(value)}`, `${BESIDE}${inOctets(meaning)}`];
+  return [label.trimEnd(), `  ${inOctets(value)}`, `  ${inOctets(meaning)}`];
 }
 
 function inOctets(digits: string): string {

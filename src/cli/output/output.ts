@@ -64,14 +64,19 @@ export function formatCompactJson(value: unknown): string {
   return printableJson(JSON.stringify(value));
 }
 
-/** The table of `show`: a header, and a line for each fan. */
-export function formatFans(fans: readonly FanView[]): string {
-  const rows = fans.map((fan) => {
+/** The table of `show`: a header, and a line for each fan; `isLong`: another with what else it has. */
+export function formatFans(fans: readonly FanView[], isLong = false): string {
+  const rows = fans.flatMap((fan) => {
     const flags = fan.state === 'up' ? fan.flags : `${fan.flags} ${fan.state}`;
-    return formatRow(fan.bridge, fan.overlay, fan.underlay, flags);
+    const row = formatRow(fan.bridge, fan.overlay, fan.underlay, flags);
+    const { slice, gateway, mtu, io } = fan;
+    return isLong ? [row, `${DETAIL}slice ${slice}, gateway ${gateway}, MTU ${mtu}, io ${io}`] : [row];
   });
   return [formatRow('Bridge', 'Overlay', 'Underlay', 'Flags'), ...rows].join('\n');
 }
+
+/** Under the overlay: the first column names bridges only. */
+const DETAIL = ' '.repeat(17);
 
 function formatRow(bridge: string, overlay: string, underlay: string, flags: string): string {
   return printable(`${bridge.padEnd(16)} ${overlay.padEnd(20)} ${underlay.padEnd(20)} ${flags}`);
@@ -83,24 +88,30 @@ export function fanToJson(fan: FanView): FanView {
   return { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags };
 }
 
-/** Counters by fan, the host's last; only those above 0 unless `all`. */
-export function formatStats(stats: Stats, all: boolean): string {
+/** Counters by fan, the host's last; only those above 0 unless `all`. `format` writes a value. */
+export function formatStats(
+  stats: Stats,
+  all: boolean,
+  format: (value: number, name: string) => string = String,
+): string {
   const groups = stats.fans.map((fan): [string, Counters] => [
     printable(`${fan.bridge}: ${fan.overlay} on ${fan.underlay}, io ${fan.io}`),
     fan.counters,
   ]);
   groups.push(['host: what belongs to no fan', stats.host.counters]);
-  const shown = groups.map(([title, counters]): [string, [string, number][]] => [
+  const shown = groups.map(([title, counters]): [string, [string, string][]] => [
     title,
-    Object.entries(counters).filter(([, value]) => all || value !== 0),
+    Object.entries(counters)
+      .filter(([, value]) => all || value !== 0)
+      .map(([name, value]) => [name, format(value, name)]),
   ]);
   const rows = shown.flatMap(([, entries]) => entries);
   const nameWidth = Math.max(0, ...rows.map(([name]) => name.length));
-  const valueWidth = Math.max(0, ...rows.map(([, value]) => String(value).length));
+  const valueWidth = Math.max(0, ...rows.map(([, value]) => value.length));
   return shown
     .map(([title, entries]) => {
-      const lines = entries.map(
-        ([name, value]) => `  ${name.padEnd(nameWidth)}  ${String(value).padStart(valueWidth)}`,
+      const lines = entries.map(([name, value]) =>
+        `  ${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)}`.trimEnd(),
       );
       return [title, ...(lines.length > 0 ? lines : ['  nothing counted'])].join('\n');
     })

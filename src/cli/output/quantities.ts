@@ -19,6 +19,12 @@ export function formatQuantity(value: number): string {
   return `${scaled.toFixed(digits)}${LETTERS[letter]}`;
 }
 
+/** A counter, whose name ends with its unit: "12,345 packets", "1,500,000 bytes", each in full. */
+export function formatCounter(value: number, name: string): string {
+  const unit = name.slice(name.lastIndexOf('-') + 1);
+  return `${String(value).replaceAll(/(?<=\d)(?=(?:\d{3})+$)/g, ',')} ${unit.padEnd('packets'.length)}`;
+}
+
 /** "00:00:05", "3d 04:05:06". */
 export function formatDuration(seconds: number): string {
   const whole = Math.floor(seconds);

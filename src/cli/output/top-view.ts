@@ -5,6 +5,7 @@
  * What doesn't fit is left out from the bottom of the longest list that has least to say: peers, drops, then fans.
  */
 import { printable } from '../../base/printable.js';
+import { wrapText } from '../../base/wrap.js';
 import type { DropRate, FanRates, PeerRates, Rate, Reading } from './activity-rates.js';
 import { drawSparkline, formatDuration, formatQuantity } from './quantities.js';
 
@@ -58,13 +59,32 @@ interface Section {
 
 /** A device name is of 15 characters at most, an address as well. */
 const NAME = 17;
-const REASON = 30;
 const DIRECTION = 4;
-const NUMBER = 12;
-const NARROW = 10;
 const MTU = 6;
 const GAP = 2;
 const LONGEST_HISTORY = 300;
+
+/** How wide numbers are, and which columns there is room for. */
+interface Widths {
+  readonly number: number;
+  /** Of a peer's numbers, four in a row. */
+  readonly rate: number;
+  /** Of the fan's name beside a peer. */
+  readonly fan: number;
+  readonly reason: number;
+  /** Whether a peer has one line; else one out and one in, as a fan. */
+  readonly isFlat: boolean;
+}
+
+const WIDE: Widths = { number: 12, rate: 10, fan: NAME, reason: 30, isFlat: true };
+const MEDIUM: Widths = { number: 9, rate: 9, fan: 0, reason: 25, isFlat: true };
+const NARROW: Widths = { ...MEDIUM, reason: 0, isFlat: false };
+
+/** The widest that fit: out and in are seen of fans and peers on every terminal. */
+function widthsFor(columns: number): Widths {
+  if (columns >= 2 * NAME + 4 * WIDE.rate + MTU) return WIDE;
+  return columns >= NAME + MEDIUM.reason + 2 * MEDIUM.number ? MEDIUM : NARROW;
+}
 
 /** At most `rows` lines of at most `columns` characters. */
 export function renderTop(
@@ -72,9 +92,14 @@ export function renderTop(
   history: ReadonlyMap<string, RateHistory>,
   layout: Layout,
 ): Line[] {
-  const sections = [fanSection(reading, history, layout), dropSection(reading), peerSection(reading)];
+  const widths = widthsFor(layout.columns);
+  const sections = [
+    fanSection(reading, history, layout, widths),
+    dropSection(reading, widths),
+    peerSection(reading, widths),
+  ];
   const shown = sections.filter(({ entries }) => entries.length > 0);
-  const header = headerOf(reading);
+  const header = headerOf(reading).flatMap((line) => wrapText('', line, layout.columns, 2).split('\n'));
   const lines: Line[] = header.map(plain);
   for (const { section, count } of fillRows(shown, layout.rows - header.length)) {
     const left = section.entries.length - count;
@@ -146,53 +171,80 @@ function fanSection(
   { fans }: Reading,
   history: ReadonlyMap<string, RateHistory>,
   { columns, glyphs }: Layout,
+  widths: Widths,
 ): Section {
-  const before = NAME + DIRECTION + 2 * NUMBER + GAP;
+  const before = NAME + DIRECTION + 2 * widths.number + GAP;
   const width = columns === Number.POSITIVE_INFINITY ? 0 : columns - before;
   const rows = fans.map((fan) => {
     const past = history.get(fan.bridge) ?? { out: [], in: [] };
     // One point is no line.
     const draw = (values: readonly number[]): string =>
       values.length < 2 ? '' : ' '.repeat(GAP) + drawSparkline(values, width, glyphs);
-    return fanRows(fan, draw(past.out), draw(past.in));
+    return fanRows(fan, draw(past.out), draw(past.in), widths);
   });
-  const title = `${'FAN'.padEnd(NAME + DIRECTION)}${cell('packets/s', NUMBER)}${cell('bits/s', NUMBER)}`;
+  const title = `${'FAN'.padEnd(NAME + DIRECTION)}${rateTitles(widths)}`;
   return { title, entries: rows, least: 1 };
 }
 
-function fanRows(fan: FanRates, outPicture: string, inPicture: string): string[] {
+function rateTitles({ number }: Widths): string {
+  return cell('packets/s', number) + cell('bits/s', number);
+}
+
+function fanRows(fan: FanRates, outPicture: string, inPicture: string, { number }: Widths): string[] {
   if (fan.state !== 'up') return [`${fan.bridge.padEnd(NAME)}${fan.state}`];
   return [
-    `${fan.bridge.padEnd(NAME)}${'out'.padEnd(DIRECTION)}${rateCells(fan.out, NUMBER)}${outPicture}`,
-    `${`  io ${fan.io}`.padEnd(NAME)}${'in'.padEnd(DIRECTION)}${rateCells(fan.in, NUMBER)}${inPicture}`,
+    `${fan.bridge.padEnd(NAME)}${'out'.padEnd(DIRECTION)}${rateCells(fan.out, number)}${outPicture}`,
+    `${`  io ${fan.io}`.padEnd(NAME)}${'in'.padEnd(DIRECTION)}${rateCells(fan.in, number)}${inPicture}`,
   ];
 }
 
-function dropSection({ drops }: Reading): Section {
-  const title = `${'DROPS'.padEnd(NAME)}${'reason'.padEnd(REASON)}${cell('packets/s', NUMBER)}${cell('packets', NUMBER)}`;
-  return { title, entries: drops.map((drop) => [dropRow(drop)]), least: 3 };
+function dropSection({ drops }: Reading, widths: Widths): Section {
+  const numbers = cell('packets/s', widths.number) + cell('packets', widths.number);
+  const title = `${'DROPS'.padEnd(NAME)}${'reason'.padEnd(widths.reason)}`.slice(0, NAME + widths.reason);
+  return { title: title + numbers, entries: drops.map((drop) => dropRows(drop, widths)), least: 3 };
 }
 
-function dropRow({ fan, reason, packetsPerSecond, packets }: DropRate): string {
-  const numbers = cell(formatQuantity(packetsPerSecond), NUMBER) + cell(formatQuantity(packets), NUMBER);
-  return `${fan.padEnd(NAME)}${reason.padEnd(REASON)}${numbers}`;
+function dropRows({ fan, reason, packetsPerSecond, packets }: DropRate, widths: Widths): string[] {
+  const { number, isFlat } = widths;
+  const numbers = cell(formatQuantity(packetsPerSecond), number) + cell(formatQuantity(packets), number);
+  if (isFlat) return [`${fan.padEnd(NAME)}${reason.padEnd(widths.reason)}${numbers}`];
+  return [reason, `${`  ${fan}`.padEnd(NAME)}${numbers}`];
 }
 
 /** Paths that take less are shown with their peer, which may have been quiet for longer than it is remembered. */
-function peerSection({ peers, pathMtus }: Reading): Section {
+function peerSection({ peers, pathMtus }: Reading, widths: Widths): Section {
   const mtus = new Map(pathMtus.map(({ peer, mtu }) => [peer, mtu]));
   const quiet = pathMtus.filter(({ peer }) => !peers.some((known) => known.peer === peer));
   const nothing: Rate = { packetsPerSecond: 0, bitsPerSecond: 0 };
   const all = [...peers, ...quiet.map(({ peer }) => ({ peer, bridge: '', out: nothing, in: nothing }))];
-  const names = ['out pkt/s', 'out bit/s', 'in pkt/s', 'in bit/s'].map((name) => cell(name, NARROW)).join('');
   return {
-    title: `${'PEER'.padEnd(NAME)}${'fan'.padEnd(NAME)}${names}${cell('MTU', MTU)}`,
-    entries: all.map((peer) => [peerRow(peer, mtus.get(peer.peer))]),
+    title: peerTitle(widths),
+    entries: all.map((peer) => peerRows(peer, mtus.get(peer.peer), widths)),
     least: 1,
   };
 }
 
-function peerRow({ peer, bridge, out, in: into }: PeerRates, mtu: number | undefined): string {
-  const rates = rateCells(out, NARROW) + rateCells(into, NARROW);
-  return `${peer.padEnd(NAME)}${bridge.padEnd(NAME)}${rates}${cell(mtu === undefined ? '' : `${mtu}`, MTU)}`;
+function peerTitle(widths: Widths): string {
+  const { rate, fan, isFlat } = widths;
+  if (!isFlat) return `${'PEER'.padEnd(NAME + DIRECTION)}${rateTitles(widths)}`;
+  const names = fan > 0 ? ['pkt/s', 'bit/s'] : ['p/s', 'b/s'];
+  const titles = ['out', 'in'].flatMap((way) => names.map((name) => cell(`${way} ${name}`, rate)));
+  return `${'PEER'.padEnd(NAME)}${'fan'.padEnd(fan).slice(0, fan)}${titles.join('')}${cell('MTU', MTU)}`;
+}
+
+function peerRows(
+  { peer, bridge, out, in: into }: PeerRates,
+  mtu: number | undefined,
+  widths: Widths,
+): string[] {
+  const { rate, fan, number, isFlat } = widths;
+  if (isFlat) {
+    const rates = rateCells(out, rate) + rateCells(into, rate);
+    return [`${peer.padEnd(NAME)}${bridge.padEnd(fan).slice(0, fan)}${rates}${cell(`${mtu ?? ''}`, MTU)}`];
+  }
+  const below = mtu === undefined ? '' : `  MTU ${mtu}`;
+  return [
+    `${peer.padEnd(NAME)}${'out'.padEnd(DIRECTION)}${rateCells(out, number)}`,
+    `${below.padEnd(NAME)}${'in'.padEnd(DIRECTION)}${rateCells(into, number)}`,
+  ];
 }

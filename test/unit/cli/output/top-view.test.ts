@@ -75,6 +75,56 @@ describe('top', () => {
     ]);
   });
 
+  it('keeps rates in and out, and reasons, on 60 columns', () => {
+    const long = {
+      fan: 'fan-250-0-28',
+      reason: 'destination-outside-slice',
+      packetsPerSecond: 12,
+      packets: 345,
+    };
+    const pathMtus = [{ peer: '172.30.0.27', mtu: 1400, expiresInMs: 1 }];
+    expect(show(reading({ drops: [long], pathMtus }), 24, 60)).toEqual([
+      'alpha  fand 4711 up 1d 02:03:04  CPU 35 %  RSS 81.0MB  busy',
+      '  32 %',
+      '1 fan, 1 peer, 1 path with a smaller MTU',
+      '',
+      'FAN                  packets/s   bits/s',
+      'fan-250-0-28     out      123k    9.87G',
+      '  io raw         in      60.1k    3.21M',
+      '',
+      'DROPS            reason                   packets/s  packets',
+      'fan-250-0-28     destination-outside-slice       12      345',
+      '',
+      'PEER               out p/s  out b/s   in p/s   in b/s   MTU',
+      '172.30.0.27           123k    9.87G        0        0  1400',
+    ]);
+  });
+
+  it('keeps them on 40 columns, in two lines each', () => {
+    const long = {
+      fan: 'fan-250-0-28',
+      reason: 'destination-outside-slice',
+      packetsPerSecond: 12,
+      packets: 345,
+    };
+    const pathMtus = [{ peer: '172.30.0.27', mtu: 1400, expiresInMs: 1 }];
+    const lines = show(reading({ drops: [long], pathMtus }), 24, 40);
+    expect(lines.slice(lines.indexOf(''))).toEqual([
+      '',
+      'FAN                  packets/s   bits/s',
+      'fan-250-0-28     out      123k    9.87G',
+      '  io raw         in      60.1k    3.21M',
+      '',
+      'DROPS            packets/s  packets',
+      'destination-outside-slice',
+      '  fan-250-0-28          12      345',
+      '',
+      'PEER                 packets/s   bits/s',
+      '172.30.0.27      out      123k    9.87G',
+      '  MTU 1400       in          0        0',
+    ]);
+  });
+
   it('marks the titles', () => {
     const lines = renderTop(reading(), new Map(), { columns: 80, rows: 24, glyphs: ASCII });
     expect(lines.filter(({ isTitle }) => isTitle).map(({ text }) => text.split(' ')[0])).toEqual([
