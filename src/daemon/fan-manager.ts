@@ -33,6 +33,8 @@ export class FanManager {
   readonly #runDir: string;
   readonly #log: Logger;
   readonly #underlayMtu: UnderlayMtu;
+  /** The fan that an `up` is at. */
+  #rising: FanRecord | undefined;
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Changes under way or waiting. */
@@ -49,8 +51,9 @@ export class FanManager {
     for (const fan of state.fans) fan.view.state = 'dead';
   }
 
+  /** Of those that are there; one that an `up` is still at is none yet. */
   get views(): FanView[] {
-    return this.#state.fans.map(({ view }) => view);
+    return this.#state.fans.filter((fan) => fan !== this.#rising).map(({ view }) => view);
   }
 
   get records(): readonly FanRecord[] {
@@ -173,6 +176,7 @@ export class FanManager {
     const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
     const first = this.isEmpty;
     this.#state.fans.push(fan);
+    this.#rising = fan;
     try {
       const log = request.options.debug ? this.#log.child({}, { level: 'debug' }) : this.#log;
       if (first) await this.#apply(hostSteps(), log, (done) => (this.#state.host = done));
@@ -185,6 +189,8 @@ export class FanManager {
       await this.#store.save(this.#state);
       this.#log.error({ notes, request }, `up failed: ${errorText(error)}`);
       throw error;
+    } finally {
+      this.#rising = undefined;
     }
     fan.complete = true;
     await this.#store.save(this.#state);
@@ -214,8 +220,8 @@ export class FanManager {
       try {
         this.#adoptWorkers(fan);
         await reapplySteps(STEP_KINDS, fan.steps);
+        await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
-        await this.#forwarding.configure(this.#upFans());
         this.#log.info({ fan: fan.view }, `${fan.view.bridge} is restored`);
       } catch (error) {
         fan.view.state = 'dead';

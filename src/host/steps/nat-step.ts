@@ -37,6 +37,8 @@ const FAMILY = 'ip';
 const RAW = -300;
 const MANGLE = -150;
 const SOURCE_NAT = 100;
+/** Of our chain that keeps sources: a source NAT of a chain that comes later finds it done. */
+export const OWN_SOURCE_NAT = SOURCE_NAT - 1;
 const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
@@ -107,7 +109,7 @@ export function ownChains(data: NatData): OwnChain[] {
             name: 'keep',
             type: 'nat',
             hook: 'postrouting',
-            prio: SOURCE_NAT - 1,
+            prio: OWN_SOURCE_NAT,
             rules: keepSource(data, data.tun),
           } as const,
         ]),
