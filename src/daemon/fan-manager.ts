@@ -20,7 +20,7 @@ import type {
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
-import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/steps/step.js';
+import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
@@ -96,7 +96,8 @@ export class FanManager {
           `${known.view.overlay} on ${known.view.underlay} is already configured (${known.view.bridge})`,
         );
       }
-      return { bridge: await this.#bringUp(request), notes };
+      const fan = await this.#bringUp(request);
+      return { bridge: fan.view.bridge, notes: [...notes, ...(await remarksOf(STEP_KINDS, fan.steps))] };
     });
   }
 
@@ -166,7 +167,7 @@ export class FanManager {
     await this.#store.save(this.#state);
   }
 
-  async #bringUp(request: UpRequest): Promise<string> {
+  async #bringUp(request: UpRequest): Promise<FanRecord> {
     const plan = await planFan(
       request,
       this.#state.fans.map((fan) => fan.plan),
@@ -195,7 +196,7 @@ export class FanManager {
     fan.complete = true;
     await this.#store.save(this.#state);
     this.#log.info({ fan: view }, `${view.bridge} is up`);
-    return view.bridge;
+    return fan;
   }
 
   async #apply(

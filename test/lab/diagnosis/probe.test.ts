@@ -106,7 +106,9 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     expect(stdout).toMatch(/^ {2}underlay {4}2 of 2 ICMP echoes answered, [\d.]+ ms$/m);
     expect(stdout).toMatch(/^ {2}protocol 4 {2}2 of 2 probes went there and back, [\d.]+ ms$/m);
     expect(stdout).toMatch(/^ {2}gateway {5}2 of 2 ICMP echoes of 250\.0\.27\.1 answered, [\d.]+ ms$/m);
-    expect(stdout).toMatch(/^ok {4}mtu-black-hole: packets of 1500 bytes pass/m);
+    expect(stdout).toMatch(
+      /^ok {4}packets of every size pass \(mtu-black-hole\): packets of 1500 bytes pass/m,
+    );
   });
 
   it('protocol 4 dropped on the peer: out', async () => {
