@@ -67,3 +67,12 @@ export function samePrefix(a: Prefix, b: Prefix): boolean {
 export function broadcastOf(prefix: Prefix): number {
   return (prefix.base | ~maskOf(prefix.length)) >>> 0;
 }
+
+/** `outer` without `inner`, which lies in it: disjoint networks, the largest first. */
+export function without(outer: Prefix, inner: Prefix): Prefix[] {
+  const rest: Prefix[] = [];
+  for (let length = outer.length + 1; length <= inner.length; length++) {
+    rest.push(prefixOf((inner.base ^ (1 << (32 - length))) >>> 0, length));
+  }
+  return rest;
+}

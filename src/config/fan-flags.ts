@@ -83,6 +83,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'no-mss-clamp',
+    summary: "leave the segment size that TCP announces through the fan's bridge as it is",
+    set: (options) => {
+      options.clampMss = false;
+    },
+  },
+  {
     name: 'off',
     summary: 'in /etc/network/fan: leave the line alone',
     set: (options) => {
@@ -124,6 +131,8 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
   if (!options.fragment) words.push('no-fragment');
+  // A record of a fand before 0.2 says nothing of it.
+  if (options.clampMss === false) words.push('no-mss-clamp');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');

@@ -27,6 +27,8 @@ export interface FanOptions {
   dscp?: number;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
   fragment: boolean;
+  /** False: the MSS that TCP announces through the bridge is left as it is. */
+  clampMss: boolean;
 }
 
 export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
@@ -37,4 +39,5 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   debug: false,
   io: 'auto',
   fragment: true,
+  clampMss: true,
 };

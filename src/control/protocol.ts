@@ -57,6 +57,8 @@ export interface DaemonStatus {
   netns: string;
   /** Its forwarding threads, as many as it has or will have with the first fan. */
   workers: number;
+  /** Whether a change of its fans is under way, such as an `up`; a fand before 0.2 does not say. */
+  changing?: boolean;
 }
 
 export type FanState = 'up' | 'dead';
@@ -136,6 +138,7 @@ export type HostVerdict =
   | 'route-missing'
   | 'route-overridden'
   | 'forward-drop'
+  | 'overlay-nat'
   | 'protocol-4-blocked'
   | 'address-changed'
   | 'underlay-down'

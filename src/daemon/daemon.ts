@@ -147,7 +147,7 @@ export class Daemon {
       this.#leaveIfEmpty();
     };
     return {
-      'GET /v1/status': () => status,
+      'GET /v1/status': () => ({ ...status, changing: manager.isBusy }),
       'GET /v1/fans': () => manager.views,
       'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
       'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),

@@ -20,7 +20,7 @@ import type {
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
-import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/steps/step.js';
+import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
@@ -33,6 +33,8 @@ export class FanManager {
   readonly #runDir: string;
   readonly #log: Logger;
   readonly #underlayMtu: UnderlayMtu;
+  /** The fan that an `up` is at. */
+  #rising: FanRecord | undefined;
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Changes under way or waiting. */
@@ -49,8 +51,9 @@ export class FanManager {
     for (const fan of state.fans) fan.view.state = 'dead';
   }
 
+  /** Of those that are there; one that an `up` is still at is none yet. */
   get views(): FanView[] {
-    return this.#state.fans.map(({ view }) => view);
+    return this.#state.fans.filter((fan) => fan !== this.#rising).map(({ view }) => view);
   }
 
   get records(): readonly FanRecord[] {
@@ -93,7 +96,8 @@ export class FanManager {
           `${known.view.overlay} on ${known.view.underlay} is already configured (${known.view.bridge})`,
         );
       }
-      return { bridge: await this.#bringUp(request), notes };
+      const fan = await this.#bringUp(request);
+      return { bridge: fan.view.bridge, notes: [...notes, ...(await remarksOf(STEP_KINDS, fan.steps))] };
     });
   }
 
@@ -163,7 +167,7 @@ export class FanManager {
     await this.#store.save(this.#state);
   }
 
-  async #bringUp(request: UpRequest): Promise<string> {
+  async #bringUp(request: UpRequest): Promise<FanRecord> {
     const plan = await planFan(
       request,
       this.#state.fans.map((fan) => fan.plan),
@@ -173,6 +177,7 @@ export class FanManager {
     const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
     const first = this.isEmpty;
     this.#state.fans.push(fan);
+    this.#rising = fan;
     try {
       const log = request.options.debug ? this.#log.child({}, { level: 'debug' }) : this.#log;
       if (first) await this.#apply(hostSteps(), log, (done) => (this.#state.host = done));
@@ -185,11 +190,13 @@ export class FanManager {
       await this.#store.save(this.#state);
       this.#log.error({ notes, request }, `up failed: ${errorText(error)}`);
       throw error;
+    } finally {
+      this.#rising = undefined;
     }
     fan.complete = true;
     await this.#store.save(this.#state);
     this.#log.info({ fan: view }, `${view.bridge} is up`);
-    return view.bridge;
+    return fan;
   }
 
   async #apply(
@@ -214,8 +221,8 @@ export class FanManager {
       try {
         this.#adoptWorkers(fan);
         await reapplySteps(STEP_KINDS, fan.steps);
+        await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
-        await this.#forwarding.configure(this.#upFans());
         this.#log.info({ fan: fan.view }, `${fan.view.bridge} is restored`);
       } catch (error) {
         fan.view.state = 'dead';

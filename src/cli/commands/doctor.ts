@@ -3,12 +3,13 @@
  * they work where fand is dead; what they ask of fand goes by its socket.
  */
 import { FandClient } from '../../control/client.js';
-import type { RunPaths } from '../../control/protocol.js';
+import type { CheckResult, RunPaths } from '../../control/protocol.js';
 import { requestUp } from '../../control/request-up.js';
 import type { Fand } from '../../diagnosis/doctor/doctor.js';
-import { formatChecks } from '../output/check-output.js';
+import { formatChecks, formatGroups, withTitles } from '../output/check-output.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, print, printNote } from '../output/output.js';
+import { paintFor } from '../output/paint.js';
 import { type Command, type Invocation, refuseWord, requireRoot } from './command.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
@@ -17,13 +18,14 @@ const EXIT_NOT_MADE = 2;
 
 export const doctor: Command = {
   name: 'doctor',
-  synopsis: ['doctor [--fix] [--json]'],
+  synopsis: ['doctor [--fix] [--all | --json]'],
   summary: 'find what is wrong on this host, and mend what is ours',
   description: `Looks at everything on this host that a fan depends on, for two seconds, and changes
 nothing. Under each failed check stands what was seen, and the command that mends it.
 Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not be made.`,
   options: [
     { names: ['--fix'], summary: "put back what is ufan's own, then look again" },
+    { names: ['--all'], summary: 'on a terminal: a line also for each check that is well' },
     { names: ['--json'], summary: 'a list of objects instead of the lines' },
   ],
   examples: ['doctor', 'doctor --fix'],
@@ -37,9 +39,15 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const { diagnose } = await import('../../diagnosis/doctor/doctor.js');
   const { results, notMade, done } = await diagnose(paths, fandAt(paths), given.has('--fix'));
   for (const what of done) printNote(what);
-  print(given.has('--json') ? formatJson(results) : fitText(formatChecks(results)));
+  print(
+    given.has('--json') ? formatJson(withTitles(results)) : fitText(inWords(results, given.has('--all'))),
+  );
   if (results.some(({ status }) => status === 'fail')) process.exitCode = EXIT_FAILED;
   else if (notMade.length > 0) process.exitCode = EXIT_NOT_MADE;
+}
+
+function inWords(results: readonly CheckResult[], every: boolean): string {
+  return process.stdout.isTTY ? formatGroups(results, paintFor(process.env), every) : formatChecks(results);
 }
 
 function fandAt(paths: RunPaths): Fand {

@@ -4,6 +4,7 @@ import { FanError } from '../../base/error.js';
 import { printable } from '../../base/printable.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.js';
+import { nameWithTitle, withTitles } from '../output/check-output.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
 import { type Command, type Invocation, refuseWord } from './command.js';
@@ -32,7 +33,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   refuseWord('probe', words.find((word) => word.startsWith('-')) ?? more[0]);
   parseAddress(target);
   const reply = await ask(new FandClient(paths), target, readCount(given.get('-c')));
-  print(given.has('--json') ? formatJson(reply.checks) : fitText(formatProbe(reply)));
+  print(given.has('--json') ? formatJson(withTitles(reply.checks)) : fitText(formatProbe(reply)));
   if (reply.checks.some(({ status }) => status === 'fail')) process.exitCode = 1;
   else if (reply.incomplete) process.exitCode = 2;
 }
@@ -69,6 +70,6 @@ function formatStep({ name, text, rttMs }: ProbeStep): string {
 
 function formatCheck({ check, status, severity, evidence, fix, direction }: CheckResult): string[] {
   const where = direction === undefined ? '' : ` (direction ${direction})`;
-  const line = `${status.padEnd(5)} ${check}${status === 'ok' ? '' : `, ${severity}${where}`}: ${evidence}`;
+  const line = `${status.padEnd(5)} ${nameWithTitle(check)}${status === 'ok' ? '' : `, ${severity}${where}`}: ${evidence}`;
   return fix === '' || status === 'ok' ? [line] : [line, `      ${fix}`];
 }

@@ -11,17 +11,23 @@ import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
 import { offloadsOff } from './offloads.js';
 import { protocol4Blocked } from './outer-drops.js';
+import { overlayNat } from './overlay-nat.js';
 import { relayBroken } from './relay.js';
 import { routeMissing, routeOverridden } from './routes.js';
 import { rpFilter } from './rp-filter.js';
 import { addressChanged, kernelTunnel, underlayDown, underlayMtu } from './underlay.js';
 
-export const CHECKS: readonly Check[] = [
+/** Those that are true whatever network namespace fand serves. */
+export const ANYWHERE: readonly Check[] = [
   programMissing,
   tunDeviceMissing,
   kernelRegression,
   slowClock,
   fandDead,
+];
+
+export const CHECKS: readonly Check[] = [
+  ...ANYWHERE,
   fanDead,
   stateLost,
   underlayDown,
@@ -38,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   ipForwardOff,
   rpFilter,
   forwardDrop,
+  overlayNat,
   bridgeNetfilter,
   protocol4Blocked,
   dhcpBlocked,

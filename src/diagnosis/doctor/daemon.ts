@@ -1,14 +1,14 @@
 /** Checks of fand and of what it recorded. */
-import { readlinkSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { UpRequest } from '../../control/protocol.js';
+import type { FanRecord } from '../../control/state-store.js';
 import { OWN_ALIAS } from '../../host/links.js';
 import { type Check, FIX, fail, ok } from './finding.js';
 
 export const fandDead: Check = {
   name: 'fand-dead',
   severity: 'critical',
-  async examine({ status, silence, fans, served, paths }) {
+  async examine({ status, silence, fans, served, paths, isElsewhere }) {
     const [fan] = fans;
     if (silence !== '') return [fail(silence, `kill -9 $(cat ${paths.pid}); ${FIX}`)];
     if (!status) {
@@ -16,7 +16,7 @@ export const fandDead: Check = {
       const evidence = `no fand answers on ${paths.socket}, and ${fans.length} fans stand on the host`;
       return [fail(evidence, upLine(fan.request), { revive: fan.request })];
     }
-    if (inodeOf(status.netns) !== inodeOf(readlinkSync('/proc/self/ns/net'))) {
+    if (isElsewhere) {
       const evidence = `the fand in ${paths.dir} (pid ${status.pid}) serves another network namespace`;
       return [fail(evidence, 'export UFAN_RUN_DIR=DIRECTORY_OF_THIS_HOST')];
     }
@@ -34,7 +34,8 @@ export const fanDead: Check = {
   name: 'fan-dead',
   severity: 'critical',
   async examine({ status, fans }) {
-    if (!status) return fans.length > 0 ? [ok('fand must run first')] : [];
+    // That it must run first is said above.
+    if (!status) return [];
     return fans.map(({ view, request, plan }) =>
       view.state === 'up'
         ? ok(`${view.bridge} is up`)
@@ -53,9 +54,11 @@ export const stateLost: Check = {
   name: 'state-lost',
   severity: 'major',
   async examine(patient) {
-    const known = new Set(patient.fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
     const marked = (await patient.links()).filter((link) => link.alias === OWN_ALIAS).map(({ name }) => name);
-    const stray = marked.filter((name) => !known.has(name));
+    const known = namesOf(patient.fans);
+    // An `up` that began since, or is under way, has put them into the record before it made them.
+    const recorded = marked.every((name) => known.has(name)) ? known : namesOf(await patient.servedNow());
+    const stray = marked.filter((name) => !known.has(name) && !recorded.has(name));
     if (stray.length === 0) return [ok(`every device of ufan belongs to a fan of ${patient.paths.dir}`)];
     const fix = `the fan's "fanctl up" adopts it, or: ${stray.map((name) => `ip link delete dev ${name}`).join('; ')}`;
     return [fail(`${stray.join(', ')} of ufan belongs to no fan that ${patient.paths.dir} knows`, fix)];
@@ -66,7 +69,6 @@ function upLine({ overlay, underlay }: UpRequest): string {
   return `fanctl up ${overlay} ${underlay}`;
 }
 
-/** The number in "net:[4026531833]". */
-function inodeOf(namespace: string): string {
-  return namespace.replace(/\D/g, '');
+function namesOf(fans: readonly FanRecord[]): Set<string> {
+  return new Set(fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
 }

@@ -1,5 +1,6 @@
 /** Checks of the devices that `up` made, and of the Ethernet addresses on the bridge. */
 import { formatAddress } from '../../addr/ipv4-address.js';
+import type { FanRecord } from '../../control/state-store.js';
 import { macOf } from '../../host/steps/bridge-step.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
@@ -28,15 +29,7 @@ export const bridgeChanged: Check = {
 export const tunChanged: Check = {
   name: 'tun-changed',
   severity: 'critical',
-  examine: (patient) =>
-    patient.eachFan(async ({ plan, view }) => {
-      const link = await patient.link(plan.tun);
-      // A fan whose TUN was removed is dead, which another check says.
-      if (!link) return ok(`${plan.tun} is gone, ${view.bridge} ${view.state}`);
-      const wrong = linkFaults(link, plan.mtu);
-      if (wrong.length === 0) return ok(`${plan.tun} is as it was set up`);
-      return fail(`${plan.tun}: ${wrong.join(', ')}`, FIX, { repairs: ['tun', 'route'] });
-    }),
+  examine: async (patient) => (await patient.eachFan(({ plan }) => examineTun(patient, plan))).flat(),
 };
 
 export const duplicateMac: Check = {
@@ -44,6 +37,15 @@ export const duplicateMac: Check = {
   severity: 'major',
   examine: async (patient) => (await patient.eachFan((fan) => examineMacs(patient, fan.plan.bridge))).flat(),
 };
+
+async function examineTun(patient: Patient, { tun, mtu }: FanRecord['plan']): Promise<Finding[]> {
+  const link = await patient.link(tun);
+  // A fan whose TUN was removed is dead, which another check says.
+  if (!link) return [];
+  const wrong = linkFaults(link, mtu);
+  if (wrong.length === 0) return [ok(`${tun} is as it was set up`)];
+  return [fail(`${tun}: ${wrong.join(', ')}`, FIX, { repairs: ['tun', 'route'] })];
+}
 
 function linkFaults(link: { flags: readonly string[]; mtu: number }, mtu: number): string[] {
   return [

@@ -6,6 +6,7 @@
 import type { FanRecord } from '../../control/state-store.js';
 import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
 import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
+import { type NatData, ownChains } from '../../host/steps/nat-step.js';
 import { readSysctl } from '../../host/sysctl.js';
 import { dropAmong, judged } from './drop-finding.js';
 import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
@@ -19,8 +20,6 @@ const NOWHERE = { base: 0, length: 32 };
 const EVERYWHERE = { base: 0xffffffff, length: 32 };
 /** Where set, what passes a bridge also passes the FORWARD chains; absent where br_netfilter is not loaded. */
 const BRIDGE_NETFILTER = 'bridge/bridge-nf-call-iptables';
-/** What natStep puts into the chains of the fan's table. */
-const OWN_RULES: Readonly<Record<string, number>> = { receive: 1, send: 2, postrouting: 1 };
 
 export const bridgeNetfilter: Check = {
   name: 'bridge-netfilter',
@@ -57,9 +56,11 @@ export const natRulesMissing: Check = {
   name: 'nat-rules-missing',
   severity: 'major',
   examine: (patient) =>
-    patient.eachFan(async ({ plan }) => {
+    patient.eachFan(async ({ plan, steps }) => {
       const table = ownTable(plan.mapping.slice.base);
-      const missing = missingRules(await patient.ruleset(), table);
+      const step = steps.find(({ kind }) => kind === 'nat');
+      const chains = step ? ownChains(step.data as unknown as NatData) : [];
+      const missing = missingRules(await patient.ruleset(), table, chains);
       if (missing.length === 0) return ok(`table ip ${table} is as it was set up`);
       return fail(`table ip ${table} lacks ${missing.join(', ')}`, FIX, { repairs: ['nat', 'firewall'] });
     }),
@@ -94,11 +95,15 @@ async function examineDhcp(patient: Patient, { plan }: FanRecord): Promise<Findi
   ];
 }
 
-function missingRules({ tables, rules }: Ruleset, table: string): string[] {
+function missingRules(
+  { tables, rules }: Ruleset,
+  table: string,
+  chains: ReturnType<typeof ownChains>,
+): string[] {
   if (!tables.some(({ family, name }) => family === 'ip' && name === table))
     return ['everything: it is gone'];
-  return Object.entries(OWN_RULES).flatMap(([chain, count]) => {
-    const there = rules.filter((r) => r.family === 'ip' && r.table === table && r.chain === chain).length;
-    return there < count ? [`${count - there} of ${count} rules of ${chain}`] : [];
+  return chains.flatMap(({ name, rules: { length: count } }) => {
+    const there = rules.filter((r) => r.family === 'ip' && r.table === table && r.chain === name).length;
+    return there < count ? [`${count - there} of ${count} rules of ${name}`] : [];
   });
 }

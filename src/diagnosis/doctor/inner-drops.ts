@@ -8,18 +8,18 @@
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, containsPrefix, formatPrefix, type Prefix } from '../../addr/prefix.js';
-import type { FanRecord } from '../../control/state-store.js';
 import {
   type BaseChain,
   type Drop,
   networksInside,
   type PacketKind,
 } from '../../host/firewall/packet-verdict.js';
+import type { FanPlan } from '../../host/steps/fan-steps.js';
 import { dropAmong, judged, surest } from './drop-finding.js';
 import { type Check, type Finding, ok, warn } from './finding.js';
-import type { Patient } from './patient.js';
 
-const PROTOCOLS: readonly (readonly [string, number])[] = [
+/** Those that stand for all that containers send. */
+export const PROTOCOLS: readonly (readonly [string, number])[] = [
   ['ICMP', 1],
   ['TCP', 6],
   ['UDP', 17],
@@ -50,25 +50,35 @@ export interface Way {
 export const forwardDrop: Check = {
   name: 'forward-drop',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan((fan) => examineFan(patient, fan))).flat(),
+  examine: async (patient) => {
+    const bases = await patient.firewall();
+    return (await patient.eachFan(async ({ plan }) => examineForward(bases, plan))).flat();
+  },
 };
 
-async function examineFan(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {
+/** What the fan's packets meet between bridge and TUN, both ways: what is dropped, or one finding that nothing is. */
+export function examineForward(bases: readonly BaseChain[], plan: FanPlan): Finding[] {
   const { bridge, tun, mapping } = plan;
   const { slice, overlay, gateway } = mapping;
-  const bases = await patient.firewall();
   const named = networksInside(bases, HOOK_NAMES, overlay, MOST_NETWORKS);
   const remote = named.filter((network) => !containsPrefix(slice, network));
   const local = named.filter(
     (network) => containsPrefix(slice, network) && isOfContainer(network, slice, gateway + plan.hostReserve),
   );
-  const out: Way = { input: bridge, output: tun, source: slice, destination: overlay, direction: 'out' };
-  const back: Way = { input: tun, output: bridge, source: overlay, destination: slice, direction: 'in' };
+  const [out, back] = containerWays(plan, overlay);
   const found = [
     ...examineWay(bases, out, local, remote).map((finding) => ({ ...finding, direction: out.direction })),
     ...examineWay(bases, back, remote, local).map((finding) => ({ ...finding, direction: back.direction })),
   ];
   return found.length > 0 ? found : [ok(`no chain drops what goes between ${bridge} and ${tun}`)];
+}
+
+/** Between the containers of this host and those of `remote`, a network of the overlay: there, and back. */
+export function containerWays({ bridge, tun, mapping: { slice } }: FanPlan, remote: Prefix): [Way, Way] {
+  return [
+    { input: bridge, output: tun, source: slice, destination: remote, direction: 'out' },
+    { input: tun, output: bridge, source: remote, destination: slice, direction: 'in' },
+  ];
 }
 
 /** Neither the host's own, nor the slice's network or broadcast address. */
@@ -155,6 +165,7 @@ function dropOn(
       destination,
       protocol,
       state: 'new',
+      isForwarded: true,
     };
     return { hook, at: dropAmong(bases, [hook], packet) };
   });

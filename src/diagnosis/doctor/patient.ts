@@ -2,6 +2,7 @@
  * The host as `fanctl doctor` sees it: what fand recorded, what fand says, and what the kernel has, each read once
  * however many checks ask. It must work without fand too, so the state file is what tells of the fans.
  */
+import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FanError } from '../../base/error.js';
@@ -24,8 +25,14 @@ import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
 import { type PolicyRule, readDestinationRules, readRoutes } from '../../host/routes.js';
 
+const OWN_NAMESPACE = '/proc/self/ns/net';
+
 /** How long the counters are watched: a packet a second is seen. */
 const WATCH_MS = 1100;
+
+/** How long doctor waits for a change that is under way, such as an `up`: in the midst of one nothing is as it will be. */
+const CHANGE_PATIENCE_MS = 10_000;
+const CHANGE_POLL_MS = 100;
 
 /** How often doctor looks whom to ask. */
 const MEET_ATTEMPTS = 3;
@@ -80,7 +87,7 @@ export class Patient {
   /** Throws FanError where the state file is none, or may not be read. */
   static async meet(paths: RunPaths, fand: Fand, attempts = MEET_ATTEMPTS): Promise<Patient> {
     let silence = '';
-    const status = await fand.status().catch((error: unknown) => {
+    const status = await settled(fand).catch((error: unknown) => {
       if (!(error instanceof FanError && error.code === 'daemon')) throw error;
       silence = error.message;
       return undefined;
@@ -102,6 +109,21 @@ export class Patient {
       fan.view = view ?? { ...fan.view, state: 'dead' };
     }
     return new Patient(paths, fand, status, silence, recorded, views.length);
+  }
+
+  /** Whether fand serves another network namespace than this one. */
+  get isElsewhere(): boolean {
+    return this.status !== undefined && inodeOf(this.status.netns) !== inodeOf(readlinkSync(OWN_NAMESPACE));
+  }
+
+  /** What is recorded by now, also of fans that fand is bringing up; none where no fand runs. */
+  async servedNow(): Promise<readonly FanRecord[]> {
+    const { fans } = await new StateStore(this.paths.state).load();
+    const isServed = await this.fand.status().then(
+      (status) => status !== undefined,
+      () => false,
+    );
+    return isServed ? fans : [];
   }
 
   /** One finding for each fan. */
@@ -174,6 +196,21 @@ export class Patient {
     this.#read.set(what, known);
     return known as Promise<T>;
   }
+}
+
+/** fand's status once no change is under way, or when patience ends. */
+async function settled(fand: Fand): Promise<DaemonStatus | undefined> {
+  const deadline = performance.now() + CHANGE_PATIENCE_MS;
+  for (;;) {
+    const status = await fand.status();
+    if (!status?.changing || performance.now() > deadline) return status;
+    await sleep(CHANGE_POLL_MS);
+  }
+}
+
+/** The number in "net:[4026531833]". */
+function inodeOf(namespace: string): string {
+  return namespace.replace(/\D/g, '');
 }
 
 async function watch<T>(read: () => Promise<T>): Promise<Watched<T>> {

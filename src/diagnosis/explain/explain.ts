@@ -13,7 +13,7 @@ import { readFirewall } from '../../host/firewall/bases.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
 import { lookUpRoute, type Neighbour, type Route, readNeighbour } from '../../host/route-lookup.js';
-import { type Passage, passInner, passOuter } from './firewall.js';
+import { type Passage, passInner, passOuter, translateInner } from './firewall.js';
 import { containerLeg, deadFan, followLeg, type Leg } from './inner-way.js';
 
 /** What the dataplane has learnt of the path to an underlay host, u32; null where nothing. */
@@ -39,6 +39,8 @@ interface Walk {
   readonly notes: readonly string[];
 }
 
+const OF_CONTAINERS = 'what containers send there';
+
 /** Throws FanError bad-address, or not-configured where this host has no fan. */
 export async function explain(
   { address, from }: ExplainRequest,
@@ -62,14 +64,16 @@ export async function explain(
   const inner = leg ? await walk(host, fan, leg) : undefined;
   const outer = await followOuter(host, fan, explanation.host);
   const arrival = leg?.input === fan.plan.tun ? arrivalOf(host, fan, explanation) : {};
-  const stop = inner?.stop ?? outer.stop ?? arrival.stop;
+  const ofContainers = await containerWalk(host, fan, leg, sender);
+  const own = inner?.stop ?? outer.stop ?? arrival.stop;
+  const stop = own ?? stopOfContainers(ofContainers);
   const isStopped = stop !== undefined && wouldPass(explanation, fan, target);
   const notes = [
     ...unread,
     ...outer.notes,
     ...(inner?.notes ?? []),
     ...notesOf(arrival),
-    ...(await containerNotes(host, fan, leg, sender, inner)),
+    ...containerNotes(ofContainers, own),
   ];
   const here = await describeHost(host, fan, explanation.host, pathMtu);
   return {
@@ -108,8 +112,10 @@ function legOf(
 async function walk({ links, firewall }: Host, fan: FanRecord, leg: Leg): Promise<Walk> {
   const { route, stop } = await followLeg(fan, leg, links);
   // What is for this host itself is not forwarded.
-  const passage = stop || route?.device === 'lo' ? {} : passInner(firewall, fan, leg);
-  return { route, stop: stop ?? passage.stop, notes: notesOf(passage) };
+  const isJudged = !stop && route?.device !== 'lo';
+  const passages = isJudged ? [passInner, translateInner].map((judge) => judge(firewall, fan, leg)) : [];
+  const barred = passages.find((passage) => passage.stop !== undefined);
+  return { route, stop: stop ?? barred?.stop, notes: passages.flatMap(notesOf) };
 }
 
 /** Of the packet that brings it from its sender's host. */
@@ -121,18 +127,28 @@ function notesOf({ note }: Passage): string[] {
   return note === undefined ? [] : [note];
 }
 
-/** That of containers differs from what was asked, which was of this host itself. */
-async function containerNotes(
+/** Asked without a sender it is of containers too, whose way differs from that of what this host itself sends. */
+async function containerWalk(
   host: Host,
   fan: FanRecord,
   leg: Leg | undefined,
   from: number | undefined,
-  inner: Walk | undefined,
-): Promise<string[]> {
-  if (leg?.towards !== 'tun' || from !== undefined) return [];
-  const { stop, notes } = await walk(host, fan, containerLeg(fan, leg.destination));
-  const found = stop && stop.verdict !== inner?.stop?.verdict ? [`${stop.verdict}, ${stop.why}`] : notes;
-  return found.map((what) => `what containers send there: ${what}`);
+): Promise<Walk | undefined> {
+  if (leg?.towards !== 'tun' || from !== undefined) return undefined;
+  return walk(host, fan, containerLeg(fan, leg.destination));
+}
+
+function stopOfContainers(walk: Walk | undefined): Stop | undefined {
+  return walk?.stop && { verdict: walk.stop.verdict, why: `${OF_CONTAINERS}: ${walk.stop.why}` };
+}
+
+/** What the verdict does not say: `own` is what stops what this host itself sends. */
+function containerNotes(ofContainers: Walk | undefined, own: Stop | undefined): string[] {
+  if (!ofContainers) return [];
+  const { stop, notes } = ofContainers;
+  if (stop && !own) return ['what this host itself sends there is not concerned'];
+  const found = stop && stop.verdict !== own?.verdict ? [`${stop.verdict}, ${stop.why}`] : notes;
+  return found.map((what) => `${OF_CONTAINERS}: ${what}`);
 }
 
 interface Outer {

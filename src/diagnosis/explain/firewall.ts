@@ -10,6 +10,7 @@ import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import type { Finding } from '../doctor/finding.js';
 import { findWayDrop } from '../doctor/inner-drops.js';
 import { examineIn, examineOut } from '../doctor/outer-drops.js';
+import { findWayRewrite } from '../doctor/overlay-nat.js';
 import type { Leg } from './inner-way.js';
 
 export interface Passage {
@@ -30,6 +31,27 @@ export function passInner(bases: readonly BaseChain[], { plan }: FanRecord, leg:
     direction: leg.towards === 'tun' ? 'out' : 'in',
   });
   return found ? passage('forward-drop', found.finding, found.isWhole) : {};
+}
+
+/** What NAT makes of it: who the receiver takes for its sender, or where else it goes. */
+export function translateInner(bases: readonly BaseChain[], { plan }: FanRecord, leg: Leg): Passage {
+  const isOut = leg.towards === 'tun';
+  const found = findWayRewrite(bases, plan, {
+    ...(leg.input === undefined ? {} : { input: leg.input }),
+    output: isOut ? plan.tun : plan.bridge,
+    source: addressOf(leg.source),
+    destination: addressOf(leg.destination),
+    direction: isOut ? 'out' : 'in',
+  });
+  if (!found) return {};
+  const { rewrite, to, names, isWhole } = found;
+  const becomes =
+    rewrite.end === 'source'
+      ? `${leg.destination} sees ${to} instead of ${leg.source}`
+      : `it goes to ${to} instead of ${leg.destination}`;
+  const why = `${becomes}: ${names === 'packets' ? '' : `${names} `}rewritten by ${rewrite.by}`;
+  if (rewrite.isSure && isWhole) return { stop: { verdict: 'overlay-nat', why } };
+  return { note: `overlay-nat, ${rewrite.isSure ? '' : 'perhaps '}${why}` };
 }
 
 /** As IP-in-IP to or from an underlay host. */

@@ -16,6 +16,8 @@ const PORT_UNREACHABLE = 3;
 /** Every check, in the order in which a probe makes them; the last is a warning only. */
 export const PROBE_CHECKS = [
   ...WAY_VERDICTS,
+  'forward-drop',
+  'overlay-nat',
   'underlay-unreachable',
   'duplicate-slice',
   'peer-down',

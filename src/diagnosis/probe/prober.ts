@@ -2,7 +2,7 @@
  * `fanctl probe`: finds out, for one peer, where packets of a fan die. In order, each step by what the one before left
  * open, up to the first that fails:
  *
- *   0. way        does our own kernel take what we send, and what a container would, into the fan?
+ *   0. way        does our own kernel take what we send, and what a container would, into the fan, as it is?
  *   1. underlay   ICMP echo from our underlay address; on an Ethernet, who answers ARP for either address
  *   2. peer       its fand's facts over UDP: is there a fan, with the same overlay and widths?
  *   3. protocol 4 probes through our fan and the peer's, and back; which way they fail the peer can tell
@@ -39,6 +39,7 @@ import {
   wayCheck,
   widthCheck,
 } from './checks.js';
+import { checkContainers } from './container-way.js';
 import { Exchange } from './exchange.js';
 import { IcmpSocket } from './icmp-socket.js';
 import { measureMtu } from './measure-mtu.js';
@@ -91,7 +92,7 @@ export class Prober {
     const { mapping } = this.#fan.plan;
     const shared = this.#responder.socketAt(mapping.address);
     try {
-      if (!(await this.#reportWay())) {
+      if (!(await this.#reportWay()) && !(await this.#reportContainers())) {
         this.#socket = shared ?? (await openSocket(mapping.address));
         await this.#probe();
       }
@@ -159,6 +160,18 @@ export class Prober {
     for (const leg of legs) stop ??= (await followLeg(this.#fan, leg, links)).stop;
     this.#checks.push(wayCheck(stop, `${inner} leads to ${plan.tun}, for containers too`));
     return stop !== undefined;
+  }
+
+  /** Returns whether this host's firewall or NAT keeps its containers from the peer's. */
+  async #reportContainers(): Promise<boolean> {
+    try {
+      const found = await checkContainers(this.#fan.plan, { base: this.#inner, length: 32 });
+      this.#checks.push(...found);
+      return found.some(({ status }) => status === 'fail');
+    } catch (error) {
+      this.#notMade('forward-drop', error);
+      return false;
+    }
   }
 
   /** The peer's fand answers: everything can be known. */
@@ -290,16 +303,15 @@ export class Prober {
         }),
       );
     } catch (error) {
-      this.#incomplete = true;
-      this.#checks.push({
-        check: 'duplicate-slice',
-        status: 'warn',
-        severity: 'minor',
-        evidence: `not checked: ${errorText(error)}`,
-        fix: '',
-      });
+      this.#notMade('duplicate-slice', error);
       return [];
     }
+  }
+
+  #notMade(check: ProbeResult['check'], error: unknown): void {
+    this.#incomplete = true;
+    const evidence = `not checked: ${errorText(error)}`;
+    this.#checks.push({ check, status: 'warn', severity: 'minor', evidence, fix: '' });
   }
 
   async #askFacts(macs: readonly string[] = []): Promise<FactsAnswer | undefined> {

@@ -3,8 +3,9 @@
  * An option that is not known here may match.
  */
 import { parseAddress } from '../../addr/ipv4-address.js';
-import { type Prefix, prefixOf } from '../../addr/prefix.js';
+import { formatPrefix, type Prefix, prefixOf } from '../../addr/prefix.js';
 import { legacyListing } from './legacy.js';
+import { NAT_TARGETS } from './nft-nat.js';
 import {
   type Action,
   type BaseChain,
@@ -37,6 +38,7 @@ const TESTS: Readonly<Record<string, Test>> = {
   '-p': ({ protocol }, value) => isExactly(protocolNumber(value) === protocol),
   '-m': SILENT,
   '--comment': SILENT,
+  '--dst-type': ({ isForwarded }, value) => (isForwarded ? isExactly(value === 'UNICAST') : 'maybe'),
   '--ctstate': ({ state }, value) => isExactly(value.toLowerCase().split(',').includes(state)),
   '--state': ({ state }, value) => isExactly(value.toLowerCase().split(',').includes(state)),
   '--sport': ({ sourcePort }, value) => isPort(sourcePort, value),
@@ -49,8 +51,11 @@ const NETWORKS = ['-s', '-d'];
 const TABLES: readonly (readonly [string, number])[] = [
   ['raw', -300],
   ['mangle', -150],
+  ['nat', -100],
   ['filter', 0],
 ];
+/** Where the table nat translates sources. */
+const SOURCE_NAT = { chains: ['POSTROUTING', 'INPUT'], priority: 100 } as const;
 
 const TARGETS: Readonly<Record<string, Action>> = {
   ACCEPT: { kind: 'accept' },
@@ -61,7 +66,7 @@ const TARGETS: Readonly<Record<string, Action>> = {
   RETURN: { kind: 'return' },
 };
 
-/** The base chains of the old iptables on this host; none where it is not in use. Its table nat drops nothing. */
+/** The base chains of the old iptables on this host; none where it is not in use. */
 export async function readLegacyBases(): Promise<BaseChain[]> {
   const listed = TABLES.map(async ([table, priority]) =>
     legacyBases(await legacyListing(table), table, priority),
@@ -85,14 +90,21 @@ export function legacyBases(text: string, tableName = 'filter', priority = 0): B
   }
   return policies.map(([name, policy]) => ({
     ...table.get(name)!,
+    type: tableName === 'nat' ? 'nat' : 'filter',
     hook: name.toLowerCase(),
-    priority,
+    priority: tableName === 'nat' && isOfSources(name) ? SOURCE_NAT.priority : priority,
     policy: policy === 'DROP' ? 'drop' : 'accept',
     policyRemedy: `iptables-legacy${inTable} -P ${name} ACCEPT`,
     admission: (input, output) => `iptables-legacy${inTable} -I ${name} -i ${input} -o ${output} -j ACCEPT`,
+    exemption: (source, destination) =>
+      `iptables-legacy${inTable} -I ${name} -s ${formatPrefix(source)} -d ${formatPrefix(destination)} -j ACCEPT`,
     devices: [],
     table,
   }));
+}
+
+function isOfSources(chain: string): boolean {
+  return (SOURCE_NAT.chains as readonly string[]).includes(chain);
 }
 
 function wordsOf(line: string): string[] {
@@ -112,7 +124,8 @@ function ruleOf(words: readonly string[], at: number, remedy: string): FirewallR
     }
     const value = words[i + 1] ?? '';
     if (word === '-j' || word === '-g') {
-      action = TARGETS[value] ?? { kind: word === '-j' ? 'jump' : 'goto', target: value };
+      const jump = { kind: word === '-j' ? 'jump' : 'goto', target: value } as const;
+      action = TARGETS[value] ?? translate(value, words.slice(i + 2)) ?? jump;
       break; // What follows are the target's own options.
     }
     if (!word.startsWith('-')) continue;
@@ -124,6 +137,14 @@ function ruleOf(words: readonly string[], at: number, remedy: string): FirewallR
   }
   const matches = (packet: PacketKind) => tests.map((test) => test(packet)).reduce(both, 'yes');
   return { matches, label: `rule ${at}`, remedy, networks, ...(action ? { action } : {}) };
+}
+
+/** Of `-j SNAT --to-source 10.0.0.1` and its like; without an address (MASQUERADE, `--to-ports`) it is the device's. */
+function translate(target: string, options: readonly string[]): Action | undefined {
+  if (!NAT_TARGETS.includes(target)) return undefined;
+  const words = options.join(' ');
+  const [, to] = /--to(?:-source|-destination)? (\d+\.[\d.]+)/.exec(words) ?? [];
+  return { kind: 'nat', translation: to === undefined ? {} : { to } };
 }
 
 function isPort(port: number | undefined, value: string): Match {

@@ -24,6 +24,8 @@ export interface Beside {
   /** By name; elements as libnftables gives them, [key, verdict] of a map. */
   readonly sets: ReadonlyMap<string, readonly unknown[]>;
   readonly states: readonly string[] | undefined;
+  /** What kind of destination its xt match asks for ("local"), after "!=" where it must be none of it. */
+  readonly destinationType: string | undefined;
 }
 
 /** Statements that let some packets pass, and not others. */
@@ -36,16 +38,26 @@ const CATCH_ALL = '*';
 /** Of each list of elements, as ranges that neither overlap nor touch, in order; undefined: not all are addresses. */
 const rangesOf = new WeakMap<readonly unknown[], readonly Range[] | undefined>();
 
-export function isXtState({ xt }: Json): boolean {
+function isXtState({ xt }: Json): boolean {
   const { type, name } = (xt ?? {}) as Json;
   return type === 'match' && XT_STATES.includes(String(name));
+}
+
+/** What the packet's destination is to this host: one of another machine is not "local". */
+function isDestinationType(wanted: string, { isForwarded }: PacketKind): Match {
+  return isForwarded ? isExactly(wanted === 'unicast') : 'maybe';
 }
 
 export function matchOf(statement: Json, packet: PacketKind, beside: Beside): Match {
   if (METERS.some((key) => key in statement) || hasMeter(statement)) return 'maybe';
   if ('xt' in statement) {
-    const { states } = beside;
+    const { states, destinationType } = beside;
     if (isXtState(statement)) return states ? isExactly(states.includes(packet.state)) : 'maybe';
+    if ((statement.xt as Json).name === 'addrtype' && destinationType !== undefined) {
+      const [, isNegated, wanted = ''] = /^(!= )?(\w+)$/.exec(destinationType) ?? [];
+      const match = isDestinationType(wanted, packet);
+      return isNegated ? not(match) : match;
+    }
     return (statement.xt as Json).type === 'match' ? 'maybe' : 'yes';
   }
   if (!('match' in statement)) return 'yes';
@@ -72,8 +84,8 @@ export function compare(left: Json, right: unknown, packet: PacketKind, beside: 
   return either(options.map((option) => compareOne(left, unwrap(option), packet)));
 }
 
-/** [key, verdict] of each element of a verdict map; undefined where it could not be read. */
-export function verdictsOf(data: unknown, beside: Beside): [unknown, Json][] | undefined {
+/** [key, value] of each element of a map, of verdicts or of anything; undefined where it could not be read. */
+export function elementsOf(data: unknown, beside: Beside): [unknown, Json][] | undefined {
   return optionsOf(data, beside) as [unknown, Json][] | undefined;
 }
 
@@ -111,14 +123,20 @@ function unwrap(element: unknown): unknown {
 }
 
 function compareOne(left: Json, value: unknown, packet: PacketKind): Match {
-  const { meta, payload, ct, concat } = left;
+  const { meta, payload, ct, concat, fib } = left;
   if (concat) return compareAll(concat as Json[], value, packet);
   const addresses = addressesAt(left, packet);
   if (addresses) return compareAddresses(addresses, [value]);
   if (meta) return compareMeta(String((meta as Json).key), value, packet);
   if (ct) return (ct as Json).key === 'state' ? isExactly(value === packet.state) : 'maybe';
+  if (fib && isOfDestination(fib as Json)) return isDestinationType(String(value), packet);
   if (payload) return comparePayload(payload as Json, value, packet);
   return 'maybe';
+}
+
+/** `fib daddr type`, whatever device it asks of besides. */
+function isOfDestination({ result, flags }: Json): boolean {
+  return result === 'type' && [flags].flat().includes('daddr');
 }
 
 /** Fields that are written with dots between, each with its part of the element. */

@@ -2,13 +2,15 @@
  * nftables' rules as packet-verdict.ts walks them, from `nft -j list ruleset` (libnftables-json(5)): chains, rules,
  * verdicts; what a rule matches is in nft-match.ts.
  *
- * Two things the JSON leaves out, and they are read from nft's text: what `ct state` an xt match of iptables asks for,
- * and (of nft 1.0.6) the devices of a chain at ingress.
+ * Some things the JSON leaves out, and they are read from nft's text: what an xt match of iptables asks for (`ct state`,
+ * `fib daddr type`), what address an xt target translates to, and (of nft 1.0.6) the devices of a chain at ingress.
  */
 
+import { formatPrefix } from '../../addr/prefix.js';
 import { run } from '../run.js';
 import { type NftChain, type NftRule, type Ruleset, readRuleset } from './nft.js';
-import { type Beside, compare, isXtState, type Json, matchOf, networksIn, verdictsOf } from './nft-match.js';
+import { type Beside, compare, elementsOf, type Json, matchOf, networksIn } from './nft-match.js';
+import { natMapOf, translationOf } from './nft-nat.js';
 import {
   type Action,
   type BaseChain,
@@ -21,8 +23,8 @@ import {
 
 /** What only the text of a ruleset says. */
 export interface NftText {
-  /** "FAMILY TABLE HANDLE" of a rule → the connection states that it asks for. */
-  readonly states: ReadonlyMap<string, readonly string[]>;
+  /** "FAMILY TABLE HANDLE" of a rule → the rule. */
+  readonly rules: ReadonlyMap<string, string>;
   /** "FAMILY TABLE CHAIN" → the devices that it is hooked to. */
   readonly devices: ReadonlyMap<string, readonly string[]>;
 }
@@ -37,20 +39,22 @@ const UNREAD: Action = { kind: 'drop' };
 const TABLE_LINE = /^table (\w+) (\S+) \{/;
 const CHAIN_LINE = /^\tchain (\S+) \{/;
 const DEVICE_LINE = /^\t\ttype .* devices? (?:= \{)?([^;}]*?)\}? priority/;
-const STATE_RULE = /\bct state ([\w,]+) .*# handle (\d+)$/;
+const RULE_LINE = /^\t\t(.*) # handle (\d+)$/;
+const STATES = /\bct state ([\w,]+) /;
+const DESTINATION_TYPE = /\bfib daddr type ((?:!= )?\w+) /;
 
 /** The base chains of this host that an IPv4 packet passes. */
 export async function readNftBases(): Promise<BaseChain[]> {
   const ruleset = await readRuleset();
   const needsText =
-    ruleset.rules.some(({ expr }) => expr.some(isXtState)) ||
+    ruleset.rules.some(({ expr }) => expr.some((statement) => 'xt' in statement)) ||
     ruleset.chains.some(({ hook }) => AT_A_DEVICE.includes(hook ?? ''));
   return nftBases(ruleset, parseNftText(needsText ? await run('nft', ['-a', 'list', 'ruleset']) : ''));
 }
 
 /** The text of `nft -a list ruleset`. */
 export function parseNftText(text: string): NftText {
-  const states = new Map<string, string[]>();
+  const rules = new Map<string, string>();
   const devices = new Map<string, string[]>();
   let table = '';
   let chain = '';
@@ -60,10 +64,10 @@ export function parseNftText(text: string): NftText {
     chain = CHAIN_LINE.exec(line)?.[1] ?? chain;
     const [, names] = DEVICE_LINE.exec(line) ?? [];
     if (names !== undefined) devices.set(`${table} ${chain}`, names.match(/[^", ]+/g) ?? []);
-    const [, list, handle] = STATE_RULE.exec(line) ?? [];
-    if (list !== undefined) states.set(`${table} ${handle}`, list.split(','));
+    const [, rule, handle] = RULE_LINE.exec(line) ?? [];
+    if (rule !== undefined) rules.set(`${table} ${handle}`, rule);
   }
-  return { states, devices };
+  return { rules, devices };
 }
 
 export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
@@ -81,6 +85,7 @@ export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
       const table = tables.get(key)!;
       return {
         ...table.get(chain.name)!,
+        type: chain.type ?? 'filter',
         hook: chain.hook!,
         priority: chain.prio ?? 0,
         policy: chain.policy === 'drop' ? 'drop' : 'accept',
@@ -88,6 +93,8 @@ export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
         // With a counter, as iptables reads it back where the chain is its own.
         admission: (input, output) =>
           `nft insert rule ${key} ${chain.name} 'iifname "${input}" oifname "${output}" counter accept'`,
+        exemption: (source, destination) =>
+          `nft insert rule ${key} ${chain.name} ip saddr ${formatPrefix(source)} ip daddr ${formatPrefix(destination)} counter accept`,
         devices: text.devices.get(`${key} ${chain.name}`) ?? [],
         table,
       };
@@ -106,14 +113,15 @@ function chainOf(chain: NftChain, ruleset: Ruleset, text: NftText): FirewallChai
   );
   return {
     label: `chain ${family} ${table} ${name}`,
-    rules: rules.flatMap((rule) =>
-      rulesOf(rule, { sets, states: text.states.get(`${family} ${table} ${rule.handle}`) }),
-    ),
+    rules: rules.flatMap((rule) => rulesOf(rule, sets, text.rules.get(`${family} ${table} ${rule.handle}`))),
   };
 }
 
 /** One rule, or, of one that ends in a verdict map, one for each of its elements. */
-function rulesOf(rule: NftRule, beside: Beside): FirewallRule[] {
+function rulesOf(rule: NftRule, sets: Beside['sets'], text = ''): FirewallRule[] {
+  const [, states] = STATES.exec(text) ?? [];
+  const [, destinationType] = DESTINATION_TYPE.exec(text) ?? [];
+  const beside: Beside = { sets, states: states?.split(','), destinationType };
   const matches = (packet: PacketKind): Match =>
     rule.expr.map((statement) => matchOf(statement, packet, beside)).reduce(both, 'yes');
   const whole = {
@@ -123,27 +131,41 @@ function rulesOf(rule: NftRule, beside: Beside): FirewallRule[] {
     networks: networksIn(rule.expr, beside),
   };
   const map = rule.expr.find((statement) => 'vmap' in statement)?.vmap as Json | undefined;
-  if (!map)
-    return [
-      withAction(
-        whole,
-        rule.expr.map(actionOf).find((found) => found !== undefined),
-      ),
-    ];
-  const elements = verdictsOf(map.data, beside);
+  if (!map) {
+    const action = rule.expr
+      .map((statement) => actionOf(statement, text))
+      .find((found) => found !== undefined);
+    return [withAction({ ...whole, matches: withNatMap(rule, matches, beside) }, action)];
+  }
+  const elements = elementsOf(map.data, beside);
   if (!elements) return [{ ...whole, matches: (packet) => both(matches(packet), 'unread'), action: UNREAD }];
   return elements.map(([key, verdict]) => {
     const isElement = (packet: PacketKind) => compare(map.key as Json, key, packet, beside);
     const one = { ...whole, matches: (packet: PacketKind) => both(matches(packet), isElement(packet)) };
-    return withAction(one, actionOf(verdict));
+    return withAction(one, actionOf(verdict, text));
   });
+}
+
+/** A rule that finds the new address in a map translates only what the map knows. */
+function withNatMap(
+  rule: NftRule,
+  matches: FirewallRule['matches'],
+  beside: Beside,
+): FirewallRule['matches'] {
+  const map = natMapOf(rule.expr);
+  if (!map) return matches;
+  const keys = elementsOf(map.data, beside)?.map(([key]) => key);
+  if (!keys) return (packet) => both(matches(packet), 'maybe');
+  return (packet) => both(matches(packet), compare(map.key as Json, { set: keys }, packet, beside));
 }
 
 function withAction(rule: Omit<FirewallRule, 'action'>, action: Action | undefined): FirewallRule {
   return action ? { ...rule, action } : rule;
 }
 
-function actionOf(statement: Json): Action | undefined {
+function actionOf(statement: Json, text: string): Action | undefined {
+  const translation = translationOf(statement, text);
+  if (translation) return { kind: 'nat', translation };
   for (const [key, value] of Object.entries(statement)) {
     if (key === 'reject' || isXtDrop(key, value)) return { kind: 'drop' };
     if (key === 'jump' || key === 'goto') return { kind: key, target: String((value as Json).target) };

@@ -1,5 +1,5 @@
 /**
- * Would the host's firewall drop this packet? Walks the chains of a hook as the kernel does, for a kind of packet
+ * Would the host's firewall drop this packet, or translate it (translation.ts)? Walks the chains of a hook as the kernel does, for a kind of packet
  * of which only some things are known.
  *
  * So a rule matches, doesn't, or may. One that may match decides nothing, but leaves a doubt where it would have
@@ -24,11 +24,22 @@ export interface PacketKind {
   readonly destinationPort?: number;
   /** Of connection tracking. */
   readonly state: 'new' | 'untracked' | 'invalid';
+  /** Its destination is on another machine, or in a container; absent where that is not said. */
+  readonly isForwarded?: true;
+}
+
+/** What NAT makes of the packet's source, or, at prerouting and output, its destination. */
+export interface Translation {
+  /** "10.0.0.1", "one of 10.0.0.1-10.0.0.9"; absent: the address of the device, or of this host. */
+  readonly to?: string;
+  /** The address stays what it is, whatever chains come later. */
+  readonly keeps?: true;
 }
 
 export type Action =
   | { readonly kind: 'accept' | 'drop' | 'return' }
-  | { readonly kind: 'jump' | 'goto'; readonly target: string };
+  | { readonly kind: 'jump' | 'goto'; readonly target: string }
+  | { readonly kind: 'nat'; readonly translation: Translation };
 
 export interface FirewallRule {
   matches(packet: PacketKind): Match;
@@ -50,6 +61,8 @@ export interface FirewallChain {
 
 /** A chain that the kernel calls by itself, with those of its table. */
 export interface BaseChain extends FirewallChain {
+  /** As nft names types: "filter", "nat", "route". */
+  readonly type: string;
   /** As nft names hooks: "forward", "input", "ingress". */
   readonly hook: string;
   /** The lower, the earlier; linux/netfilter_ipv4.h. */
@@ -59,6 +72,8 @@ export interface BaseChain extends FirewallChain {
   readonly policyRemedy: string;
   /** The command by which it accepts, before all its rules, what goes from device `input` to `output`. */
   admission(input: string, output: string): string;
+  /** The command by which it leaves alone, before all its rules, what goes from network `source` to `destination`. */
+  exemption(source: Prefix, destination: Prefix): string;
   /** Hook ingress: its devices. */
   readonly devices: readonly string[];
   readonly table: ReadonlyMap<string, FirewallChain>;
@@ -79,7 +94,13 @@ interface Dropped {
   readonly remedy: string;
 }
 
-type Outcome = { readonly kind: 'accept' | 'end' } | Dropped;
+interface Translated {
+  readonly kind: 'nat';
+  readonly by: string;
+  readonly translation: Translation;
+}
+
+export type Outcome = { readonly kind: 'accept' | 'end' } | Dropped | Translated;
 
 const ACCEPTED: Outcome = { kind: 'accept' };
 const AT_END: Outcome = { kind: 'end' };
@@ -136,13 +157,18 @@ export function networksInside(
 }
 
 function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
-  const doubt: Doubt = { isThere: false };
-  const outcome = walk(base.table, base, asSeenBy(base, packet), doubt, 0);
+  const { outcome, doubt } = pass(base, packet);
   const isSure = !doubt.isThere;
   if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
   if (outcome.kind === 'end' && base.policy === 'drop')
     return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
   return doubt.drop && { by: doubt.drop.by, remedy: doubt.drop.remedy, isSure: false };
+}
+
+/** What becomes of the packet in a base chain, and what is not sure of that. */
+export function pass(base: BaseChain, packet: PacketKind): { outcome: Outcome; doubt: Doubt } {
+  const doubt: Doubt = { isThere: false };
+  return { outcome: walk(base.table, base, asSeenBy(base, packet), doubt, 0), doubt };
 }
 
 function asSeenBy({ hook, priority }: BaseChain, packet: PacketKind): PacketKind {
@@ -151,11 +177,13 @@ function asSeenBy({ hook, priority }: BaseChain, packet: PacketKind): PacketKind
 }
 
 /** What is not sure of a walk. */
-interface Doubt {
+export interface Doubt {
   /** A rule was met that may have let the packet pass. */
   isThere: boolean;
   /** Of a rule that could not be read. */
   drop?: Dropped;
+  /** Of a rule that translates addresses and may match. */
+  nat?: Translated;
 }
 
 function walk(
@@ -169,8 +197,7 @@ function walk(
     const match = rule.action ? rule.matches(packet) : 'no';
     if (match === 'no' || !rule.action) continue;
     const aside: Doubt = match === 'yes' ? doubt : { isThere: false };
-    const drop: Outcome = { kind: 'drop', by: `${chain.label} (${rule.label})`, remedy: rule.remedy };
-    const outcome = follow(rule.action, drop, (target) => {
+    const outcome = follow(rule.action, `${chain.label} (${rule.label})`, rule.remedy, (target) => {
       const next = depth < MOST_JUMPS ? table.get(target) : undefined;
       return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
     });
@@ -182,13 +209,16 @@ function walk(
     if (aside.isThere || (isFinal && outcome.kind !== 'drop')) doubt.isThere = true;
     const unread = outcome.kind === 'drop' ? outcome : aside.drop;
     if (match === 'unread' && unread) doubt.drop ??= unread;
+    const nat = outcome.kind === 'nat' ? outcome : aside.nat;
+    if (nat) doubt.nat ??= nat;
   }
   return AT_END;
 }
 
-function follow(action: Action, drop: Outcome, into: (target: string) => Outcome): Outcome {
+function follow(action: Action, by: string, remedy: string, into: (target: string) => Outcome): Outcome {
   if ('target' in action) return into(action.target);
-  if (action.kind === 'drop') return drop;
+  if (action.kind === 'drop') return { kind: 'drop', by, remedy };
+  if (action.kind === 'nat') return { kind: 'nat', by, translation: action.translation };
   return action.kind === 'accept' ? ACCEPTED : AT_END;
 }
 

@@ -3,12 +3,16 @@
  *
  * It binds to the bridge alone, DHCP by SO_BINDTODEVICE: a second DHCP server on the underlay could take a whole
  * data centre down. No file of the host configures it.
+ *
+ * Where a resolver of the host holds port 53 of every address, dnsmasq leaves DNS to it and serves DHCP alone; containers
+ * are told to ask the gateway all the same, where that resolver hears them.
  */
 import { rm } from 'node:fs/promises';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
-import { findDnsmasq, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
+import { isPortFree } from '../free-port.js';
+import { findDnsmasq, isDnsTaken, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
 import type { StepKind } from './step.js';
 
 export interface DhcpData {
@@ -28,6 +32,7 @@ export interface DhcpData {
 
 const LEASE_TIME = '1h';
 const MTU_OPTION = 26;
+const DNS = 53;
 /** dnsmasq's own limit is 1000; beyond this its lease file becomes the bottleneck. */
 const MOST_LEASES = 65_536;
 /** dnsmasq takes lists and patterns where it takes a device name. */
@@ -48,10 +53,20 @@ export const dhcpStep: StepKind<DhcpData> = {
 
   async apply(data) {
     const { pidFile } = filesOf(data);
-    const args = argumentsOf(data);
-    if ((await findServer(data)) !== undefined) return;
+    const server = await findServer(data);
+    if (server && !(await isWithoutDns(server, data))) return;
     await stopDnsmasq(pidFile);
-    await startDnsmasq(pidFile, args);
+    try {
+      await startDnsmasq(pidFile, argumentsOf(data));
+    } catch (error) {
+      if (!isDnsTaken(error)) throw error;
+      await startDnsmasq(pidFile, argumentsOf(data, 'dhcp'));
+    }
+  },
+
+  async remark(data) {
+    if ((await findServer(data))?.serves !== 'dhcp') return undefined;
+    return `port ${DNS} of ${data.gateway} is another program's: containers get DNS from that one, if it answers them`;
   },
 
   async undo(data) {
@@ -62,9 +77,26 @@ export const dhcpStep: StepKind<DhcpData> = {
   },
 };
 
-/** The pid of the dnsmasq that serves exactly this; undefined where none does. */
-export function findServer(data: DhcpData): Promise<number | undefined> {
-  return findDnsmasq(filesOf(data).pidFile, argumentsOf(data));
+/** What a dnsmasq serves on the bridge: DHCP, and DNS unless somebody else does. */
+export type Service = 'dhcp and dns' | 'dhcp';
+
+export interface DhcpServer {
+  readonly pid: number;
+  readonly serves: Service;
+}
+
+/** The dnsmasq that serves exactly this; undefined where none does. */
+export async function findServer(data: DhcpData): Promise<DhcpServer | undefined> {
+  for (const serves of ['dhcp and dns', 'dhcp'] as const) {
+    const pid = await findDnsmasq(filesOf(data).pidFile, argumentsOf(data, serves));
+    if (pid !== undefined) return { pid, serves };
+  }
+  return undefined;
+}
+
+/** Whether nobody answers for DNS any more: who held the port is gone. */
+export async function isWithoutDns({ serves }: DhcpServer, { gateway }: DhcpData): Promise<boolean> {
+  return serves === 'dhcp' && (await isPortFree(gateway, DNS));
 }
 
 function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: string } {
@@ -72,7 +104,7 @@ function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: st
 }
 
 /** The whole configuration: --conf-file=/dev/null keeps the host's own out. */
-export function argumentsOf(data: DhcpData): string[] {
+export function argumentsOf(data: DhcpData, serves: Service = 'dhcp and dns'): string[] {
   const { pidFile, leaseFile } = filesOf(data);
   const mask = formatAddress(maskOf(data.length));
   return [
@@ -88,5 +120,6 @@ export function argumentsOf(data: DhcpData): string[] {
     `--dhcp-lease-max=${Math.min(data.count, MOST_LEASES)}`,
     `--dhcp-option=option:router,${data.gateway}`,
     `--dhcp-option=${MTU_OPTION},${data.mtu}`,
+    ...(serves === 'dhcp' ? ['--port=0', `--dhcp-option=option:dns-server,${data.gateway}`] : []),
   ];
 }

@@ -4,9 +4,9 @@
  *
  * A pid alone proves nothing, as pids are used again: the process must have exactly the command line that we gave.
  */
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FanError } from '../../base/error.js';
+import { errorText, FanError } from '../../base/error.js';
 import { run } from '../run.js';
 
 const COMMAND = 'dnsmasq';
@@ -47,10 +47,16 @@ export function pidFileOption(pidFile: string): string {
   return `--pid-file=${pidFile}`;
 }
 
+/** Whether dnsmasq gave up as another program has port 53 of its address. */
+export function isDnsTaken(error: unknown): boolean {
+  return /failed to create listening socket .*in use/.test(errorText(error));
+}
+
 /** Starts it and checks that it stands. Throws FanError with dnsmasq's own words. */
 export async function startDnsmasq(pidFile: string, args: readonly string[]): Promise<void> {
   await run(COMMAND, args);
   if ((await findDnsmasq(pidFile, args)) === undefined) {
+    await stopDnsmasq(pidFile);
     throw new FanError('step-failed', 'dnsmasq ended right after it had started: the system log says why');
   }
 }
@@ -87,11 +93,20 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/**
+ * Each network namespace has a /proc/net of its own, with inodes of its own. /proc/PID/ns/net would say the same, but
+ * dnsmasq gives up root, and to read that link of it takes CAP_SYS_PTRACE, which a service may lack.
+ */
 async function isInOurNamespace(pid: number): Promise<boolean> {
+  const [its, own] = await Promise.all([pid, 'self'].map((who) => inodeOf(`/proc/${who}/net/dev`)));
+  return its !== undefined && its === own;
+}
+
+async function inodeOf(path: string): Promise<number | undefined> {
   try {
-    return (await readlink(`/proc/${pid}/ns/net`)) === (await readlink('/proc/self/ns/net'));
+    return (await stat(path)).ino;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -31,6 +31,8 @@ export interface FanPlan {
   readonly dhcp: boolean;
   /** As FanOptions.dhcpRange. */
   readonly dhcpRange?: readonly [first: number, last: number];
+  /** Whether the MSS of TCP through the bridge is clamped to what the routes take. */
+  readonly clampMss: boolean;
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -114,10 +116,12 @@ function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilt
   };
 }
 
-function natData({ mapping, bridge }: FanPlan): NatData {
+function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
   return {
     table: ownTable(mapping.slice.base),
     bridge,
+    tun,
+    clampMss,
     slice: formatPrefix(mapping.slice),
     overlay: formatPrefix(mapping.overlay),
     underlay: formatPrefix(mapping.underlay),

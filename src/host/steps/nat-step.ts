@@ -4,6 +4,11 @@
  * receive and send keep outer packets out of connection tracking, which our NAT would otherwise turn on for each of
  * them: there is no connection to know of, and every one of them would be looked up, twice on its way.
  * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by.
+ * keep comes just before the NAT of others and gives packets of the overlay the source that they have: the kernel takes
+ * the first source NAT of a connection that any chain decides, of nftables or of the old iptables, so that no masquerade
+ * for the slice, such as Docker's, hides a container behind its host.
+ * clamp lowers the MSS (RFC 9293 §3.7.1) that a TCP SYN through the bridge announces to what the routes both ways take:
+ * a container that keeps MTU 1500 on a path where ICMP is filtered would hang otherwise.
  * send also holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
  * (ipip or sit loaded) answers each packet of the fan with one, although our raw socket got it.
  */
@@ -16,6 +21,10 @@ import type { StepKind } from './step.js';
 export interface NatData {
   readonly table: string;
   readonly bridge: string;
+  /** Absent in the record of a fand before 0.2. */
+  readonly tun?: string;
+  /** Whether the MSS of TCP is clamped; absent as `tun` is. */
+  readonly clampMss?: boolean;
   readonly slice: string;
   readonly overlay: string;
   readonly underlay: string;
@@ -26,7 +35,10 @@ export interface NatData {
 const FAMILY = 'ip';
 /** Priorities of hooks, linux/netfilter_ipv4.h. */
 const RAW = -300;
+const MANGLE = -150;
 const SOURCE_NAT = 100;
+/** Of our chain that keeps sources: a source NAT of a chain that comes later finds it done. */
+export const OWN_SOURCE_NAT = SOURCE_NAT - 1;
 const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
@@ -40,7 +52,7 @@ export const natStep: StepKind<NatData> = {
     await changeRuleset([
       ...removal(data.table),
       addition('table', { family: FAMILY, name: data.table }),
-      ...chains(data),
+      ...additions(data),
     ]);
     if (!(await exists(data.table))) {
       throw new FanError(
@@ -61,21 +73,56 @@ function removal(table: string): object[] {
   return [{ add: named }, { delete: named }];
 }
 
-function chains(data: NatData): object[] {
-  const { table } = data;
-  const chain = (name: string, type: string, hook: string, prio: number) =>
-    addition('chain', { family: FAMILY, table, name, type, hook, prio, policy: 'accept' });
-  const rule = (name: string, expr: NftExpression[]) =>
-    addition('rule', { family: FAMILY, table, chain: name, expr });
+/** A base chain of the table, and its rules. */
+interface OwnChain {
+  readonly name: string;
+  readonly type: 'filter' | 'nat';
+  readonly hook: string;
+  readonly prio: number;
+  readonly rules: readonly NftExpression[][];
+}
+
+/** Those of the table that `data` asks for. */
+export function ownChains(data: NatData): OwnChain[] {
   return [
-    chain('receive', 'filter', 'prerouting', RAW),
-    rule('receive', [...outer('daddr', 'saddr', data), { notrack: null }]),
-    chain('send', 'filter', 'output', RAW),
-    rule('send', [...outer('saddr', 'daddr', data), { notrack: null }]),
-    rule('send', holdBackUnreachable(data)),
-    chain('postrouting', 'nat', 'postrouting', SOURCE_NAT),
-    rule('postrouting', masquerade(data)),
+    {
+      name: 'receive',
+      type: 'filter',
+      hook: 'prerouting',
+      prio: RAW,
+      rules: [[...outer('daddr', 'saddr', data), { notrack: null }]],
+    },
+    {
+      name: 'send',
+      type: 'filter',
+      hook: 'output',
+      prio: RAW,
+      rules: [[...outer('saddr', 'daddr', data), { notrack: null }], holdBackUnreachable(data)],
+    },
+    ...(data.clampMss
+      ? [{ name: 'clamp', type: 'filter', hook: 'forward', prio: MANGLE, rules: clamp(data) } as const]
+      : []),
+    ...(data.tun === undefined
+      ? []
+      : [
+          {
+            name: 'keep',
+            type: 'nat',
+            hook: 'postrouting',
+            prio: OWN_SOURCE_NAT,
+            rules: keepSource(data, data.tun),
+          } as const,
+        ]),
+    { name: 'postrouting', type: 'nat', hook: 'postrouting', prio: SOURCE_NAT, rules: [masquerade(data)] },
   ];
+}
+
+function additions(data: NatData): object[] {
+  const { table } = data;
+  return ownChains(data).flatMap(({ rules, ...chain }) => [
+    addition('chain', { family: FAMILY, table, ...chain, policy: 'accept' }),
+    ...rules.map((expr) => addition('rule', { family: FAMILY, table, chain: chain.name, expr })),
+  ]);
 }
 
 /** Matches outer packets between this host, which is their `ours` address, and the underlay. */
@@ -95,6 +142,36 @@ function masquerade({ slice, overlay, bridge }: NatData): NftExpression[] {
     { counter: null },
     { masquerade: null },
   ];
+}
+
+/** Both ways: what leaves by the TUN with an address of the slice, and what the TUN brings to the bridge. */
+function keepSource({ slice, overlay, bridge }: NatData, tun: string): NftExpression[][] {
+  const asItIs = { snat: { addr: field('ip', 'saddr') } };
+  return [
+    [
+      match(meta('oifname'), tun),
+      match(field('ip', 'saddr'), network(slice)),
+      match(field('ip', 'daddr'), network(overlay)),
+      asItIs,
+    ],
+    [match(meta('iifname'), tun), match(meta('oifname'), bridge), asItIs],
+  ];
+}
+
+/** What goes from the bridge to another device, and back; never raised (the kernel's nft_exthdr sees to it). */
+function clamp({ bridge }: NatData): NftExpression[][] {
+  return (['iifname', 'oifname'] as const).map((key) => [
+    match(meta(key), bridge),
+    match(meta(key === 'iifname' ? 'oifname' : 'iifname'), bridge, '!='),
+    match({ '&': [field('tcp', 'flags'), ['syn', 'rst']] }, 'syn'),
+    {
+      mangle: {
+        key: { 'tcp option': { name: 'maxseg', field: 'size' } },
+        // The least of the route onward and the route back.
+        value: { rt: { key: 'mtu' } },
+      },
+    },
+  ]);
 }
 
 function holdBackUnreachable({ address, underlay }: NatData): NftExpression[] {

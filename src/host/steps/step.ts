@@ -21,6 +21,8 @@ export interface StepKind<Data> {
   apply(data: Data): Promise<void>;
   /** Before a repair: looks at the host once more and returns the data to record instead. Changes nothing. */
   renew?(data: Data): Promise<Data>;
+  /** Once it stands: what the operator should know of how. */
+  remark?(data: Data): Promise<string | undefined>;
   /** Returns a note for the operator where something was left on purpose. */
   undo(data: Data): Promise<string | undefined>;
 }
@@ -96,6 +98,12 @@ export async function repairSteps(
     done.push(kind.describe(record.data));
   }
   return done;
+}
+
+/** What the operator should know of steps that stand, in their order. */
+export async function remarksOf(kinds: StepKinds, records: readonly StepRecord[]): Promise<string[]> {
+  const remarks = await Promise.all(records.map((record) => kindOf(kinds, record).remark?.(record.data)));
+  return remarks.filter((remark) => remark !== undefined);
 }
 
 /** Undoes in reverse order, whatever fails on the way; returns what the operator should know. */

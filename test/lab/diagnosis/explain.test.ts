@@ -24,6 +24,10 @@ const NO_FILTER = 'nft delete table ip filter';
 const dropAt = (hook: string, what: string) =>
   `nft 'table netdev fw { chain c { type filter hook ${hook} device eth0 priority 0; ${what} drop; }; }'`;
 
+const OWN_IS_FINE = 'what this host itself sends there is not concerned';
+const NAT = (chain: string) => `nft 'table ip fw { chain c { ${chain}; }; }'`;
+const NO_NAT = 'nft delete table ip fw';
+
 const STRAY: Stray[] = [
   {
     title: 'a route elsewhere, of what this host sends',
@@ -66,13 +70,13 @@ const STRAY: Stray[] = [
     why: /leads to eth0 .*: route default via 172\.30\.0\.99 dev eth0, table 77$/,
   },
   {
-    title: 'a policy rule for containers, a note on what this host sends',
+    title: 'a policy rule for containers, and a note on what this host sends',
     arrange: RULE,
     restore: NO_RULE,
     words: '250.0.27.2',
-    verdict: 'deliverable',
-    why: /^IP-in-IP to 172\.30\.0\.27$/,
-    notes: [expect.stringMatching(/^what containers send there: route-overridden, .* leads to eth0/)],
+    verdict: 'route-overridden',
+    why: /^what containers send there: .* leads to eth0/,
+    notes: [OWN_IS_FINE],
   },
   {
     title: 'no forwarding, out',
@@ -165,13 +169,13 @@ const STRAY: Stray[] = [
     why: /^dropped by chain ip filter FORWARD .*: packets from tun-250-0-28 to fan-250-0-28$/,
   },
   {
-    title: 'that does not concern what this host sends, and a note says whom it does',
+    title: 'the same without a sender, and a note says that it does not concern what this host sends',
     arrange: 'iptables -P FORWARD DROP',
     restore: NO_FILTER,
     words: '250.0.27.2',
-    verdict: 'deliverable',
-    why: /IP-in-IP/,
-    notes: [expect.stringMatching(/^what containers send there: forward-drop, dropped by chain ip filter/)],
+    verdict: 'forward-drop',
+    why: /^what containers send there: dropped by chain ip filter/,
+    notes: [OWN_IS_FINE],
   },
   {
     title: 'a firewall that drops what comes from another address',
@@ -189,6 +193,44 @@ const STRAY: Stray[] = [
     verdict: 'deliverable',
     why: /IP-in-IP/,
     notes: [expect.stringMatching(/^forward-drop, dropped by .*: TCP from fan-250-0-28 to tun-250-0-28$/)],
+  },
+  {
+    title: 'a masquerade that comes before ours',
+    arrange: NAT('type nat hook postrouting priority 90; ip saddr 250.0.28.0/24 masquerade'),
+    restore: NO_NAT,
+    words: OUT,
+    verdict: 'overlay-nat',
+    why: /^250\.0\.27\.2 sees 250\.0\.28\.1 instead of 250\.0\.28\.2: rewritten by chain ip fw c \(rule handle \d+\)$/,
+  },
+  {
+    title: 'the same without a sender',
+    arrange: NAT('type nat hook postrouting priority 90; ip saddr 250.0.28.0/24 masquerade'),
+    restore: NO_NAT,
+    words: '250.0.27.2',
+    verdict: 'overlay-nat',
+    why: /^what containers send there: 250\.0\.27\.2 sees 250\.0\.28\.1 instead of 250\.0\.28\.2/,
+    notes: [OWN_IS_FINE],
+  },
+  {
+    title: 'a translated destination, coming in, by a map',
+    arrange: NAT('type nat hook prerouting priority -100; dnat to ip daddr map { 250.0.28.2 : 250.0.28.9 }'),
+    restore: NO_NAT,
+    words: IN,
+    verdict: 'overlay-nat',
+    why: /^it goes to an address of a map instead of 250\.0\.28\.2: rewritten by/,
+  },
+  {
+    title: 'a translated port, which is a note',
+    arrange: NAT('type nat hook prerouting priority -100; tcp dport 80 redirect to :3128'),
+    restore: NO_NAT,
+    words: OUT,
+    verdict: 'deliverable',
+    why: /IP-in-IP/,
+    notes: [
+      expect.stringMatching(
+        /^overlay-nat, perhaps it goes to this host instead of 250\.0\.27\.2: TCP rewritten/,
+      ),
+    ],
   },
   {
     title: 'a firewall that drops IP-in-IP to the host',

@@ -84,17 +84,16 @@ test('a pid file that names some other process harms nobody', async () => {
 });
 
 test("a port that is taken fails with dnsmasq's own words, and rolls back", async () => {
-  await lab.run(host, 'ip', 'address', 'add', '250.0.28.1/32', 'dev', 'lo');
   const before = await lab.snapshot(host);
   const script = `
 import socket, subprocess, sys
-taken = socket.socket(); taken.bind(("250.0.28.1", 53)); taken.listen()
+taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); taken.bind(("0.0.0.0", 67))
 sys.exit(subprocess.run(sys.argv[1:]).returncode)`;
   const driver = new URL('host-driver.mjs', import.meta.url).pathname;
   const request = JSON.stringify({ call: 'up', args: [{ ...FAN, runDir: lab.runDir }] });
   const out = await lab.run(host, '/usr/bin/python3', '-c', script, process.execPath, driver, request);
   expect(JSON.parse(out).error.message).toMatch(
-    /^failed to serve DHCP on fan-250-0-28: dnsmasq .*failed to create listening socket for 250.0.28.1: Address already in use/,
+    /^failed to serve DHCP on fan-250-0-28: dnsmasq .*failed to bind DHCP server socket: Address already in use/,
   );
   expect(await lab.snapshot(host)).toEqual(before);
 });

@@ -61,6 +61,46 @@ test('overlay destinations keep the container as their source', async () => {
   expect(await lab.seenAtTun(host, container, '250.0.27.2')).toEqual(['250.0.28.2 250.0.27.2 1']);
 });
 
+const MASQUERADE = [
+  ['iptables', '-t nat -A POSTROUTING -s 250.0.28.0/24 ! -o fan-250-0-28 -j MASQUERADE'],
+  ['iptables', '-t nat -A POSTROUTING -j MASQUERADE --random-fully'],
+  ['iptables', '-t nat -A POSTROUTING -o tun-250-0-28 -p icmp -j SNAT --to-source 172.30.0.28'],
+  ['iptables-legacy', '-t nat -A POSTROUTING -s 250.0.28.0/24 ! -o fan-250-0-28 -j MASQUERADE'],
+  [
+    'nft',
+    'table ip docker { chain c { type nat hook postrouting priority 100; ip saddr 250.0.28.0/24 masquerade random; }; }',
+  ],
+  [
+    'nft',
+    'table inet x { chain c { type nat hook postrouting priority 110; oifname != "lo" masquerade; }; }',
+  ],
+];
+
+test.each(MASQUERADE)(
+  'overlay destinations keep it before a NAT of others: %s %s',
+  async (program, words) => {
+    const argv = program === 'nft' ? [words!] : words!.split(' ');
+    await lab.run(host, program!, ...argv);
+    await upWithContainer();
+    expect(await lab.seenAtTun(host, container, '250.0.27.2')).toEqual(['250.0.28.2 250.0.27.2 1']);
+    expect(await lab.run(container, 'ping', '-c', '1', '-W', '2', '172.30.0.27')).toContain('1 received');
+  },
+);
+
+test('what containers of other bridges send into the overlay still needs their NAT', async () => {
+  await upWithContainer();
+  await lab.run(host, 'ip', 'link', 'add', 'docker9', 'type', 'bridge');
+  await lab.configure(host, 'docker9', '172.17.0.1/16');
+  const other = await lab.container(host, 'docker9', '172.17.0.2/16');
+  await lab.run(other, 'ip', 'route', 'add', 'default', 'via', '172.17.0.1');
+  await lab.run(
+    host,
+    'iptables',
+    ...'-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker9 -j MASQUERADE'.split(' '),
+  );
+  expect(await lab.seenAtTun(host, other, '250.0.27.2')).toEqual(['250.0.28.1 250.0.27.2 1']);
+});
+
 test('the host itself speaks into the overlay with the gateway address', async () => {
   await upWithContainer();
   expect(await lab.seenAtTun(host, host, '250.0.27.2')).toEqual(['250.0.28.1 250.0.27.2 1']);

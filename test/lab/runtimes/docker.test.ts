@@ -11,6 +11,7 @@ import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import type { Namespace } from '../../../bench/lab/namespace.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { randomFile, sendFile } from '../../../bench/lab/transfer.js';
+import { failures, troubles } from '../diagnosis/doctor-lab.js';
 import { echoUdp, FAN, FanLab, faults } from '../fan-lab.js';
 
 /** UDP or ICMP payload that fills a packet of 1480 bytes. */
@@ -137,3 +138,41 @@ describe('a dockerd that was there before the fan, with its own firewall', () =>
 async function rulesOf(host: Namespace): Promise<string> {
   return (await host.exec(['iptables-save'])).stdout.replaceAll(/^#.*\n|\[\d+:\d+\]/gm, '');
 }
+
+describe('a dockerd on the fan that keeps its own NAT, as it does by default', () => {
+  let net: FanLab | undefined;
+  let docker: DockerHost | undefined;
+
+  afterEach(async () => {
+    await docker?.stop();
+    net?.remove();
+  });
+
+  it('hides no container from the peer, and still lets them out', async () => {
+    net = await FanLab.open({ containers: 1 });
+    const host = net.host(1);
+    const { bridge, slice, mtu } = net.fan(1);
+    const network = [`--bridge=${bridge}`, `--fixed-cidr=${upperHalf(slice)}`, `--mtu=${mtu}`];
+    docker = await DockerHost.start(host, [...network, '--ip-forward=false', '--userland-proxy=false']);
+    await docker.docker(['import', await buildImage(net.lab.dir), IMAGE]);
+    const address = await docker.runContainer('masked');
+    expect((await host.exec(['iptables-save', '-t', 'nat'])).stdout).toContain(
+      `-A POSTROUTING -s ${slice} ! -o ${bridge} -j MASQUERADE`,
+    );
+    // What it does to FORWARD besides.
+    await host.fanctl(['doctor', '--fix', '--json'], { anyExit: true });
+    const capture = await Capture.start(net.container(2), 'eth0', join(net.lab.dir, 'seen.pcap'));
+    const say = async (to: string) =>
+      (await docker!.docker(['exec', 'masked', 'ping', '-c', '3', '-W', '5', to], { anyExit: true })).stdout;
+    expect(await say(net.address(2))).toContain('3 packets received');
+    await capture.stop();
+    const sources = (await fields(capture.file, ['ip.src'], 'icmp.type==8')).map(([source]) => source);
+    expect([...new Set(sources)]).toEqual([address]);
+    expect(await ping(net.container(2), address)).toMatchObject({ received: 3 });
+    expect(await troubles(host)).toEqual([]);
+    // Without our chain it is as Docker wants it, and doctor says so.
+    await host.exec(['nft', 'flush', 'chain', 'ip', 'ufan-fa001c00', 'keep']);
+    expect(await failures(host)).toEqual(['overlay-nat', 'nat-rules-missing']);
+    expect(await say('172.30.0.27')).toContain('3 packets received');
+  });
+});

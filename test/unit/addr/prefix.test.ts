@@ -8,6 +8,7 @@ import {
   overlaps,
   parsePrefix,
   samePrefix,
+  without,
 } from '../../../src/addr/prefix.js';
 
 const p = parsePrefix;
@@ -59,4 +60,14 @@ it('containsPrefix and overlaps', () => {
 it('samePrefix compares base and length', () => {
   expect(samePrefix(p('250.0.0.0/8'), p('250.0.0.0/8'))).toBe(true);
   expect(samePrefix(p('250.0.0.0/8'), p('250.0.0.0/16'))).toBe(false);
+});
+
+it('a network without one that lies in it is the rest, each address once', () => {
+  const rest = without(p('250.0.0.0/8'), p('250.0.28.0/24'));
+  expect(rest.map(formatPrefix).slice(0, 3)).toEqual(['250.128.0.0/9', '250.64.0.0/10', '250.32.0.0/11']);
+  const count = ({ length }: { length: number }) => 2 ** (32 - length);
+  expect(rest.map(count).reduce((a, b) => a + b)).toBe(2 ** 24 - 2 ** 8);
+  expect(rest.some((part) => overlaps(part, p('250.0.28.0/24')))).toBe(false);
+  expect(without(p('10.0.0.0/8'), p('10.0.0.0/8'))).toEqual([]);
+  expect(without(p('0.0.0.0/0'), p('128.0.0.0/1')).map(formatPrefix)).toEqual(['0.0.0.0/1']);
 });

@@ -64,8 +64,8 @@ describe('parseFanWords', () => {
     ['host-reserve=5 250 eth0', '250.0.0.0/8 eth0/16 host-reserve 5'],
     ['250 eth0 ttl inherit dscp inherit', PLAIN],
     [
-      '250 eth0 io raw debug auto off no-fragment dscp 0 ttl 64 bridge br0 dhcp-range 3-9 host-reserve 2 dhcp',
-      '250.0.0.0/8 eth0/16 dhcp host-reserve 2 dhcp-range 3-9 bridge br0 ttl 64 dscp 0 no-fragment off auto debug io raw',
+      '250 eth0 io raw debug auto off no-mss-clamp no-fragment dscp 0 ttl 64 bridge br0 dhcp-range 3-9 host-reserve 2 dhcp',
+      '250.0.0.0/8 eth0/16 dhcp host-reserve 2 dhcp-range 3-9 bridge br0 ttl 64 dscp 0 no-fragment no-mss-clamp off auto debug io raw',
     ],
     // One end, as `show` filters.
     ['250', '250.0.0.0/8 - host-reserve 1'],
@@ -157,6 +157,7 @@ const FLAG_GROUPS = [
   'ttl 9',
   'dscp 1',
   'no-fragment',
+  'no-mss-clamp',
   'auto',
   'debug',
   'io raw',

@@ -2,13 +2,16 @@
 import { readlinkSync } from 'node:fs';
 import { describe, expect, it, test, vi } from 'vitest';
 import { FanError } from '../../../../src/base/error.js';
-import { formatChecks } from '../../../../src/cli/output/check-output.js';
-import { type DaemonStatus, runPaths } from '../../../../src/control/protocol.js';
+import { formatChecks, formatGroups, withTitles } from '../../../../src/cli/output/check-output.js';
+import { CHECK_GROUPS, titleOf } from '../../../../src/cli/output/check-titles.js';
+import { paintFor } from '../../../../src/cli/output/paint.js';
+import { type CheckResult, type DaemonStatus, runPaths } from '../../../../src/control/protocol.js';
 import { CHECKS } from '../../../../src/diagnosis/doctor/checks.js';
 import { fandDead } from '../../../../src/diagnosis/doctor/daemon.js';
 import { examineKernel } from '../../../../src/diagnosis/doctor/machine.js';
 import { type Fand, Patient } from '../../../../src/diagnosis/doctor/patient.js';
 import { kernelTunnel, underlayMtu } from '../../../../src/diagnosis/doctor/underlay.js';
+import { PROBE_CHECKS } from '../../../../src/diagnosis/probe/checks.js';
 import { parseLinks } from '../../../../src/host/links.js';
 
 describe('kernel-regression', () => {
@@ -78,15 +81,72 @@ test('the text: a line each, and under troubles what was seen and what mends it'
   ]);
   expect(text).toBe(
     [
-      'ok    fand-dead   fand answers',
-      'FAIL  rp-filter   critical, direction in',
+      'ok    fand answers where there are fans (fand-dead): fand answers',
+      "FAIL  the reverse-path filter passes the fan's packets (rp-filter): critical, direction in",
       '        it is 1',
       '        fix: echo 2',
-      'warn  slow-clock  minor',
+      'warn  the clock is fast to read (slow-clock): minor',
       '        hpet',
       '',
       '3 checks, 1 failed, 1 warned',
     ].join('\n'),
+  );
+});
+
+describe('on a terminal', () => {
+  const one = (check: string, status: CheckResult['status']): CheckResult => {
+    return { check, status, severity: status === 'ok' ? 'info' : 'major', evidence: 'seen', fix: '' };
+  };
+  const results = [
+    one('program-missing', 'ok'),
+    one('slow-clock', 'ok'),
+    one('forward-drop', 'fail'),
+    one('dhcp-blocked', 'ok'),
+    one('of-tomorrow', 'warn'),
+  ];
+
+  it('groups, and folds what is well to a line each', () => {
+    expect(formatGroups(results, paintFor({ NO_COLOR: '1' }), false).split('\n')).toEqual([
+      'ok    this machine: 2 checks',
+      'firewall and NAT',
+      'FAIL  packets pass between bridge and fan (forward-drop): major',
+      '        seen',
+      'ok    1 check',
+      'others',
+      'warn  of-tomorrow: major',
+      '        seen',
+      '',
+      '5 checks, 1 failed, 1 warned',
+    ]);
+  });
+
+  it('shows every one where it is asked to', () => {
+    const text = formatGroups(results, paintFor({ TERM: 'dumb' }), true);
+    expect(text).toContain(
+      'this machine\nok    the programs that a fan needs are there (program-missing): seen\n',
+    );
+  });
+
+  it('in colours, unless NO_COLOR is set to anything', () => {
+    const text = (environment: NodeJS.ProcessEnv) => formatGroups(results, paintFor(environment), false);
+    expect(text({ TERM: 'xterm' })).toContain('\x1b[1;31mFAIL  \x1b[0m');
+    expect(text({ TERM: 'xterm', NO_COLOR: '' })).toContain('\x1b[');
+    expect(text({ TERM: 'xterm', NO_COLOR: '1' })).not.toContain('\x1b[');
+  });
+});
+
+test('each check of doctor and probe has a title that holds where it is well', () => {
+  const names = [...CHECKS.map(({ name }) => name), ...PROBE_CHECKS];
+  expect(names.filter((name) => titleOf(name) === undefined)).toEqual([]);
+  const titled = CHECK_GROUPS.flatMap(({ checks }) => Object.keys(checks));
+  expect([...new Set(titled)].sort()).toEqual([...new Set([...names, 'unreadable'])].sort());
+  expect(withTitles([{ check: 'rp-filter', status: 'ok', severity: 'info', evidence: '', fix: '' }])).toEqual(
+    [
+      expect.objectContaining({
+        check: 'rp-filter',
+        title: "the reverse-path filter passes the fan's packets",
+      }),
+    ],
   );
 });
 

@@ -9,7 +9,15 @@ import { type FanPlan, fanSteps, hostSteps, STEP_KINDS } from '../../../../src/h
 function plan(more: Partial<FanPlan> = {}, overlay = '250.0.0.0/8', address = '172.30.0.28', length = 16) {
   const mapping = createMapping(parsePrefix(overlay), parseAddress(address), length);
   return {
-    ...{ mapping, bridge: 'fan-250-0-28', tun: 'tun-250-0-28', mtu: 1480, hostReserve: 1, dhcp: true },
+    ...{
+      mapping,
+      bridge: 'fan-250-0-28',
+      tun: 'tun-250-0-28',
+      mtu: 1480,
+      hostReserve: 1,
+      dhcp: true,
+      clampMss: true,
+    },
     ...{ workers: 1, underlayDevice: 'eth0', runDir: '/run/ufan' },
     ...more,
   };
