@@ -10,7 +10,7 @@
  * A parser of our own: commander, which reads the rest of the command line, knows neither options without dashes nor
  * two words of which either may come first.
  */
-import { type Prefix, prefixOf } from '../addr/prefix.js';
+import type { Prefix } from '../addr/prefix.js';
 import { FanError, UnknownWord } from '../base/error.js';
 import { FAN_FLAGS, type FanFlag } from './fan-flags.js';
 import { DEFAULT_OPTIONS, type FanOptions } from './fan-options.js';
@@ -134,12 +134,10 @@ function pairOf(overlayText: string, underlayText: string): Required<Ends> | und
   return attempt(() => ({ overlay: parseOverlay(overlayText), underlay: parseUnderlay(underlayText) }));
 }
 
-/** How much a pair looks like a fan: its widths first, then an underlay address that a host can have. */
+/** How much a pair looks like a fan: its widths first, then an underlay that can't be an overlay. */
 function likeness({ overlay, underlay }: Required<Ends>): number {
   const narrower = underlay.length > overlay.length ? 2 : 0;
-  const isNetwork =
-    underlay.kind === 'address' && prefixOf(underlay.address, underlay.length).base === underlay.address;
-  return narrower + (isNetwork ? 0 : 1);
+  return narrower + (underlay.kind === 'network' ? 0 : 1);
 }
 
 function attempt<T>(parse: () => T): T | undefined {
