@@ -117,6 +117,11 @@ export const FAN_FLAGS: readonly FanFlag[] = [
 
 /** The options as `show` prints them, in words that parseFanWords takes back: "dhcp host-reserve 1". */
 export function formatFlags(options: Readonly<FanOptions>): string {
+  return flagsOf(options).join(' ');
+}
+
+/** Each flag with its value: ["dhcp", "host-reserve 1"]. */
+export function flagsOf(options: Readonly<FanOptions>): string[] {
   const words = options.dhcp ? ['dhcp'] : [];
   words.push(`host-reserve ${options.hostReserve}`);
   if (options.dhcpRange) words.push(`dhcp-range ${options.dhcpRange.join('-')}`);
@@ -128,7 +133,7 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');
   if (options.io !== 'auto') words.push(`io ${options.io}`);
-  return words.join(' ');
+  return words;
 }
 
 /** Two numbers that follow the slice's own address, the second not below the first. */

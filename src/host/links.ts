@@ -115,11 +115,6 @@ export async function ownDevices(): Promise<Set<string>> {
   return new Set((await readLinks()).filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
 }
 
-/** Names of the devices that are ports of `bridge`: containers that still use it. */
-export async function bridgePorts(bridge: string): Promise<string[]> {
-  return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
-}
-
 /** Deletes a device; one that has gone meanwhile is as good. */
 export async function deleteLink(name: string): Promise<void> {
   try {

@@ -17,14 +17,17 @@ export const down: Command = {
 Flags are taken and ignored, so that the line of an up can be pasted.`,
   completes: 'FANS-UP',
   examples: ['down 250.0.0.0/8 eth0/16', 'down -e'],
-  options: [{ names: ['-e', '--every'], summary: 'every fan; none is no error' }],
+  options: [
+    { names: ['-e', '--every'], summary: 'every fan; none is no error' },
+    { names: ['--force'], summary: 'also with containers on the bridge, which the next up plugs in again' },
+  ],
   run,
 };
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
   requireRoot('down');
   refuseAuto('down', words);
-  const request = readRequest(words, given.has('-e'));
+  const request = { ...readRequest(words, given.has('-e')), force: given.has('--force') };
   const reply = await requestDown(paths, request);
   for (const note of reply?.notes ?? []) printNote(note);
   if (reply || request.every) return;

@@ -6,6 +6,7 @@ import { parseFanLine } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
 import { MOST_WORKERS, parseWorkers } from '../../config/worker-count.js';
+import type { UpRequest } from '../../control/protocol.js';
 import { requestUp } from '../../control/request-up.js';
 import { print, printNote } from '../output/output.js';
 import { type Command, type Invocation, refuseAuto, requireRoot } from './command.js';
@@ -25,6 +26,7 @@ with the flags that it had.`,
     ],
   ],
   options: [
+    { names: ['--strict'], summary: 'a fan that is up already is an error' },
     {
       names: ['--workers'],
       value: 'N',
@@ -48,7 +50,8 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const { overlay, underlay, options } = parseFanLine(words);
   if (options.off)
     throw new FanError('usage', 'off is for a line of /etc/network/fan: leave it out to bring the fan up');
-  const request = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay), options };
+  const ifUp: UpRequest['ifUp'] = given.has('--strict') ? 'strict' : 'same';
+  const request = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay), options, ifUp };
   const reply = await requestUp(paths, request, workers);
   for (const note of reply.notes) printNote(note);
   print(printable(reply.bridge));

@@ -4,7 +4,8 @@
  * It binds to the bridge alone, DHCP by SO_BINDTODEVICE: a second DHCP server on the underlay could take a whole
  * data centre down. No file of the host configures it.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
@@ -22,8 +23,12 @@ export interface DhcpData {
   /** Prefix length of the slice. */
   readonly length: number;
   readonly mtu: number;
-  /** Directory for the pid and lease files. */
+  /** Directory for the pid file. */
   readonly runDir: string;
+  /** Directory for the lease file, which outlives a boot. A fand before 0.2.0 had it in `runDir`, and recorded none. */
+  readonly leaseDir?: string;
+  /** `down` leaves the leases to the next `up`: containers that have them are still there. */
+  readonly keepLeases?: boolean;
 }
 
 const LEASE_TIME = '1h';
@@ -47,38 +52,47 @@ export const dhcpStep: StepKind<DhcpData> = {
   },
 
   async apply(data) {
-    const { pidFile } = filesOf(data);
+    const pidFile = pidFileOf(data);
     const args = argumentsOf(data);
     if ((await findServer(data)) !== undefined) return;
     await stopDnsmasq(pidFile);
+    await mkdir(dirname(leaseFileOf(data)), { recursive: true, mode: 0o755 });
     await startDnsmasq(pidFile, args);
   },
 
   async undo(data) {
-    const { pidFile, leaseFile } = filesOf(data);
-    await stopDnsmasq(pidFile);
-    await rm(leaseFile, { force: true });
+    await stopDnsmasq(pidFileOf(data));
+    if (!data.keepLeases) await rm(leaseFileOf(data), { force: true });
     return undefined;
   },
 };
 
 /** The pid of the dnsmasq that serves exactly this; undefined where none does. */
 export function findServer(data: DhcpData): Promise<number | undefined> {
-  return findDnsmasq(filesOf(data).pidFile, argumentsOf(data));
+  return findDnsmasq(pidFileOf(data), argumentsOf(data));
 }
 
-function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: string } {
-  return { pidFile: `${runDir}/dnsmasq-${bridge}.pid`, leaseFile: `${runDir}/dnsmasq-${bridge}.leases` };
+/** Where the leases of a fan stand, in dnsmasq's own format. */
+export function leaseFileOf({
+  runDir,
+  leaseDir = runDir,
+  bridge,
+}: Pick<DhcpData, 'runDir' | 'leaseDir' | 'bridge'>) {
+  return `${leaseDir}/dnsmasq-${bridge}.leases`;
+}
+
+function pidFileOf({ runDir, bridge }: DhcpData): string {
+  return `${runDir}/dnsmasq-${bridge}.pid`;
 }
 
 /** The whole configuration: --conf-file=/dev/null keeps the host's own out. */
 export function argumentsOf(data: DhcpData): string[] {
-  const { pidFile, leaseFile } = filesOf(data);
+  const pidFile = pidFileOf(data);
   const mask = formatAddress(maskOf(data.length));
   return [
     '--conf-file=/dev/null',
     pidFileOption(pidFile),
-    `--dhcp-leasefile=${leaseFile}`,
+    `--dhcp-leasefile=${leaseFileOf(data)}`,
     `--interface=${data.bridge}`,
     '--except-interface=lo',
     '--bind-interfaces',

@@ -94,7 +94,7 @@ it('ends with the fan', async () => {
   const host = lab.host(1);
   const pid = await dnsmasqPid(host);
   expect(runs(pid)).toBe(true);
-  await host.fanctl(['down', ...FAN]);
+  await host.fanctl(['down', ...FAN, '--force']);
   expect(runs(pid)).toBe(false);
   expect(readdirSync(host.dir).filter((name) => name.startsWith('dnsmasq'))).toEqual([]);
   expect(runs(await dnsmasqPid(lab.host(2)))).toBe(true);

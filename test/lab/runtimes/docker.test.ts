@@ -128,7 +128,7 @@ describe('a dockerd that was there before the fan, with its own firewall', () =>
     const there = await ping(host.container(1), containerAddress(far.view, 1));
     const back = await ping(peer.container(1), containerAddress(near.view, 1));
     expect([there.received, back.received]).toEqual([3, 3]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await rulesOf(host)).toBe(rules);
   });
 });

@@ -10,7 +10,7 @@ function plan(more: Partial<FanPlan> = {}, overlay = '250.0.0.0/8', address = '1
   const mapping = createMapping(parsePrefix(overlay), parseAddress(address), length);
   return {
     ...{ mapping, bridge: 'fan-250-0-28', tun: 'tun-250-0-28', mtu: 1480, hostReserve: 1, dhcp: true },
-    ...{ workers: 1, underlayDevice: 'eth0', runDir: '/run/ufan' },
+    ...{ workers: 1, underlayDevice: 'eth0', runDir: '/run/ufan', stateDir: '/var/lib/ufan' },
     ...more,
   };
 }
