@@ -5,13 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { flagsOf, formatFlags } from '../config/fan-flags.js';
-import type { FanOptions } from '../config/fan-options.js';
 import { formatOverlay, parseOverlay } from '../config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../config/underlay.js';
-import { renewCommand } from '../control/fan-command.js';
+import { Attachments, withLeasesKept } from '../control/attachments.js';
 import { planFan, viewOf } from '../control/fan-plan.js';
 import { findFan } from '../control/find-fan.js';
+import { flagsKept, keep } from '../control/known-fan.js';
 import type {
   DownReply,
   DownRequest,
@@ -26,7 +25,6 @@ import type {
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/steps/step.js';
-import { Attachments } from './attachments.js';
 import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
 import { UnderlayMtu } from './underlay-mtu.js';
@@ -251,7 +249,7 @@ export class FanManager {
 
   async #takeDown(fan: FanRecord): Promise<string[]> {
     const remembered = await this.#attachments.remember(fan);
-    if (remembered.hasPorts) fan.steps = fan.steps.map(withLeasesKept);
+    if (remembered.hasPorts) fan.steps = withLeasesKept(fan.steps);
     const wasUp = fan.view.state === 'up';
     fan.view.state = 'dead';
     if (wasUp) await this.#forwarding.configure(this.#upFans());
@@ -293,43 +291,4 @@ export class FanManager {
     this.#turn = mine.catch(() => undefined);
     return mine;
   }
-}
-
-/** What to say where a fan was restored by a request with other flags than its own. */
-function flagsKept({ view, request }: FanRecord, { options }: UpRequest): string[] {
-  const wanted = formatFlags(options);
-  if (wanted === formatFlags(request.options)) return [];
-  return [
-    `${view.bridge} is restored with the flags that it had (${view.flags}); with those given: ${renewCommand(request, wanted)}`,
-  ];
-}
-
-/** What to say where the fan is up already. Throws FanError already-configured, which says what differs. */
-function keep({ view, request }: FanRecord, { options, ifUp = 'same' }: UpRequest): string[] {
-  const fan = `${view.overlay} on ${view.underlay} is already configured (${view.bridge})`;
-  if (ifUp === 'strict') throw new FanError('already-configured', fan);
-  const [has, asked] = differences(request.options, options, view.bridge);
-  if (has.length + asked.length === 0) return [`${view.bridge} is up already, with these flags`];
-  const told = [
-    ...(has.length > 0 ? [`it has ${has.join(', ')}`] : []),
-    ...(asked.length > 0 ? [`${has.length > 0 ? '' : 'it has '}not ${asked.join(', ')}`] : []),
-  ];
-  const how = `to change that: ${renewCommand(request, formatFlags(options))}`;
-  if (ifUp === 'keep') return [`${fan} with other flags, and left alone: ${told.join(', ')}; ${how}`];
-  throw new FanError('already-configured', `${fan} with other flags: ${told.join(', ')}; ${how}`);
-}
-
-/** Flags that only one of the two has. Who brought it up is no difference, nor is the name that it has anyway. */
-function differences(had: FanOptions, wanted: FanOptions, bridge: string): [string[], string[]] {
-  const isTold = (flag: string): boolean => flag !== 'auto';
-  const hadFlags = flagsOf(had).filter(isTold);
-  const wantedFlags = flagsOf(wanted).filter(isTold);
-  return [
-    hadFlags.filter((flag) => !wantedFlags.includes(flag)),
-    wantedFlags.filter((flag) => !hadFlags.includes(flag) && flag !== `bridge ${bridge}`),
-  ];
-}
-
-function withLeasesKept(step: StepRecord): StepRecord {
-  return step.kind === 'dhcp' ? { ...step, data: { ...step.data, keepLeases: true } } : step;
 }

@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { isNoted } from '../rehearsal.js';
 import { findDnsmasq, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
 import type { StepKind } from './step.js';
 
@@ -56,13 +57,16 @@ export const dhcpStep: StepKind<DhcpData> = {
     const args = argumentsOf(data);
     if ((await findServer(data)) !== undefined) return;
     await stopDnsmasq(pidFile);
-    await mkdir(dirname(leaseFileOf(data)), { recursive: true, mode: 0o755 });
+    const leaseDir = dirname(leaseFileOf(data));
+    if (!isNoted('mkdir', '-p', leaseDir)) await mkdir(leaseDir, { recursive: true, mode: 0o755 });
     await startDnsmasq(pidFile, args);
   },
 
   async undo(data) {
     await stopDnsmasq(pidFileOf(data));
-    if (!data.keepLeases) await rm(leaseFileOf(data), { force: true });
+    const leaseFile = leaseFileOf(data);
+    if (data.keepLeases || isNoted('rm', '-f', leaseFile)) return undefined;
+    await rm(leaseFile, { force: true });
     return undefined;
   },
 };

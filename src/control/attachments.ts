@@ -4,13 +4,22 @@
  */
 import { formatPrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
-import { LeftPorts } from '../control/left-ports.js';
-import type { FanRecord } from '../control/state-store.js';
 import { describePorts, plugIn, readPorts } from '../host/bridge-ports.js';
 import { findLink, OWN_ALIAS } from '../host/links.js';
+import { rehearse } from '../host/rehearsal.js';
+import type { RehearsedStep, StepRecord } from '../host/steps/step.js';
+import { LeftPorts } from './left-ports.js';
+import type { FanRecord } from './state-store.js';
 
 /** Names in an error; more are a number. */
 const MOST_NAMED = 8;
+
+/** The steps of a fan whose containers stay without it: their leases are the next `up`'s. */
+export function withLeasesKept(steps: readonly StepRecord[]): StepRecord[] {
+  return steps.map((step) =>
+    step.kind === 'dhcp' ? { ...step, data: { ...step.data, keepLeases: true } } : step,
+  );
+}
 
 export interface Remembered {
   /** Whether anything was on the bridge. */
@@ -67,6 +76,14 @@ export class Attachments {
         ? [`${missing} of the ports that ${view.bridge} had are gone, or on another bridge`]
         : []),
     ];
+  }
+
+  /** What putBack would do. */
+  async rehearse(slice: string, bridge: string): Promise<RehearsedStep[]> {
+    const ports = await this.#left.of(slice);
+    if (ports.length === 0) return [];
+    const commands = await rehearse(() => plugIn(ports, bridge));
+    return [{ what: `plug in again what is left of ${ports.map(({ name }) => name).join(', ')}`, commands }];
   }
 
   /** Where no fan is left, nor anything to remember, the directory goes too. */
