@@ -28,12 +28,12 @@ export function keep({ view, request }: KnownFan, { options, ifUp = 'same' }: Up
   const [has, asked] = differences(request.options, options, view.bridge);
   if (has.length + asked.length === 0) return [`${view.bridge} is up already, with these flags`];
   const told = [
-    ...(has.length > 0 ? [`it has ${has.join(', ')}`] : []),
-    ...(asked.length > 0 ? [`${has.length > 0 ? '' : 'it has '}not ${asked.join(', ')}`] : []),
-  ];
+    ...(has.length > 0 ? [`has ${has.join(', ')}`] : []),
+    ...(asked.length > 0 ? [`lacks ${asked.join(', ')}`] : []),
+  ].join(' and ');
   const how = `to change that: ${renewCommand(request, formatFlags(options))}`;
-  if (ifUp === 'keep') return [`${fan} with other flags, and left alone: ${told.join(', ')}; ${how}`];
-  throw new FanError('already-configured', `${fan} with other flags: ${told.join(', ')}; ${how}`);
+  if (ifUp === 'keep') return [`${fan} with other flags, and left alone: it ${told}; ${how}`];
+  throw new FanError('already-configured', `${fan} with other flags: it ${told}; ${how}`);
 }
 
 /** Flags that only one of the two has. Who brought it up is no difference, nor is the name that it has anyway. */

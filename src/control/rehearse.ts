@@ -7,6 +7,7 @@ import { formatPrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { defaultWorkers, parseWorkers } from '../config/worker-count.js';
 import { readPorts } from '../host/bridge-ports.js';
+import { shellLine } from '../host/rehearsal.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
 import { type RehearsedStep, rehearseAgain, rehearseSteps, rehearseUndo } from '../host/steps/step.js';
 import { Attachments, withLeasesKept } from './attachments.js';
@@ -20,7 +21,8 @@ import { type FanRecord, type State, StateStore } from './state-store.js';
 export interface Rehearsal {
   /** Of the fans that it is about. */
   readonly bridges: readonly string[];
-  readonly steps: readonly RehearsedStep[];
+  /** Each in words, and as command lines of a shell. */
+  readonly steps: readonly { readonly what: string; readonly commands: readonly string[] }[];
   readonly notes: readonly string[];
 }
 
@@ -32,7 +34,7 @@ export async function rehearseUp(paths: RunPaths, request: UpRequest, workers?: 
   if (known?.view.state === 'dead') {
     const steps = await rehearseAgain(STEP_KINDS, [...host, ...fans.flatMap((fan) => fan.steps)]);
     const notes = ['a fand is started, which restores every fan', ...flagsKept(known, request)];
-    return { bridges: fans.map(({ view }) => view.bridge), steps, notes };
+    return { bridges: fans.map(({ view }) => view.bridge), steps: steps.map(inShell), notes };
   }
   if (known) return { bridges: [known.view.bridge], steps: [], notes: keep(known, request) };
   const plan = await planFan(
@@ -47,7 +49,7 @@ export async function rehearseUp(paths: RunPaths, request: UpRequest, workers?: 
   const steps = await rehearseSteps(STEP_KINDS, records);
   const attachments = new Attachments(paths.stateDir);
   steps.push(...(await attachments.rehearse(formatPrefix(plan.mapping.slice), plan.bridge)));
-  return { bridges: [plan.bridge], steps, notes };
+  return { bridges: [plan.bridge], steps: steps.map(inShell), notes };
 }
 
 /** Throws FanError as `down` would. */
@@ -64,7 +66,11 @@ export async function rehearseDown(paths: RunPaths, request: DownRequest): Promi
   }
   if (isLast) steps.push(...(await rehearseUndo(STEP_KINDS, host)));
   const notes = isLast && status ? [`fand (pid ${status.pid}) leaves`] : [];
-  return { bridges: gone.map(({ view }) => view.bridge), steps, notes };
+  return { bridges: gone.map(({ view }) => view.bridge), steps: steps.map(inShell), notes };
+}
+
+function inShell({ what, commands }: RehearsedStep): Rehearsal['steps'][number] {
+  return { what, commands: commands.map(shellLine) };
 }
 
 async function readState(paths: RunPaths, isAlive: boolean): Promise<State> {

@@ -9,7 +9,7 @@ import type { Fand } from '../../diagnosis/doctor/doctor.js';
 import { formatChecks } from '../output/check-output.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, print, printNote } from '../output/output.js';
-import { type Command, type Invocation, refuseWord, requireRoot } from './command.js';
+import { type Command, type Invocation, QUIET, refuseWord, requireRoot } from './command.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
 const EXIT_FAILED = 1;
@@ -25,6 +25,7 @@ Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not
   options: [
     { names: ['--fix'], summary: "put back what is ufan's own, then look again" },
     { names: ['--json'], summary: 'a list of objects instead of the lines' },
+    QUIET,
   ],
   examples: ['doctor', 'doctor --fix'],
   run,

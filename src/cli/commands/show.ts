@@ -1,6 +1,8 @@
 /** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing. */
 
 import { existsSync } from 'node:fs';
+import { parseAddress } from '../../addr/ipv4-address.js';
+import { prefixOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
@@ -26,6 +28,7 @@ both, only the fans that have them.`,
   options: [
     { names: ['--json'], summary: 'a list of objects instead of the table' },
     { names: ['-v', '--verbose'], summary: 'slice, gateway, MTU and io too, as on a terminal' },
+    { names: ['-q', '--quiet'], summary: 'the names of the bridges only, one a line' },
   ],
   run,
 };
@@ -38,6 +41,10 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const all = await readFans(paths);
   const fans = all.filter((fan) => matches(fan, filter));
   if (fans.length === 0) refuseUnknown(filter, all);
+  if (given.has('-q')) {
+    for (const { bridge } of fans) print(bridge);
+    return;
+  }
   const isLong = given.has('-v') || process.stdout.isTTY === true;
   print(given.has('--json') ? formatJson(fans.map(fanToJson)) : fitText(formatFans(fans, isLong)));
 }
@@ -58,5 +65,10 @@ function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
   if (!underlay) return true;
   if (underlay.kind === 'device' && underlay.device === fan.bridge) return true;
   const width = fan.underlay.slice(fan.underlay.indexOf('/'));
+  if (underlay.kind === 'network') {
+    const [address = ''] = fan.underlay.split('/');
+    const network = prefixOf(parseAddress(address), underlay.length);
+    return width === `/${underlay.length}` && network.base === underlay.address;
+  }
   return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));
 }

@@ -110,7 +110,7 @@ describe('up and down', () => {
     expect(await refused(host, ['up', OVERLAY, UNDERLAY, 'dhcp', 'host-reserve', '2'])).toEqual({
       code: 1,
       stderr:
-        `${already} with other flags: it has host-reserve 1, not dhcp, host-reserve 2; ` +
+        `${already} with other flags: it has host-reserve 1 and lacks dhcp, host-reserve 2; ` +
         `to change that: ${renew} dhcp host-reserve 2`,
     });
     expect(await refused(host, ['down', '251', UNDERLAY])).toEqual({
