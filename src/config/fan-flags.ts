@@ -91,7 +91,7 @@ export const FAN_FLAGS: readonly FanFlag[] = [
   },
   {
     name: 'auto',
-    summary: 'in /etc/network/fan: bring the fan up at boot',
+    summary: 'taken in /etc/network/fan, where it says nothing more: fans of up -a carry it',
     set: (options) => {
       options.auto = true;
     },

@@ -3,6 +3,7 @@
  * line, with "*" for what is not known. It needs no fand.
  */
 import { readFile } from 'node:fs/promises';
+import { parseAddress } from '../addr/ipv4-address.js';
 import { errorText, FanError } from '../base/error.js';
 import { type DhcpData, leaseFileOf } from '../host/steps/dhcp-step.js';
 import type { RunPaths } from './protocol.js';
@@ -19,7 +20,7 @@ export interface Lease {
   expires: string | null;
 }
 
-/** Of every fan that serves DHCP, by bridge and address. Throws FanError daemon where a file can't be read. */
+/** Of every fan that serves DHCP, by their addresses. Throws FanError daemon where a file can't be read. */
 export async function readLeases(paths: RunPaths): Promise<Lease[]> {
   const { fans } = await new StateStore(paths.state).load();
   const leases: Lease[] = [];
@@ -27,7 +28,8 @@ export async function readLeases(paths: RunPaths): Promise<Lease[]> {
     const step = steps.find(({ kind }) => kind === 'dhcp');
     if (!step) continue;
     const path = leaseFileOf(step.data as unknown as DhcpData);
-    leases.push(...parseLeases(await readText(path), view.bridge));
+    const given = parseLeases(await readText(path), view.bridge);
+    leases.push(...given.sort((a, b) => parseAddress(a.address) - parseAddress(b.address)));
   }
   return leases;
 }

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
-import { isNoted, shellLine } from './rehearsal.js';
+import { isNoted } from './rehearsal.js';
 
 const ROOT = '/proc/sys/net';
 
@@ -24,9 +24,9 @@ export async function writeSysctl(path: string, value: string): Promise<boolean>
     // In a rehearsal the device may not be there yet: those of its kind have the setting.
     const [family, , , ...setting] = path.split('/');
     const isOfKind = (await readSysctl([family, 'conf', 'default', ...setting].join('/'))) !== undefined;
-    return isOfKind && isNoted('sh', '-c', `echo ${value} > ${shellLine([`${ROOT}/${path}`])}`);
+    return isOfKind && isNoted('sysctl', '-qw', `net/${path}=${value}`);
   }
-  if (isNoted('sh', '-c', `echo ${value} > ${shellLine([`${ROOT}/${path}`])}`)) return true;
+  if (isNoted('sysctl', '-qw', `net/${path}=${value}`)) return true;
   try {
     await writeFile(`${ROOT}/${path}`, value);
   } catch (cause) {

@@ -21,7 +21,10 @@ beforeAll(async () => {
   peer = lab.host(2);
 });
 afterEach(async () => {
-  await Promise.all(lab.hosts.map((each) => each.fanctl(['down', '-e', '--force'])));
+  for (const each of lab.hosts) {
+    await each.ip('link set c1 nomaster');
+    await each.fanctl(['down', '-e']);
+  }
 });
 afterAll(() => lab.remove());
 

@@ -33,10 +33,14 @@ async function picture(): Promise<Record<string, string>> {
   });
   const sysctls = "grep -rs '' /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf | sort";
   const dnsmasq =
-    "for p in $(ip netns pids $0); do tr '\\0' ' ' </proc/$p/cmdline; done | grep -c ^dnsmasq || true";
+    "for p in $(ip netns pids $0); do tr '\\0' ' ' </proc/$p/cmdline; echo; done | grep -c ^dnsmasq || true";
   return {
     links: shown.sort().join('\n'),
-    addresses: await read('sh', '-c', 'ip -br -4 address | sed "s/ \\(UP\\|DOWN\\|UNKNOWN\\) //" | sort'),
+    addresses: await read(
+      'sh',
+      '-c',
+      'ip -br -4 address | sed -E "s/ (UP|DOWN|UNKNOWN) //; s/ +/ /g" | sort',
+    ),
     routes: (await read('ip', '-4', 'route')).replaceAll(' linkdown', ''),
     nft: (await read('nft', '-s', 'list', 'ruleset')).replace(/packets \d+ bytes \d+/g, ''),
     sysctls: await read('sh', '-c', sysctls),
