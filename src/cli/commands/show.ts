@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { parseAddress } from '../../addr/ipv4-address.js';
-import { prefixOf } from '../../addr/prefix.js';
+import { type Prefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
@@ -61,14 +61,18 @@ function refuseUnknown({ underlay }: FanWords, fans: readonly FanView[]): void {
 }
 
 function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
+  // A network that stands alone may be of either.
+  if (overlay && !underlay && isIn(fan, overlay)) return true;
   if (overlay && fan.overlay !== formatOverlay(overlay)) return false;
   if (!underlay) return true;
   if (underlay.kind === 'device' && underlay.device === fan.bridge) return true;
   const width = fan.underlay.slice(fan.underlay.indexOf('/'));
-  if (underlay.kind === 'network') {
-    const [address = ''] = fan.underlay.split('/');
-    const network = prefixOf(parseAddress(address), underlay.length);
-    return width === `/${underlay.length}` && network.base === underlay.address;
-  }
+  if (underlay.kind === 'network') return isIn(fan, { base: underlay.address, length: underlay.length });
   return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));
+}
+
+/** Whether `network` is the fan's underlay. */
+function isIn(fan: FanView, network: Prefix): boolean {
+  const [address = '', length] = fan.underlay.split('/');
+  return samePrefix(prefixOf(parseAddress(address), Number(length)), network);
 }
