@@ -1,5 +1,6 @@
 /** `fanctl config`: the lines of /etc/network/fan, listed, shown, set and taken out. The fans stay as they are. */
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import {
   entriesOf,
   type FileEntry,
@@ -65,7 +66,7 @@ function list(config: OpenConfig, words: readonly string[], isJson: boolean): vo
     print(row('Line', 'Overlay', 'Underlay', 'Flags'));
     for (const { line, fan } of entries) {
       const [overlay, underlay] = [formatOverlay(fan.overlay), formatUnderlay(fan.underlay)];
-      print(row(`${line}`, overlay, underlay, formatFlags(fan.options)));
+      print(printable(row(`${line}`, overlay, underlay, formatFlags(fan.options))));
     }
   }
   tellFaults(config);
@@ -78,7 +79,7 @@ function show(config: OpenConfig, words: readonly string[], isJson: boolean): vo
     throw new FanError('not-configured', `no line of ${config.path} is ${words.join(' ')}`);
   }
   if (isJson) print(formatJson(found.map(toJson)));
-  else for (const { text } of found) print(text);
+  else for (const { text } of found) print(asItStands(text));
   if (words.length === 0) tellFaults(config);
 }
 
@@ -88,7 +89,7 @@ async function set(config: OpenConfig, words: readonly string[], isJson: boolean
   if (text !== config.text) await writeConfig(text);
   const changed = entriesOf(parseFanFile(text), fan)[0]!;
   if (isJson) print(formatJson({ file: config.path, changed: text !== config.text, ...toJson(changed) }));
-  else print(changed.text);
+  else print(asItStands(changed.text));
 }
 
 async function unset(config: OpenConfig, words: readonly string[], isJson: boolean): Promise<void> {
@@ -99,6 +100,11 @@ async function unset(config: OpenConfig, words: readonly string[], isJson: boole
   }
   await writeConfig(unsetFan(config.text, fan));
   if (isJson) print(formatJson({ file: config.path, removed: gone.map(toJson) }));
+}
+
+/** Tabs are blanks of the file's. */
+function asItStands(text: string): string {
+  return text.split('\t').map(printable).join('\t');
 }
 
 function isWanted({ fan }: FileEntry, { overlay, underlay }: FanWords): boolean {

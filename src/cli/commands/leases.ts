@@ -1,4 +1,5 @@
 /** `fanctl leases`: the addresses that containers have by DHCP. Starts nothing, and needs no fand. */
+import { printable } from '../../base/printable.js';
 import { readLeases } from '../../control/leases.js';
 import { formatJson, print } from '../output/output.js';
 import { type Command, type Invocation, QUIET, refuseWord } from './command.js';
@@ -22,6 +23,6 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
     `${bridge.padEnd(16)} ${address.padEnd(15)} ${mac.padEnd(17)} ${name.padEnd(20)} ${expires}`;
   print(row('Bridge', 'Address', 'MAC', 'Name', 'Expires'));
   for (const { bridge, address, hardwareAddress, name, expires } of all) {
-    print(row(bridge, address, hardwareAddress, name || '-', expires ?? 'never'));
+    print(printable(row(bridge, address, hardwareAddress, name || '-', expires ?? 'never')));
   }
 }

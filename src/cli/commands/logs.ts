@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { FanError } from '../../base/error.js';
+import { printableJson, printableLines } from '../../base/printable.js';
 import { logCommand } from '../../control/log-source.js';
 import { formatLogLine } from '../output/log-line.js';
 import { print } from '../output/output.js';
@@ -37,7 +38,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   process.stdout.on('close', () => reader.kill());
   process.once('SIGINT', () => reader.kill());
   for await (const line of createInterface({ input: reader.stdout })) {
-    print(given.has('--json') ? line : formatLogLine(line));
+    print(given.has('--json') ? printableJson(line) : printableLines(formatLogLine(line)));
   }
   const [status] = (await end) as [number | null];
   if (status !== null && status !== 0) throw new FanError('daemon', `${program} ended with status ${status}`);

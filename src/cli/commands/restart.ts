@@ -1,5 +1,6 @@
 /** `fanctl restart`: another fand in place of the one that runs, with the same fans. */
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { restartDaemon } from '../../control/restart.js';
 import { fanToJson, formatJson, print, printNote } from '../output/output.js';
 import { type Command, type Invocation, JSON_OPTION, QUIET, refuseWord, requireRoot } from './command.js';
@@ -22,6 +23,6 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const dead = fans.filter(({ state }) => state === 'dead');
   for (const note of dead.length > 0 ? [] : notes) printNote(note);
   if (given.has('--json')) print(formatJson({ pid, fans: fans.map(fanToJson), notes }));
-  else for (const fan of fans) if (fan.state !== 'dead') print(fan.bridge);
+  else for (const fan of fans) if (fan.state !== 'dead') print(printable(fan.bridge));
   if (dead.length > 0) throw new FanError('step-failed', notes.join('; '));
 }

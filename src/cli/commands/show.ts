@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { type Prefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
@@ -42,7 +43,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const fans = all.filter((fan) => matches(fan, filter));
   if (fans.length === 0) refuseUnknown(filter, all);
   if (given.has('-q')) {
-    for (const { bridge } of fans) print(bridge);
+    for (const { bridge } of fans) print(printable(bridge));
     return;
   }
   const isLong = given.has('-v') || process.stdout.isTTY === true;
