@@ -42,7 +42,7 @@ export async function checkMapping(account: Account, fans: readonly FanView[]): 
 
 export async function takeFansDown(account: Account, lab: Lab, fans: readonly FanView[]): Promise<void> {
   await account.step('both hosts $ fanctl down -e', async (say) => {
-    await Promise.all(lab.hosts.map((host) => host.fanctl(['down', '-e'])));
+    await Promise.all(lab.hosts.map((host) => host.fanctl(['down', '-e', '--force'])));
     for (const [i, host] of lab.hosts.entries()) {
       expect((await showFans(host)).length, 0, `fans left on host ${host.index}`);
       const { stdout } = await host.exec(['ip', '-br', 'link']);

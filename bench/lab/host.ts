@@ -29,6 +29,7 @@ export class Host extends Namespace {
   constructor(description: HostDescription) {
     super(description.namespace, {
       UFAN_RUN_DIR: description.dir,
+      UFAN_STATE_DIR: `${description.dir}-state`,
       UFAN_CONFIG: `${description.dir}/fan.conf`,
     });
     this.index = description.index;

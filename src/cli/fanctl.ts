@@ -19,6 +19,10 @@ const COMMANDS: CommandLoaders = new Map([
   ['dissect', async () => (await import('./commands/dissect.js')).dissect],
   ['doctor', async () => (await import('./commands/doctor.js')).doctor],
   ['top', async () => (await import('./commands/top.js')).top],
+  ['config', async () => (await import('./commands/config.js')).config],
+  ['leases', async () => (await import('./commands/leases.js')).leases],
+  ['logs', async () => (await import('./commands/logs.js')).logs],
+  ['restart', async () => (await import('./commands/restart.js')).restart],
   ['help', async () => (await import('./commands/help.js')).helpCommand(COMMANDS)],
   ['completion', async () => (await import('./commands/completion.js')).completionCommand(COMMANDS)],
 ]);

@@ -98,7 +98,7 @@ export const FAN_FLAGS: readonly FanFlag[] = [
   },
   {
     name: 'auto',
-    summary: 'in /etc/network/fan: bring the fan up at boot',
+    summary: 'taken in /etc/network/fan, where it says nothing more: fans of up -a carry it',
     set: (options) => {
       options.auto = true;
     },
@@ -124,6 +124,11 @@ export const FAN_FLAGS: readonly FanFlag[] = [
 
 /** The options as `show` prints them, in words that parseFanWords takes back: "dhcp host-reserve 1". */
 export function formatFlags(options: Readonly<FanOptions>): string {
+  return flagsOf(options).join(' ');
+}
+
+/** Each flag with its value: ["dhcp", "host-reserve 1"]. */
+export function flagsOf(options: Readonly<FanOptions>): string[] {
   const words = options.dhcp ? ['dhcp'] : [];
   words.push(`host-reserve ${options.hostReserve}`);
   if (options.dhcpRange) words.push(`dhcp-range ${options.dhcpRange.join('-')}`);
@@ -137,7 +142,7 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');
   if (options.io !== 'auto') words.push(`io ${options.io}`);
-  return words.join(' ');
+  return words;
 }
 
 /** Two numbers that follow the slice's own address, the second not below the first. */

@@ -10,7 +10,7 @@
  * A parser of our own: commander, which reads the rest of the command line, knows neither options without dashes nor
  * two words of which either may come first.
  */
-import { type Prefix, prefixOf } from '../addr/prefix.js';
+import type { Prefix } from '../addr/prefix.js';
 import { FanError, UnknownWord } from '../base/error.js';
 import { FAN_FLAGS, type FanFlag } from './fan-flags.js';
 import { DEFAULT_OPTIONS, type FanOptions } from './fan-options.js';
@@ -34,34 +34,73 @@ const SHORT_ENDS = new Map([
 const ENDS = new Set(['overlay', 'underlay']);
 const DASHED = [...ENDS, ...FLAGS.keys()].map((name) => `--${name}`);
 
+/** A word with its place among those that were given. */
+interface Word {
+  readonly text: string;
+  readonly index: number;
+}
+
 /**
  * Reads the words in whatever order they come. Throws one FanError: usage for a word that is wrong, doubled or
  * without its value, bad-overlay or bad-underlay for an end that is none.
  */
 export function parseFanWords(words: readonly string[]): FanWords {
   const options: FanOptions = { ...DEFAULT_OPTIONS };
-  const given = new Map<string, string>();
-  const loose: string[] = [];
+  const given = new Map<string, Word>();
+  const loose: Word[] = [];
   for (let i = 0; i < words.length; i++) {
-    const word = words[i]!;
-    const option = readOption(word);
+    const index = i;
+    const text = words[i]!;
+    const option = about(index, () => readOption(text));
     if (!option) {
-      loose.push(word);
+      loose.push({ text, index });
       continue;
     }
     const flag = FLAGS.get(option.name);
-    const takesValue = !flag || flag.argument !== undefined;
-    if (!takesValue && option.value !== undefined) {
-      throw new FanError('usage', `"${word}": ${option.name} takes no value`);
-    }
-    const value = option.value ?? (takesValue ? words[++i] : '');
-    if (value === undefined)
-      throw new FanError('usage', `"${word}" needs a value: ${word} ${flag?.argument ?? 'X'}`);
-    if (given.has(option.name)) throw new FanError('usage', `${option.name} is given twice: say it once`);
-    given.set(option.name, value);
-    flag?.set(options, value);
+    const value = about(index, () => {
+      const takesValue = !flag || flag.argument !== undefined;
+      const said = option.value ?? (takesValue ? words[++i] : '');
+      requireSound(text, option, flag, said);
+      if (given.has(option.name)) throw new FanError('usage', `${option.name} is given twice: say it once`);
+      return said;
+    });
+    given.set(option.name, { text: value, index: i });
+    about(i, () => flag?.set(options, value));
   }
   return { ...assignEnds(loose, given.get('overlay'), given.get('underlay')), options };
+}
+
+/** Throws FanError usage where a value is missing, or is there where none may be. */
+function requireSound(
+  text: string,
+  option: { name: string; value: string | undefined },
+  flag: FanFlag | undefined,
+  said: string | undefined,
+): asserts said is string {
+  if (flag && flag.argument === undefined && option.value !== undefined) {
+    throw new FanError('usage', `"${text}": ${option.name} takes no value`);
+  }
+  if (said === undefined) {
+    throw new FanError('usage', `"${text}" needs a value: ${text} ${flag?.argument ?? 'X'}`);
+  }
+}
+
+/** Which word an error is about. */
+const places = new WeakMap<FanError, number>();
+
+/** Which of its words an error of parseFanWords is about, from 0; undefined where it is about none. */
+export function wordOf(error: FanError): number | undefined {
+  return places.get(error);
+}
+
+/** What fails in `read` is about word `index`, unless it names another one. */
+function about<T>(index: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof FanError && !places.has(error)) places.set(error, index);
+    throw error;
+  }
 }
 
 /** As parseFanWords, and both ends must be there. */
@@ -94,52 +133,55 @@ function readOption(word: string): { name: string; value: string | undefined } |
 type Ends = Pick<FanWords, 'overlay' | 'underlay'>;
 
 /** Gives the words that stand by themselves to the ends that no -o or -u has named. */
-function assignEnds(loose: readonly string[], overlayText?: string, underlayText?: string): Ends {
+function assignEnds(loose: readonly Word[], overlayWord?: Word, underlayWord?: Word): Ends {
   const ends: Ends = {};
-  if (overlayText !== undefined) ends.overlay = parseOverlay(overlayText);
-  if (underlayText !== undefined) ends.underlay = parseUnderlay(underlayText);
+  if (overlayWord !== undefined) ends.overlay = overlayOf(overlayWord);
+  if (underlayWord !== undefined) ends.underlay = underlayOf(underlayWord);
   const open = (ends.overlay ? 0 : 1) + (ends.underlay ? 0 : 1);
-  if (loose.length > open) {
+  const tooMuch = loose[open];
+  if (tooMuch) {
     const wanted = ['no more words', 'one of them', 'one overlay and one underlay'][open]!;
-    const words = loose.map((word) => `"${word}"`).join(', ');
+    const words = loose.map(({ text }) => text);
+    const quoted = words.map((word) => `"${word}"`).join(', ');
     const remedy = `want ${wanted} beside the flags ${[...FLAGS.keys()].join(', ')}`;
-    throw new UnknownWord(words, remedy, loose, DASHED);
+    about(tooMuch.index, () => {
+      throw new UnknownWord(quoted, remedy, words, DASHED);
+    });
   }
   const [first, second] = loose;
   if (first === undefined) return ends;
   if (second !== undefined) return orderEnds(first, second);
-  if (ends.overlay) return { ...ends, underlay: parseUnderlay(first) };
-  if (ends.underlay) return { ...ends, overlay: parseOverlay(first) };
-  const overlay = attempt(() => parseOverlay(first));
-  return overlay ? { overlay } : { underlay: parseUnderlay(first) };
+  if (ends.overlay) return { ...ends, underlay: underlayOf(first) };
+  if (ends.underlay) return { ...ends, overlay: overlayOf(first) };
+  const overlay = attempt(() => overlayOf(first));
+  return overlay ? { overlay } : { underlay: underlayOf(first) };
 }
 
 /**
  * Which of two words is the overlay. Overlay first is the documented order; the other is taken where the first
  * order cannot be a fan (its overlay is none, or not wider than its underlay) and the second can.
  */
-function orderEnds(first: string, second: string): Ends {
-  const forward = pairOf(first, second);
-  const backward = pairOf(second, first);
+function orderEnds(first: Word, second: Word): Ends {
+  const forward = attempt(() => pairOf(first, second));
+  const backward = attempt(() => pairOf(second, first));
   if (forward && backward) return likeness(backward) > likeness(forward) ? backward : forward;
   if (forward) return forward;
   if (backward) return backward;
-  const firstIsDevice = !/^[0-9.]+(?:\/|$)/.test(first);
-  return firstIsDevice
-    ? { overlay: parseOverlay(second), underlay: parseUnderlay(first) }
-    : { overlay: parseOverlay(first), underlay: parseUnderlay(second) };
+  const firstIsDevice = !/^[0-9.]+(?:\/|$)/.test(first.text);
+  return firstIsDevice ? pairOf(second, first) : pairOf(first, second);
 }
 
-function pairOf(overlayText: string, underlayText: string): Required<Ends> | undefined {
-  return attempt(() => ({ overlay: parseOverlay(overlayText), underlay: parseUnderlay(underlayText) }));
+function pairOf(overlay: Word, underlay: Word): Required<Ends> {
+  return { overlay: overlayOf(overlay), underlay: underlayOf(underlay) };
 }
 
-/** How much a pair looks like a fan: its widths first, then an underlay address that a host can have. */
+const overlayOf = ({ text, index }: Word): Prefix => about(index, () => parseOverlay(text));
+const underlayOf = ({ text, index }: Word): UnderlaySpec => about(index, () => parseUnderlay(text));
+
+/** How much a pair looks like a fan: its widths first, then an underlay that can't be an overlay. */
 function likeness({ overlay, underlay }: Required<Ends>): number {
   const narrower = underlay.length > overlay.length ? 2 : 0;
-  const isNetwork =
-    underlay.kind === 'address' && prefixOf(underlay.address, underlay.length).base === underlay.address;
-  return narrower + (isNetwork ? 0 : 1);
+  return narrower + (underlay.kind === 'network' ? 0 : 1);
 }
 
 function attempt<T>(parse: () => T): T | undefined {

@@ -17,7 +17,7 @@ export interface FanOptions {
   bridge?: string;
   /** `up` ignores the line. */
   off: boolean;
-  /** `up -a` brings it up. */
+  /** `up -a` brought it up. */
   auto: boolean;
   debug: boolean;
   io: IoMode;

@@ -20,6 +20,7 @@ import type {
   ProbeRequest,
   RepairReply,
   RepairRequest,
+  RestoreReply,
   RunPaths,
   Stats,
   TraceLine,
@@ -87,6 +88,10 @@ export class FandClient {
 
   down(body: DownRequest): Promise<DownReply> {
     return this.#send('DELETE', '/v1/fans', body);
+  }
+
+  restore(): Promise<RestoreReply> {
+    return this.#send('POST', '/v1/restore', {});
   }
 
   stats(): Promise<Stats> {

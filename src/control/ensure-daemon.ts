@@ -122,7 +122,7 @@ function spawnFand(
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: '/',
-    env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir) },
+    env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir), UFAN_STATE_DIR: resolve(paths.stateDir) },
   });
   // Without a listener a failed start would end fanctl; it is seen by the missing pid.
   child.on('error', () => {});

@@ -6,6 +6,7 @@
  *   GET    /v1/fans             → FanView[]
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
+ *   POST   /v1/restore          → RestoreReply                 (the fans that a fand before this one left)
  *   GET    /v1/stats            → Stats
  *   GET    /v1/offenders        → Offender[]
  *   POST   /v1/repair           RepairRequest → RepairReply
@@ -34,11 +35,18 @@ export interface RunPaths {
   lock: string;
   state: string;
   log: string;
+  /** For what outlives a boot: leases, and the ports that the next `up` plugs in again. */
+  stateDir: string;
 }
 
-export function runPaths(dir = process.env.UFAN_RUN_DIR || '/run/ufan'): RunPaths {
+const RUN_DIR = '/run/ufan';
+const STATE_DIR = '/var/lib/ufan';
+
+/** Hosts that share a file system, as namespaces of one machine do, have a run directory each, and all else in it. */
+export function runPaths(dir = process.env.UFAN_RUN_DIR || RUN_DIR): RunPaths {
   return {
     dir,
+    stateDir: process.env.UFAN_STATE_DIR || (dir === RUN_DIR ? STATE_DIR : `${dir}/state`),
     socket: `${dir}/fand.sock`,
     pid: `${dir}/fand.pid`,
     lock: `${dir}/fand.lock`,
@@ -93,10 +101,17 @@ export interface UpRequest {
   overlay: string;
   underlay: string;
   options: FanOptions;
+  /**
+   * Where it is up already: "same" refuses other flags than it has, and is what is meant where nothing is said; "strict"
+   * refuses in any case, "keep" in none.
+   */
+  ifUp?: 'same' | 'strict' | 'keep';
 }
 
 export interface UpReply {
   bridge: string;
+  /** "kept": it was up already and was left alone. */
+  outcome: 'new' | 'restored' | 'kept';
   /** What the operator should know; printed to stderr. */
   notes: string[];
 }
@@ -106,6 +121,8 @@ export interface DownRequest {
   overlay?: string;
   underlay?: string;
   every?: boolean;
+  /** Also where containers are on the bridge. */
+  force?: boolean;
 }
 
 export interface DownReply {
@@ -113,6 +130,11 @@ export interface DownReply {
   notes: string[];
   /** True when that was the last fan and fand is about to leave. */
   last: boolean;
+}
+
+export interface RestoreReply {
+  /** What could not be restored, and why. */
+  notes: string[];
 }
 
 export type Counters = Record<string, number>;

@@ -114,7 +114,7 @@ export class Daemon {
     );
     this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
     this.#forwarding.onConfigured = (fans) => this.#responder.configure(fans);
-    this.#manager = new FanManager(state, store, this.#forwarding, options.paths.dir, log);
+    this.#manager = new FanManager(state, store, this.#forwarding, options.paths, log);
     this.#tracing = new Tracing(this.#forwarding, () => this.#manager.records, log);
     const onIdle = (): void => this.#leaveIfEmpty();
     this.#server = new ControlServer(options.paths.socket, this.#routes(), onIdle, log);
@@ -151,6 +151,7 @@ export class Daemon {
       'GET /v1/fans': () => manager.views,
       'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
       'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
+      'POST /v1/restore': () => manager.restore().finally(changed),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
       'POST /v1/explain': (body) => {
         return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));

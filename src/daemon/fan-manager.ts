@@ -5,23 +5,26 @@
 import { randomUUID } from 'node:crypto';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { formatFlags } from '../config/fan-flags.js';
 import { formatOverlay, parseOverlay } from '../config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../config/underlay.js';
-import { renewCommand } from '../control/fan-command.js';
+import { Attachments, withLeasesKept } from '../control/attachments.js';
+import { planFan, viewOf } from '../control/fan-plan.js';
+import { findFan } from '../control/find-fan.js';
+import { flagsKept, keep } from '../control/known-fan.js';
 import type {
   DownReply,
   DownRequest,
   FanView,
   RepairReply,
   RepairRequest,
+  RestoreReply,
+  RunPaths,
   UpReply,
   UpRequest,
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
-import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
 import { UnderlayMtu } from './underlay-mtu.js';
@@ -30,7 +33,8 @@ export class FanManager {
   readonly #state: State;
   readonly #store: StateStore;
   readonly #forwarding: Forwarding;
-  readonly #runDir: string;
+  readonly #paths: RunPaths;
+  readonly #attachments: Attachments;
   readonly #log: Logger;
   readonly #underlayMtu: UnderlayMtu;
   /** The fan that an `up` is at. */
@@ -41,11 +45,12 @@ export class FanManager {
   #pending = 0;
 
   /** Fans in `state` are dead until `up` restores them. */
-  constructor(state: State, store: StateStore, forwarding: Forwarding, runDir: string, log: Logger) {
+  constructor(state: State, store: StateStore, forwarding: Forwarding, paths: RunPaths, log: Logger) {
     this.#state = state;
     this.#store = store;
     this.#forwarding = forwarding;
-    this.#runDir = runDir;
+    this.#paths = paths;
+    this.#attachments = new Attachments(paths.stateDir);
     this.#log = log;
     this.#underlayMtu = new UnderlayMtu(forwarding, () => store.save(state), log);
     for (const fan of state.fans) fan.view.state = 'dead';
@@ -84,26 +89,23 @@ export class FanManager {
     return this.#inTurn(async () => {
       const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
       const notes = await this.#restore(dead);
-      const restored = dead.find((fan) => isSame(fan, request));
-      if (restored?.view.state === 'up') {
-        return { bridge: restored.view.bridge, notes: [...notes, ...flagsKept(restored, request)] };
+      const known = await findFan(this.#state.fans, request);
+      if (!known) return this.#bringUp(request, notes);
+      const { bridge, state } = known.view;
+      if (state === 'dead') throw new FanError('step-failed', notes.join('; '));
+      if (dead.includes(known)) {
+        return { bridge, outcome: 'restored', notes: [...notes, ...flagsKept(known, request)] };
       }
-      const known = this.#state.fans.find((fan) => isSame(fan, request));
-      if (known?.view.state === 'dead') throw new FanError('step-failed', notes.join('; '));
-      if (known) {
-        throw new FanError(
-          'already-configured',
-          `${known.view.overlay} on ${known.view.underlay} is already configured (${known.view.bridge})`,
-        );
-      }
-      const fan = await this.#bringUp(request);
-      return { bridge: fan.view.bridge, notes: [...notes, ...(await remarksOf(STEP_KINDS, fan.steps))] };
+      return { bridge, outcome: 'kept', notes: [...notes, ...keep(known, request)] };
     });
   }
 
   /** Brings fans up that a fand before us left; returns what could not be restored, in words. */
-  restore(): Promise<string[]> {
-    return this.#inTurn(() => this.#restore(this.#state.fans.filter(({ view }) => view.state === 'dead')));
+  restore(): Promise<RestoreReply> {
+    return this.#inTurn(async () => {
+      const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
+      return { notes: await this.#restore(dead) };
+    });
   }
 
   /** The TUN of a fan broke: it is dead until `up` restores it. */
@@ -129,10 +131,14 @@ export class FanManager {
     if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
   }
 
-  /** Takes one fan or all down. Throws FanError not-configured where there is no such fan. */
+  /**
+   * Takes one fan or all down. Throws FanError not-configured where there is no such fan, in-use where containers are on
+   * its bridge.
+   */
   down(request: DownRequest): Promise<DownReply> {
     return this.#inTurn(async () => {
-      const fans = request.every ? [...this.#state.fans] : [this.#find(request)];
+      const fans = request.every ? [...this.#state.fans] : [await this.#find(request)];
+      if (!request.force) await this.#attachments.requireNone(fans);
       const notes: string[] = [];
       for (const fan of fans) notes.push(...(await this.#takeDown(fan)));
       if (this.isEmpty) notes.push(...(await this.#releaseHost()));
@@ -167,12 +173,10 @@ export class FanManager {
     await this.#store.save(this.#state);
   }
 
-  async #bringUp(request: UpRequest): Promise<FanRecord> {
-    const plan = await planFan(
-      request,
-      this.#state.fans.map((fan) => fan.plan),
-      { runDir: this.#runDir, workers: this.#forwarding.workers },
-    );
+  async #bringUp(request: UpRequest, notes: readonly string[]): Promise<UpReply> {
+    const { dir: runDir, stateDir } = this.#paths;
+    const others = this.#state.fans.map((fan) => fan.plan);
+    const plan = await planFan(request, others, { runDir, stateDir, workers: this.#forwarding.workers });
     const view = viewOf(plan, request, 'up');
     const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
     const first = this.isEmpty;
@@ -184,11 +188,11 @@ export class FanManager {
       await this.#apply(fanSteps(plan), log, (done) => (fan.steps = done));
       await this.#forwarding.configure(this.#upFans());
     } catch (error) {
-      const notes = await undoSteps(STEP_KINDS, fan.steps);
+      const left = await undoSteps(STEP_KINDS, fan.steps);
       this.#state.fans = this.#state.fans.filter((other) => other !== fan);
-      if (first) notes.push(...(await this.#releaseHost()));
+      if (first) left.push(...(await this.#releaseHost()));
       await this.#store.save(this.#state);
-      this.#log.error({ notes, request }, `up failed: ${errorText(error)}`);
+      this.#log.error({ notes: left, request }, `up failed: ${errorText(error)}`);
       throw error;
     } finally {
       this.#rising = undefined;
@@ -196,7 +200,17 @@ export class FanManager {
     fan.complete = true;
     await this.#store.save(this.#state);
     this.#log.info({ fan: view }, `${view.bridge} is up`);
-    return fan;
+    const remarks = await remarksOf(STEP_KINDS, fan.steps);
+    return {
+      bridge: view.bridge,
+      outcome: 'new',
+      notes: [...notes, ...remarks, ...(await this.#plugIn(fan))],
+    };
+  }
+
+  /** What can't be plugged in again is no reason for the fan to be down. */
+  async #plugIn(fan: FanRecord): Promise<string[]> {
+    return this.#attachments.putBack(fan).catch((error: unknown) => [errorText(error)]);
   }
 
   async #apply(
@@ -245,6 +259,8 @@ export class FanManager {
   }
 
   async #takeDown(fan: FanRecord): Promise<string[]> {
+    const remembered = await this.#attachments.remember(fan);
+    if (remembered.hasPorts) fan.steps = withLeasesKept(fan.steps);
     const wasUp = fan.view.state === 'up';
     fan.view.state = 'dead';
     if (wasUp) await this.#forwarding.configure(this.#upFans());
@@ -252,13 +268,14 @@ export class FanManager {
     this.#state.fans = this.#state.fans.filter((other) => other !== fan);
     await this.#store.save(this.#state);
     this.#log.info(`${fan.view.bridge} is down`);
-    return notes;
+    return [...notes, ...remembered.notes];
   }
 
   async #releaseHost(): Promise<string[]> {
     await this.#forwarding.release();
     const notes = await undoSteps(STEP_KINDS, this.#state.host);
     this.#state.host = [];
+    await this.#attachments.removeEmpty();
     await this.#store.save(this.#state);
     return notes;
   }
@@ -267,11 +284,11 @@ export class FanManager {
     return this.#state.fans.filter(({ view }) => view.state === 'up');
   }
 
-  #find(request: DownRequest): FanRecord {
+  async #find(request: DownRequest): Promise<FanRecord> {
     const overlay = parseOverlay(request.overlay ?? '');
     const underlay = parseUnderlay(request.underlay ?? '');
     const wanted = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay) };
-    const fan = this.#state.fans.find((each) => isSame(each, wanted));
+    const fan = await findFan(this.#state.fans, wanted);
     if (!fan)
       throw new FanError('not-configured', `${wanted.overlay} on ${wanted.underlay} is not configured`);
     return fan;
@@ -285,21 +302,4 @@ export class FanManager {
     this.#turn = mine.catch(() => undefined);
     return mine;
   }
-}
-
-/** What to say where a fan was restored by a request with other flags than its own. */
-function flagsKept({ view, request }: FanRecord, { options }: UpRequest): string[] {
-  const wanted = formatFlags(options);
-  if (wanted === formatFlags(request.options)) return [];
-  return [
-    `${view.bridge} is restored with the flags that it had (${view.flags}); with those given: ${renewCommand(request, wanted)}`,
-  ];
-}
-
-/** Whether the request names this fan: in the words of its `up`, or by its address as `show` prints it. */
-function isSame(
-  { view, request }: FanRecord,
-  { overlay, underlay }: { overlay: string; underlay: string },
-): boolean {
-  return view.overlay === overlay && (view.underlay === underlay || request.underlay === underlay);
 }

@@ -46,6 +46,7 @@ const FAND: Parsed = {
       'Environment',
       [
         ['UFAN_RUN_DIR', 'directory of socket, state and log: /run/ufan'],
+        ['UFAN_STATE_DIR', 'directory of what outlives a boot, such as leases: /var/lib/ufan'],
         ['UFAN_LOG_LEVEL', 'trace, debug, info, warn, error or silent: info'],
         ['UFAN_METRICS', 'as --metrics'],
         ['UFAN_RESPONDER', 'on or off: answer the probes of peers: on'],

@@ -17,6 +17,8 @@ export interface FarEnd {
   /** Bytes. */
   readonly mtu: number;
   readonly hardwareAddress: string;
+  /** A process in its namespace, where the namespace has no name. */
+  readonly pid?: number;
 }
 
 interface NamedRow {
@@ -29,6 +31,7 @@ interface Place {
   readonly file: string;
   readonly label: string;
   readonly enter: string;
+  readonly pid?: number;
 }
 
 /** Ends whose namespace can't be found, or left meanwhile, are not among them. */
@@ -57,9 +60,10 @@ async function endsAt(place: Place, ports: readonly Link[]): Promise<FarEnd[]> {
     const link = links.find(({ index }) => index === peerIndex);
     if (!link) return [];
     const { mtu, hardwareAddress } = link;
-    const { label, enter } = place;
+    const { label, enter, pid } = place;
     const device = link.name;
-    return [{ port: name, device, label: `${device} ${label}`, enter, mtu, hardwareAddress }];
+    const end = { port: name, device, label: `${device} ${label}`, enter, mtu, hardwareAddress };
+    return [pid === undefined ? end : { ...end, pid }];
   });
 }
 
@@ -80,8 +84,7 @@ async function placesByProcess(): Promise<[number, Place][]> {
     const [, id, pid] = /^(\d+) (\d+)$/.exec(line) ?? [];
     if (id === undefined) return [];
     const enter = `nsenter --net=/proc/${pid}/ns/net`;
-    return [
-      [Number(id), { file: `/proc/${pid}/ns/net`, label: `in the namespace of process ${pid}`, enter }],
-    ];
+    const label = `in the namespace of process ${pid}`;
+    return [[Number(id), { file: `/proc/${pid}/ns/net`, label, enter, pid: Number(pid) }]];
   });
 }

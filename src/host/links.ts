@@ -40,6 +40,8 @@ export interface DeviceAddress {
   readonly address: number;
   readonly length: number;
   readonly scope: string;
+  /** Of the same network as one before it on the device, and goes with that. */
+  readonly isSecondary: boolean;
 }
 
 interface LinkRow {
@@ -55,7 +57,7 @@ interface LinkRow {
   ifalias?: string;
   master?: string;
   linkinfo?: { info_kind?: string; info_data?: Record<string, unknown> };
-  addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
+  addr_info?: { family?: string; local?: string; prefixlen?: number; scope?: string; secondary?: boolean }[];
 }
 
 export async function readLinks(): Promise<Link[]> {
@@ -96,6 +98,7 @@ export async function readAddresses(): Promise<DeviceAddress[]> {
         address: parseAddress(info.local ?? ''),
         length: info.prefixlen ?? 32,
         scope: info.scope ?? 'global',
+        isSecondary: info.secondary ?? false,
       })),
   );
 }
@@ -110,11 +113,6 @@ export async function ensureAddress(device: string, address: number, length: num
 /** Names of the devices that ufan made, in this run or an earlier one. */
 export async function ownDevices(): Promise<Set<string>> {
   return new Set((await readLinks()).filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
-}
-
-/** Names of the devices that are ports of `bridge`: containers that still use it. */
-export async function bridgePorts(bridge: string): Promise<string[]> {
-  return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
 }
 
 /** Deletes a device; one that has gone meanwhile is as good. */

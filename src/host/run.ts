@@ -7,6 +7,7 @@
  */
 import { execFile } from 'node:child_process';
 import { FanError } from '../base/error.js';
+import { isNoted } from './rehearsal.js';
 
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
@@ -31,8 +32,18 @@ const ENVIRONMENT = {
   PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`,
 };
 
+/** Which calls of a program only read: all others may change the host. */
+const READING: Readonly<Record<string, (args: readonly string[]) => boolean>> = {
+  ip: ([first]) => first === '-json',
+  nft: (args) => args.includes('list'),
+  'iptables-legacy': (args) => args.includes('-S') || args.includes('-C'),
+  tc: ([first]) => first === '-json',
+  lsns: () => true,
+  nsenter: (args) => args.includes('-json'),
+};
+
 /**
- * Runs `command` and returns its stdout. Throws FanError unsupported where the program is
+ * Runs `command` and returns its stdout; in a rehearsal, one that may change the host is noted. Throws FanError unsupported where the program is
  * missing, step-failed where it exits with another status than `statuses` has.
  */
 export function run(
@@ -40,6 +51,8 @@ export function run(
   args: readonly string[],
   statuses: readonly number[] = [0],
 ): Promise<string> {
+  const isReading = args[0] === '--version' || (READING[command]?.(args) ?? false);
+  if (!isReading && isNoted(command, ...args)) return Promise.resolve('');
   return new Promise((resolve, reject) => {
     const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
     execFile(command, [...args], options, (error, stdout, stderr) => {

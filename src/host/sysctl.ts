@@ -4,6 +4,7 @@
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
+import { isNoted } from './rehearsal.js';
 
 const ROOT = '/proc/sys/net';
 
@@ -19,7 +20,13 @@ export async function readSysctl(path: string): Promise<string | undefined> {
 
 /** Writes and reads back. Returns false where the kernel has no such setting; throws FanError step-failed. */
 export async function writeSysctl(path: string, value: string): Promise<boolean> {
-  if ((await readSysctl(path)) === undefined) return false;
+  if ((await readSysctl(path)) === undefined) {
+    // In a rehearsal the device may not be there yet: those of its kind have the setting.
+    const [family, , , ...setting] = path.split('/');
+    const isOfKind = (await readSysctl([family, 'conf', 'default', ...setting].join('/'))) !== undefined;
+    return isOfKind && isNoted('sysctl', '-qw', `net/${path}=${value}`);
+  }
+  if (isNoted('sysctl', '-qw', `net/${path}=${value}`)) return true;
   try {
     await writeFile(`${ROOT}/${path}`, value);
   } catch (cause) {

@@ -1,12 +1,13 @@
 /**
- * Which address, device and MTU the operator's underlay ("172.30.0.28/16", "eth0/16", "default/16") means on this
- * host, now. Reads only.
+ * Which address, device and MTU the operator's underlay ("172.30.0.28/16", "172.30.0.0/16", "eth0/16", "default/16")
+ * means on this host, now. Reads only.
  *
  * A device's address is the one whose own network is as wide as the underlay, as the kernel would choose it for
- * that network; where several are, the operator must say which: a wrong guess is a slice that belongs to nobody.
+ * that network; where several are, the operator must say which: a wrong guess is a slice that belongs to nobody. A
+ * network means the address that this host has in it, whatever its device, so one line serves every host.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
-import { formatPrefix, prefixOf } from '../addr/prefix.js';
+import { contains, formatPrefix, prefixOf } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import type { UnderlaySpec } from '../config/underlay.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks, requireLink } from './links.js';
@@ -67,9 +68,50 @@ export function chooseAddress(addresses: readonly DeviceAddress[], device: strin
   return first.address;
 }
 
+/**
+ * The address of this host in the network of `length` bits that `network` is the first address of. Those of lo don't
+ * count, nor /32 and secondary ones where a primary one is there: virtual addresses come and go. Throws FanError
+ * bad-underlay.
+ */
+export function chooseInNetwork(
+  all: readonly DeviceAddress[],
+  network: number,
+  length: number,
+  isLoopback: (device: string) => boolean,
+): DeviceAddress {
+  const name = formatPrefix({ base: network, length });
+  const here = all.filter((a) => a.scope === 'global' && !isLoopback(a.device));
+  const inside = here.filter((a) => contains({ base: network, length }, a.address));
+  const primary = inside.filter((a) => a.length < 32 && !a.isSecondary);
+  const pool = primary.length > 0 ? primary : inside;
+  const fitting = pool.filter((a, i) => pool.findIndex((b) => b.address === a.address) === i);
+  const [first] = fitting;
+  if (!first) {
+    throw new FanError(
+      'bad-underlay',
+      `this host has no address in ${name}; it has ${listed(here)}: name the network of one, or a device`,
+    );
+  }
+  if (fitting.length > 1) {
+    throw new FanError(
+      'bad-underlay',
+      `this host has several addresses in ${name}: ${listed(fitting)}; ` +
+        `name the one that is meant, such as ${formatAddress(first.address)}/${length}`,
+    );
+  }
+  return first;
+}
+
 async function locate(spec: UnderlaySpec): Promise<{ address: number; link: Link }> {
   if (spec.kind === 'address') {
     return { address: spec.address, link: await holderOf(spec.address) };
+  }
+  if (spec.kind === 'network') {
+    const links = await readLinks();
+    const isLoopback = (device: string): boolean =>
+      links.some(({ name, flags }) => name === device && flags.includes('LOOPBACK'));
+    const { address } = chooseInNetwork(await readAddresses(), spec.address, spec.length, isLoopback);
+    return { address, link: await holderOf(address) };
   }
   const link = await requireLink(spec.kind === 'device' ? spec.device : await defaultRouteDevice());
   const addresses = (await readAddresses()).filter((a) => a.device === link.name);
@@ -83,14 +125,15 @@ async function holderOf(address: number): Promise<Link> {
   // An address on a real device beside the loopback (direct server return) is meant on the real one.
   const link = links.find((candidate) => !carriesNothing(candidate)) ?? links[0];
   if (link) return link;
-  const here = addresses
-    .filter((a) => a.scope === 'global')
-    .map((a) => `${formatAddress(a.address)} (${a.device})`)
-    .join(', ');
+  const here = listed(addresses.filter((a) => a.scope === 'global'));
   throw new FanError(
     'bad-underlay',
-    `${formatAddress(address)} is no address of this host; it has ${here || 'none'}: name one of these`,
+    `${formatAddress(address)} is no address of this host; it has ${here}: name one of these`,
   );
+}
+
+function listed(addresses: readonly DeviceAddress[]): string {
+  return addresses.map((a) => `${formatAddress(a.address)} (${a.device})`).join(', ') || 'none';
 }
 
 /** Devices that hold addresses but send nothing anywhere. */

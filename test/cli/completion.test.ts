@@ -83,12 +83,13 @@ describe('bash', () => {
     expect(await offers('down', '250.0.0.0/8', '1')).toEqual(['172.30.0.28/16']);
     expect(await offers('down', '-o', '')).toEqual(['250.0.0.0/8']);
     expect(await offers('down', '-u', '')).toEqual(['172.30.0.28/16']);
-    expect(await offers('down', '--')).toEqual(['--every', '--help']);
+    const ofDown = ['--every', '--all', '--force', '--dry-run', '--json', '--quiet', '--help'];
+    expect(await offers('down', '--')).toEqual(ofDown);
     expect(await offers('trace', '--fan', '')).toEqual(['fan-250-0-28']);
   });
 
   it('completes options, files and shells', async () => {
-    expect(await offers('stats', '-')).toEqual(['--json', '--all', '--help']);
+    expect(await offers('stats', '-')).toEqual(['--json', '--all', '-q', '--quiet', '--help']);
     expect(await offers('capture', '-w', 'their')).toEqual(['their.pcap']);
     expect(await offers('dissect', 'the')).toEqual(['their.pcap']);
     expect(await offers('completion', '')).toEqual(expect.arrayContaining(SHELLS));

@@ -63,7 +63,13 @@ describe('with no state', () => {
     [['show'], HEADER],
     [['show', '--json'], '[]\n'],
     [['stats'], 'host: what belongs to no fan\n  nothing counted\n'],
+    [['show', '--quiet'], ''],
+    [['leases'], 'Bridge           Address         MAC               Name                 Expires\n'],
+    [['leases', '--json'], '[]\n'],
+    [['stats', '--quiet'], ''],
     [['down', '-e'], ''],
+    [['down', '-e', '--json'], '{\n  "bridges": [],\n  "notes": []\n}\n'],
+    [['down', '-e', '--dry-run'], ''],
     [['down', '--every'], ''],
   ])('%s succeeds and starts nothing', async (words, stdout) => {
     expect(await fanctl(none, ...words)).toEqual({ status: 0, stdout, stderr: '' });
@@ -82,6 +88,9 @@ describe('with fans that a dead fand left', () => {
   it.each([
     [['show'], HEADER + FAN_ROW + OTHER_ROW],
     [['show', '250'], HEADER + FAN_ROW],
+    [['show', '-q'], 'fan-250-0-28\nfan-240-11\n'],
+    [['show', '172.30.0.0/16'], HEADER + FAN_ROW],
+    [['show', '172.30.0.0/24'], HEADER],
     [['show', '172.30.0.28'], HEADER + FAN_ROW],
     [['show', 'eth0'], HEADER + FAN_ROW],
     [['show', '250', '-u', 'eth0/16'], HEADER + FAN_ROW],

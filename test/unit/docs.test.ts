@@ -5,12 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { capture } from '../../src/cli/commands/capture.js';
 import { completionCommand } from '../../src/cli/commands/completion.js';
+import { config } from '../../src/cli/commands/config.js';
 import { dissect } from '../../src/cli/commands/dissect.js';
 import { doctor } from '../../src/cli/commands/doctor.js';
 import { down } from '../../src/cli/commands/down.js';
 import { explain } from '../../src/cli/commands/explain.js';
 import { helpCommand } from '../../src/cli/commands/help.js';
+import { leases } from '../../src/cli/commands/leases.js';
+import { logs } from '../../src/cli/commands/logs.js';
 import { probe } from '../../src/cli/commands/probe.js';
+import { restart } from '../../src/cli/commands/restart.js';
 import { show } from '../../src/cli/commands/show.js';
 import { stats } from '../../src/cli/commands/stats.js';
 import { top } from '../../src/cli/commands/top.js';
@@ -21,7 +25,8 @@ import { COUNTER_NAMES } from '../../src/dataplane/tables/counters.js';
 import { CHECKS } from '../../src/diagnosis/doctor/checks.js';
 import { PROBE_CHECKS } from '../../src/diagnosis/probe/checks.js';
 
-const WORKERS = [up, down, show, stats, explain, probe, trace, capture, dissect, doctor, top];
+const READERS = [show, stats, explain, probe, trace, capture, dissect, doctor, top];
+const WORKERS = [up, down, ...READERS, config, leases, logs, restart];
 const COMMANDS = [...WORKERS, helpCommand(new Map()), completionCommand(new Map())];
 
 function pathOf(path: string): string {
@@ -98,8 +103,8 @@ describe('man/fanctl.8', () => {
 
 describe('environment', () => {
   const VARIABLES = [
-    ...['UFAN_RUN_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS', 'UFAN_RESPONDER'],
-    'UFAN_WORKERS',
+    ...['UFAN_RUN_DIR', 'UFAN_STATE_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS'],
+    ...['UFAN_RESPONDER', 'UFAN_WORKERS'],
   ];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));

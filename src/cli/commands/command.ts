@@ -17,6 +17,7 @@ import {
 import { FanError, UnknownWord } from '../../base/error.js';
 import { FAN_FLAGS } from '../../config/fan-flags.js';
 import { type RunPaths, runPaths } from '../../control/protocol.js';
+import { beQuiet } from '../output/output.js';
 
 export type { CommandOption };
 
@@ -69,6 +70,18 @@ const FANCTL = {
   examples: ['fanctl up 250.0.0.0/8 eth0/16 dhcp', 'fanctl show'],
 } as const;
 
+/** Options that several commands have. */
+export const QUIET: CommandOption = {
+  names: ['-q', '--quiet'],
+  summary: 'print nothing but errors: the exit status tells the rest',
+};
+export const JSON_OPTION: CommandOption = { names: ['--json'], summary: 'what was done, as an object' };
+export const DRY_RUN: CommandOption = {
+  names: ['--dry-run'],
+  summary: 'print each step in words and as the command that it stands for; change nothing',
+};
+export const ALL: CommandOption = { names: ['-a', '--all'], summary: 'every line of /etc/network/fan' };
+
 const FLAGS = FAN_FLAGS.map(
   ({ name, argument, summary }): HelpRow => [`${name} ${argument ?? ''}`.trim(), summary],
 );
@@ -78,9 +91,6 @@ export async function runCommandLine(loaders: CommandLoaders, argv: readonly str
   const [name] = argv;
   if (name === undefined) {
     throw new FanError('usage', `say what to do: ${[...loaders.keys()].join(', ')}; fanctl help explains`);
-  }
-  if (name === 'config' && !loaders.has(name)) {
-    throw new FanError('unsupported', 'config is not in this release: edit /etc/network/fan by hand');
   }
   const command = await loaders.get(name)?.();
   const isOverview = name === '--help' || name === '-h';
@@ -112,7 +122,9 @@ function parserOf(command: Command): Parser {
   parser.allowUnknownOption().allowExcessArguments().summary(command.summary);
   return parser.action(async () => {
     try {
-      await command.run({ ...readWords(parser, command.options), paths: runPaths() });
+      const read = readWords(parser, command.options);
+      if (command.options.includes(QUIET) && read.given.has('-q')) beQuiet();
+      await command.run({ ...read, paths: runPaths() });
     } catch (error) {
       throw error instanceof UnknownWord ? withHint(error, command.options) : error;
     }
@@ -129,14 +141,4 @@ export function refuseWord(name: string, word: string | undefined): void {
 export function requireRoot(name: string): void {
   if (process.geteuid?.() !== 0)
     throw new FanError('not-root', `${name} must run as root: try sudo fanctl ${name}`);
-}
-
-/** `-a` reads /etc/network/fan, which this release does not. */
-export function refuseAuto(name: string, words: readonly string[]): void {
-  if (words.includes('-a')) {
-    throw new FanError(
-      'unsupported',
-      `${name} -a is not in this release: name the fan, see fanctl help ${name}`,
-    );
-  }
 }

@@ -10,7 +10,7 @@ import { formatChecks, formatGroups, withTitles } from '../output/check-output.j
 import { fitText } from '../output/fit.js';
 import { formatJson, print, printNote } from '../output/output.js';
 import { paintFor } from '../output/paint.js';
-import { type Command, type Invocation, refuseWord, requireRoot } from './command.js';
+import { type Command, type Invocation, QUIET, refuseWord, requireRoot } from './command.js';
 
 /** Exit status: of a failed check, and where one could not be made and none failed. */
 const EXIT_FAILED = 1;
@@ -27,6 +27,7 @@ Exit status: 0 healthy (warnings allowed), 1 a check failed, 2 a check could not
     { names: ['--fix'], summary: "put back what is ufan's own, then look again" },
     { names: ['--all'], summary: 'on a terminal: a line also for each check that is well' },
     { names: ['--json'], summary: 'a list of objects instead of the lines' },
+    QUIET,
   ],
   examples: ['doctor', 'doctor --fix'],
   run,

@@ -10,7 +10,7 @@ import { createMapping, type FanMapping } from '../../fan/mapping.js';
 import { formatExplanation } from '../output/explanation-text.js';
 import { fitText, outputColumns } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
-import { type Command, type Invocation, refuseWord } from './command.js';
+import { type Command, type Invocation, QUIET, refuseWord } from './command.js';
 
 export const explain: Command = {
   name: 'explain',
@@ -24,6 +24,7 @@ export const explain: Command = {
   options: [
     { names: ['--json'], summary: 'an object instead of the text' },
     { names: ['--fan'], value: 'FAN', summary: 'for this fan: "250.0.0.0/8 172.30.0.28/16"' },
+    QUIET,
   ],
   examples: [
     'explain 250.0.27.2',

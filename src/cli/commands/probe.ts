@@ -7,7 +7,7 @@ import type { CheckResult, ProbeReply, ProbeStep } from '../../control/protocol.
 import { nameWithTitle, withTitles } from '../output/check-output.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
-import { type Command, type Invocation, refuseWord } from './command.js';
+import { type Command, type Invocation, QUIET, refuseWord } from './command.js';
 
 const DEFAULT_COUNT = 3;
 const COUNT = /^[1-9][0-9]?$/;
@@ -22,6 +22,7 @@ and small. Exit status: 0 all is well, 1 something fails, 2 a check could not be
   options: [
     { names: ['--json'], summary: 'the checks, a list of objects' },
     { names: ['-c'], value: 'N', summary: 'packets of each kind, 1 to 20; the default is 3' },
+    QUIET,
   ],
   examples: ['probe 172.30.0.27', 'probe 250.0.27.2 -c 10'],
   run,

@@ -1,7 +1,10 @@
 /** `fanctl show`: the fans that fand serves, or those that a dead one left. Starts nothing. */
 
 import { existsSync } from 'node:fs';
+import { parseAddress } from '../../addr/ipv4-address.js';
+import { type Prefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { printable } from '../../base/printable.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
@@ -26,6 +29,7 @@ both, only the fans that have them.`,
   options: [
     { names: ['--json'], summary: 'a list of objects instead of the table' },
     { names: ['-v', '--verbose'], summary: 'slice, gateway, MTU and io too, as on a terminal' },
+    { names: ['-q', '--quiet'], summary: 'the names of the bridges only, one a line' },
   ],
   run,
 };
@@ -38,6 +42,10 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   const all = await readFans(paths);
   const fans = all.filter((fan) => matches(fan, filter));
   if (fans.length === 0) refuseUnknown(filter, all);
+  if (given.has('-q')) {
+    for (const { bridge } of fans) print(printable(bridge));
+    return;
+  }
   const isLong = given.has('-v') || process.stdout.isTTY === true;
   print(given.has('--json') ? formatJson(fans.map(fanToJson)) : fitText(formatFans(fans, isLong)));
 }
@@ -54,9 +62,18 @@ function refuseUnknown({ underlay }: FanWords, fans: readonly FanView[]): void {
 }
 
 function matches(fan: FanView, { overlay, underlay }: FanWords): boolean {
+  // A network that stands alone may be of either.
+  if (overlay && !underlay && isIn(fan, overlay)) return true;
   if (overlay && fan.overlay !== formatOverlay(overlay)) return false;
   if (!underlay) return true;
   if (underlay.kind === 'device' && underlay.device === fan.bridge) return true;
   const width = fan.underlay.slice(fan.underlay.indexOf('/'));
+  if (underlay.kind === 'network') return isIn(fan, { base: underlay.address, length: underlay.length });
   return [fan.underlay, `${fan.device}${width}`].includes(formatUnderlay(underlay));
+}
+
+/** Whether `network` is the fan's underlay. */
+function isIn(fan: FanView, network: Prefix): boolean {
+  const [address = '', length] = fan.underlay.split('/');
+  return samePrefix(prefixOf(parseAddress(address), Number(length)), network);
 }

@@ -6,7 +6,7 @@ import { readStateFans } from '../../control/state-file.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, formatStats, print } from '../output/output.js';
 import { formatCounter } from '../output/quantities.js';
-import { type Command, type Invocation, refuseWord } from './command.js';
+import { type Command, type Invocation, QUIET, refuseWord } from './command.js';
 
 export const stats: Command = {
   name: 'stats',
@@ -17,6 +17,7 @@ docs/counters.md explains each counter.`,
   options: [
     { names: ['--json'], summary: 'an object with every counter' },
     { names: ['--all'], summary: 'the counters that are 0 as well' },
+    QUIET,
   ],
   examples: ['stats', 'stats --json'],
   run,

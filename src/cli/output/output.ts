@@ -7,13 +7,25 @@ import { errorText, FanError } from '../../base/error.js';
 import { printable, printableJson } from '../../base/printable.js';
 import type { Counters, FanView, Stats } from '../../control/protocol.js';
 
+/** Set by `--quiet`: errors and the exit status are all that is told then. */
+let isQuiet = false;
+
+export function beQuiet(): void {
+  isQuiet = true;
+}
+
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  if (!isQuiet) process.stdout.write(`${text}\n`);
 }
 
 /** What the operator should know although the command succeeded. */
 export function printNote(text: string): void {
-  process.stderr.write(`fanctl: note: ${printable(text)}\n`);
+  if (!isQuiet) process.stderr.write(`fanctl: note: ${printable(text)}\n`);
+}
+
+/** An error that does not end the command. */
+export function printError(text: string): void {
+  process.stderr.write(`fanctl: ${printable(text)}\n`);
 }
 
 /** What a command says at its end of what it did, as tcpdump does: no note, and no result. */

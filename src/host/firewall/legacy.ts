@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { FanError } from '../../base/error.js';
+import { isRehearsal } from '../rehearsal.js';
 import { isInstalled, run } from '../run.js';
 
 /** A rule as iptables' own words, without the chain: ["-i", "fan-250-0-28", …, "-j", "ACCEPT"]. */
@@ -30,8 +31,9 @@ export async function removeLegacy(chain: 'FORWARD' | 'INPUT', rules: readonly L
   if (!(await isInUse())) return;
   for (const target of chain === 'FORWARD' ? ['FORWARD', 'DOCKER-USER'] : ['INPUT']) {
     for (const rule of rules) {
-      while (await succeeds(['-D', target, ...rule])) {
-        // Until the last copy is gone.
+      // Until the last copy is gone; in a rehearsal none ever is.
+      while ((await succeeds(['-C', target, ...rule])) && (await succeeds(['-D', target, ...rule]))) {
+        if (isRehearsal()) break;
       }
     }
   }

@@ -4,10 +4,22 @@
  * Its MAC is derived from the gateway address, which one host in the overlay has: a bridge without a MAC of its own
  * takes that of its lowest port, and changes it under the containers' feet. Its MTU is set explicitly for the same
  * reason.
+ *
+ * A bridge of that name that somebody else made is adopted where it has no other address than the fan's: Docker makes
+ * the bridges of its networks at boot, and docker0 may be one. `down` leaves it as it was found. Its mark is another
+ * one than that of our own, so that it is never taken for one to remove.
  */
 import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
-import { deleteLink, ensureAddress, findLink, type Link, OWN_ALIAS, readAddresses } from '../links.js';
+import {
+  type DeviceAddress,
+  deleteLink,
+  ensureAddress,
+  findLink,
+  type Link,
+  OWN_ALIAS,
+  readAddresses,
+} from '../links.js';
 import { run } from '../run.js';
 import { disableIpv6 } from '../sysctl.js';
 import type { StepKind } from './step.js';
@@ -23,21 +35,34 @@ export interface BridgeData {
   readonly hostReserve: number;
   /** Set once the name was found free or ours: from then on what has this name and our MAC is this step's. */
   readonly claimed?: boolean;
+  /** How it was, where it was there before. */
+  readonly before?: {
+    readonly hardwareAddress: string;
+    readonly alias: string;
+    readonly mtu: number;
+    readonly isUp: boolean;
+    /** In text, "250.0.28.1". */
+    readonly addresses: readonly string[];
+  };
 }
+
+/** The alias of a bridge that was there before. */
+const ADOPTED_ALIAS = 'ufan-adopted';
 
 export const bridgeStep: StepKind<BridgeData> = {
   describe: ({ bridge }) => `set up bridge ${bridge}`,
 
   async prepare(data) {
-    const link = data.claimed ? undefined : await findLink(data.bridge);
-    if (link && !isOurs(link, data)) {
-      throw new FanError(
-        'in-use',
-        `a device ${data.bridge} exists and is not ours: remove it (ip link delete dev ${data.bridge}) ` +
-          'or choose another name with "bridge NAME"',
-      );
-    }
-    return { ...data, claimed: true };
+    const link = data.claimed ? undefined : await requireUsable(data);
+    if (!link || isOurs(link, data)) return { ...data, claimed: true };
+    const before = {
+      hardwareAddress: link.hardwareAddress,
+      alias: link.alias,
+      mtu: link.mtu,
+      isUp: link.flags.includes('UP'),
+      addresses: (await addressesOn(data.bridge)).map(({ address }) => formatAddress(address)),
+    };
+    return { ...data, claimed: true, before };
   },
 
   async apply(data) {
@@ -50,8 +75,11 @@ export const bridgeStep: StepKind<BridgeData> = {
       const start = ['mtu', String(mtu + 1), 'address', macOf(data.gateway)];
       await run('ip', ['link', 'add', 'name', bridge, ...start, 'type', 'bridge']);
     }
-    await disableIpv6(bridge);
-    const settings = ['alias', OWN_ALIAS, 'address', macOf(data.gateway), 'mtu', String(mtu)];
+    const isAdopted = link !== undefined && data.before !== undefined && link.alias !== OWN_ALIAS;
+    // An engine that made it may have IPv6 on it.
+    if (!isAdopted) await disableIpv6(bridge);
+    const alias = isAdopted ? ADOPTED_ALIAS : OWN_ALIAS;
+    const settings = ['alias', alias, 'address', macOf(data.gateway), 'mtu', String(mtu)];
     await run('ip', ['link', 'set', 'dev', bridge, ...settings, 'up']);
     for (const address of addressesOf(data)) await ensureAddress(bridge, address, data.length);
     await check(data);
@@ -61,10 +89,49 @@ export const bridgeStep: StepKind<BridgeData> = {
     const link = await findLink(data.bridge);
     if (!link) return undefined;
     if (!isOurs(link, data)) return `device ${data.bridge} is no longer the one that ufan made: left alone`;
-    await deleteLink(data.bridge);
+    if (data.before === undefined || link.alias === OWN_ALIAS) await deleteLink(data.bridge);
+    else await giveBack(data, data.before);
     return undefined;
   },
 };
+
+/**
+ * The device that has the bridge's name, undefined where the name is free. Throws FanError in-use where it is neither
+ * ours nor a bridge that can be the fan's. Changes nothing.
+ */
+export async function requireUsable(data: BridgeData): Promise<Link | undefined> {
+  const link = await findLink(data.bridge);
+  if (!link || isOurs(link, data)) return link;
+  const { bridge, gateway, length } = data;
+  if (link.kind !== 'bridge') {
+    throw new FanError(
+      'in-use',
+      `a device ${bridge} exists and is not ours: remove it (ip link delete dev ${bridge}) ` +
+        'or choose another name with "bridge NAME"',
+    );
+  }
+  const fitting = addressesOf(data);
+  const other = (await addressesOn(bridge)).find((a) => a.length !== length || !fitting.includes(a.address));
+  if (!other) return link;
+  throw new FanError(
+    'in-use',
+    `bridge ${bridge} is there with address ${formatAddress(other.address)}/${other.length}, and the fan's is ` +
+      `${gateway}/${length}: give it that (of dockerd: --bip ${gateway}/${length}) ` +
+      'or choose another name with "bridge NAME"',
+  );
+}
+
+/** As it was before `up`, with what is plugged into it. */
+async function giveBack(data: BridgeData, before: NonNullable<BridgeData['before']>): Promise<void> {
+  const { bridge, length } = data;
+  const has = (await addressesOn(bridge)).map(({ address }) => formatAddress(address));
+  const added = addressesOf(data).map((address) => formatAddress(address));
+  for (const address of added.filter((one) => has.includes(one) && !before.addresses.includes(one))) {
+    await run('ip', ['address', 'delete', `${address}/${length}`, 'dev', bridge]);
+  }
+  const settings = ['alias', before.alias, 'address', before.hardwareAddress, 'mtu', String(before.mtu)];
+  await run('ip', ['link', 'set', 'dev', bridge, ...settings, before.isUp ? 'up' : 'down']);
+}
 
 /** Locally administered (02), then "fa", then the gateway address: unique in the overlay. */
 export function macOf(gateway: string): string {
@@ -72,9 +139,14 @@ export function macOf(gateway: string): string {
   return ['02', 'fa', ...octets.map((octet) => octet.toString(16).padStart(2, '0'))].join(':');
 }
 
-/** By its alias, or by the MAC where we were stopped between making it and naming it. */
+/** By its alias, or by the MAC where we were stopped between making it and naming it; or adopted. */
 function isOurs(link: Link, data: BridgeData): boolean {
-  return link.kind === 'bridge' && (link.alias === OWN_ALIAS || link.hardwareAddress === macOf(data.gateway));
+  const isUnnamed = link.alias === '' && link.hardwareAddress === macOf(data.gateway);
+  return link.kind === 'bridge' && (link.alias === OWN_ALIAS || isUnnamed || data.before !== undefined);
+}
+
+async function addressesOn(bridge: string): Promise<DeviceAddress[]> {
+  return (await readAddresses()).filter(({ device }) => device === bridge);
 }
 
 function addressesOf(data: BridgeData): number[] {
@@ -84,7 +156,7 @@ function addressesOf(data: BridgeData): number[] {
 
 async function check(data: BridgeData): Promise<void> {
   const link = await findLink(data.bridge);
-  const addresses = (await readAddresses()).filter((a) => a.device === data.bridge).map((a) => a.address);
+  const addresses = (await addressesOn(data.bridge)).map((a) => a.address);
   const missing = addressesOf(data).filter((address) => !addresses.includes(address));
   if (link?.mtu === data.mtu && link.flags.includes('UP') && missing.length === 0) return;
   throw new FanError(

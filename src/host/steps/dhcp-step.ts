@@ -7,11 +7,13 @@
  * Where a resolver of the host holds port 53 of every address, dnsmasq leaves DNS to it and serves DHCP alone; containers
  * are told to ask the gateway all the same, where that resolver hears them.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import { isPortFree } from '../free-port.js';
+import { isNoted } from '../rehearsal.js';
 import { findDnsmasq, isDnsTaken, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
 import type { StepKind } from './step.js';
 
@@ -26,8 +28,12 @@ export interface DhcpData {
   /** Prefix length of the slice. */
   readonly length: number;
   readonly mtu: number;
-  /** Directory for the pid and lease files. */
+  /** Directory for the pid file. */
   readonly runDir: string;
+  /** Directory for the lease file, which outlives a boot. A fand before 0.2.0 had it in `runDir`, and recorded none. */
+  readonly leaseDir?: string;
+  /** `down` leaves the leases to the next `up`: containers that have them are still there. */
+  readonly keepLeases?: boolean;
 }
 
 const LEASE_TIME = '1h';
@@ -52,10 +58,12 @@ export const dhcpStep: StepKind<DhcpData> = {
   },
 
   async apply(data) {
-    const { pidFile } = filesOf(data);
+    const pidFile = pidFileOf(data);
     const server = await findServer(data);
     if (server && !(await isWithoutDns(server, data))) return;
     await stopDnsmasq(pidFile);
+    const leaseDir = dirname(leaseFileOf(data));
+    if (!isNoted('mkdir', '-p', leaseDir)) await mkdir(leaseDir, { recursive: true, mode: 0o755 });
     try {
       await startDnsmasq(pidFile, argumentsOf(data));
     } catch (error) {
@@ -70,8 +78,9 @@ export const dhcpStep: StepKind<DhcpData> = {
   },
 
   async undo(data) {
-    const { pidFile, leaseFile } = filesOf(data);
-    await stopDnsmasq(pidFile);
+    await stopDnsmasq(pidFileOf(data));
+    const leaseFile = leaseFileOf(data);
+    if (data.keepLeases || isNoted('rm', '-f', leaseFile)) return undefined;
     await rm(leaseFile, { force: true });
     return undefined;
   },
@@ -88,7 +97,7 @@ export interface DhcpServer {
 /** The dnsmasq that serves exactly this; undefined where none does. */
 export async function findServer(data: DhcpData): Promise<DhcpServer | undefined> {
   for (const serves of ['dhcp and dns', 'dhcp'] as const) {
-    const pid = await findDnsmasq(filesOf(data).pidFile, argumentsOf(data, serves));
+    const pid = await findDnsmasq(pidFileOf(data), argumentsOf(data, serves));
     if (pid !== undefined) return { pid, serves };
   }
   return undefined;
@@ -99,18 +108,27 @@ export async function isWithoutDns({ serves }: DhcpServer, { gateway }: DhcpData
   return serves === 'dhcp' && (await isPortFree(gateway, DNS));
 }
 
-function filesOf({ runDir, bridge }: DhcpData): { pidFile: string; leaseFile: string } {
-  return { pidFile: `${runDir}/dnsmasq-${bridge}.pid`, leaseFile: `${runDir}/dnsmasq-${bridge}.leases` };
+/** Where the leases of a fan stand, in dnsmasq's own format. */
+export function leaseFileOf({
+  runDir,
+  leaseDir = runDir,
+  bridge,
+}: Pick<DhcpData, 'runDir' | 'leaseDir' | 'bridge'>) {
+  return `${leaseDir}/dnsmasq-${bridge}.leases`;
+}
+
+function pidFileOf({ runDir, bridge }: DhcpData): string {
+  return `${runDir}/dnsmasq-${bridge}.pid`;
 }
 
 /** The whole configuration: --conf-file=/dev/null keeps the host's own out. */
 export function argumentsOf(data: DhcpData, serves: Service = 'dhcp and dns'): string[] {
-  const { pidFile, leaseFile } = filesOf(data);
+  const pidFile = pidFileOf(data);
   const mask = formatAddress(maskOf(data.length));
   return [
     '--conf-file=/dev/null',
     pidFileOption(pidFile),
-    `--dhcp-leasefile=${leaseFile}`,
+    `--dhcp-leasefile=${leaseFileOf(data)}`,
     `--interface=${data.bridge}`,
     '--except-interface=lo',
     '--bind-interfaces',

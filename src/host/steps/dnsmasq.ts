@@ -7,6 +7,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../../base/error.js';
+import { isNoted } from '../rehearsal.js';
 import { run } from '../run.js';
 
 const COMMAND = 'dnsmasq';
@@ -66,13 +67,14 @@ export async function stopDnsmasq(pidFile: string): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const pid = await findDnsmasq(pidFile);
     if (pid === undefined) break;
+    if (isNoted('kill', String(pid))) return;
     sendSignal(pid, signal);
     for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
       if (await isGone(pid)) break;
       await sleep(POLL_MS);
     }
   }
-  await rm(pidFile, { force: true });
+  if (!isNoted('rm', '-f', pidFile)) await rm(pidFile, { force: true });
 }
 
 /**

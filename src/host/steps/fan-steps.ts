@@ -39,6 +39,8 @@ export interface FanPlan {
   readonly underlayDevice: string;
   /** Directory for files of the steps. */
   readonly runDir: string;
+  /** For those that outlive a boot: leases. */
+  readonly stateDir: string;
 }
 
 export const STEP_KINDS: StepKinds = {
@@ -61,11 +63,10 @@ export function hostSteps(): StepRecord[] {
 export function fanSteps(plan: FanPlan): StepRecord[] {
   checkReserve(plan);
   checkRange(plan);
-  const { bridge, tun, mtu, hostReserve, workers, mapping } = plan;
+  const { tun, mtu, workers, mapping } = plan;
   const gateway = formatAddress(mapping.gateway);
-  const { length } = mapping.slice;
   return [
-    record<BridgeData>('bridge', { bridge, mtu, gateway, length, hostReserve }),
+    record<BridgeData>('bridge', bridgeData(plan)),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
     record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
     record<RpFilterData>('rp-filter', rpFilterData(plan)),
@@ -73,6 +74,17 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
     record<FirewallData>('firewall', firewallData(plan)),
     ...(plan.dhcp ? [record<DhcpData>('dhcp', dhcpData(plan))] : []),
   ];
+}
+
+export function bridgeData(plan: FanPlan): BridgeData {
+  const { bridge, mtu, hostReserve, mapping } = plan;
+  return {
+    bridge,
+    mtu,
+    gateway: formatAddress(mapping.gateway),
+    length: mapping.slice.length,
+    hostReserve,
+  };
 }
 
 function record<Data extends object>(kind: string, data: Data): StepRecord {
@@ -135,7 +147,7 @@ function firewallData({ mapping, bridge, tun, dhcp }: FanPlan): FirewallData {
   return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp };
 }
 
-function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir }: FanPlan): DhcpData {
+function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir, stateDir }: FanPlan): DhcpData {
   const gateway = mapping.gateway;
   const first = dhcpRange ? mapping.slice.base + dhcpRange[0] : gateway + hostReserve;
   const last = dhcpRange ? mapping.slice.base + dhcpRange[1] : broadcastOf(mapping.slice) - 1;
@@ -148,5 +160,6 @@ function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir }: FanP
     length: mapping.slice.length,
     mtu,
     runDir,
+    leaseDir: stateDir,
   };
 }

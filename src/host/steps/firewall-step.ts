@@ -59,12 +59,12 @@ export const firewallStep: StepKind<FirewallData> = {
       ...chainsThatDrop(ruleset, 'input').flatMap((chain) => insertion(chain, inputAccepts(data), comment)),
     ];
     await change([...deletions(ruleset, comment), ...insertions]);
+    await insertLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
+    await insertLegacy('INPUT', legacyRules(inputAccepts(data), comment));
     const standing = deletions(await readRuleset(), comment).length;
     if (standing !== insertions.length) {
       throw new FanError('step-failed', `${standing} of ${insertions.length} firewall rules are there`);
     }
-    await insertLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
-    await insertLegacy('INPUT', legacyRules(inputAccepts(data), comment));
   },
 
   async undo(data) {

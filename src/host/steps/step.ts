@@ -6,6 +6,7 @@
  * the absence of what it would remove. `up` applies in order, undoes in reverse; a failure undoes what was done.
  */
 import { errorText, FanError } from '../../base/error.js';
+import { rehearse } from '../rehearsal.js';
 
 export interface StepRecord {
   readonly kind: string;
@@ -119,6 +120,52 @@ export async function undoSteps(kinds: StepKinds, records: readonly StepRecord[]
     }
   }
   return notes;
+}
+
+/** A step in words, and the commands that it stands for, word by word. */
+export interface RehearsedStep {
+  readonly what: string;
+  readonly commands: readonly (readonly string[])[];
+}
+
+/** What applySteps would do, in order. Changes nothing; throws FanError step-failed where it surely would. */
+export function rehearseSteps(kinds: StepKinds, records: readonly StepRecord[]): Promise<RehearsedStep[]> {
+  return rehearseEach(kinds, records, async (kind, data) =>
+    kind.apply(kind.prepare ? await kind.prepare(data) : data),
+  );
+}
+
+/** What reapplySteps would do. */
+export function rehearseAgain(kinds: StepKinds, records: readonly StepRecord[]): Promise<RehearsedStep[]> {
+  return rehearseEach(kinds, records, (kind, data) => kind.apply(data));
+}
+
+/** What undoSteps would do. */
+export function rehearseUndo(kinds: StepKinds, records: readonly StepRecord[]): Promise<RehearsedStep[]> {
+  return rehearseEach(kinds, [...records].reverse(), (kind, data) => kind.undo(data));
+}
+
+async function rehearseEach(
+  kinds: StepKinds,
+  records: readonly StepRecord[],
+  act: (kind: StepKind<StepRecord['data']>, data: StepRecord['data']) => Promise<unknown>,
+): Promise<RehearsedStep[]> {
+  const steps: RehearsedStep[] = [];
+  for (const record of records) {
+    const kind = kindOf(kinds, record);
+    const what = kind.describe(record.data);
+    const commands = await rehearse(async (sofar) => {
+      try {
+        await act(kind, record.data);
+      } catch (cause) {
+        // A step looks at last whether all is as it was set, which here it is not.
+        if (sofar.length > 0 && cause instanceof FanError && cause.code === 'step-failed') return;
+        throw new FanError('step-failed', `would fail to ${what}: ${errorText(cause)}`, { cause });
+      }
+    });
+    steps.push({ what, commands });
+  }
+  return steps;
 }
 
 function kindOf(kinds: StepKinds, record: StepRecord): StepKind<StepRecord['data']> {

@@ -10,7 +10,8 @@ import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import type { Namespace } from '../../../bench/lab/namespace.js';
 import { ping } from '../../../bench/lab/ping.js';
-import { FAN } from '../fan-lab.js';
+import type { Lease } from '../../../src/control/leases.js';
+import { FAN, killFand } from '../fan-lab.js';
 
 /** The client's hook: sets up what it was given, and prints it. */
 const HOOK = `#!/bin/sh
@@ -90,11 +91,48 @@ it('answers nobody on the underlay', async () => {
   await expect(lease(lab.host(2), 5)).rejects.toThrow(/no lease/);
 });
 
+it('leases survive restarts of fand, its death, an up, and a down that was forced', async () => {
+  const host = lab.host(1);
+  const words = [...FAN, 'dhcp', 'host-reserve', '9'];
+  const leases = async () => JSON.parse((await host.fanctl(['leases', '--json'])).stdout) as Lease[];
+  const given = await leases();
+  expect(given).toHaveLength(2);
+  for (const { bridge, address, hardwareAddress, expires } of given) {
+    expect({ bridge, address }).toEqual({
+      bridge: 'fan-250-0-28',
+      address: expect.stringMatching(/^250\.0\.28\./),
+    });
+    expect(hardwareAddress).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+    expect(Date.parse(expires ?? '')).toBeGreaterThan(Date.now());
+  }
+  const text = (await host.fanctl(['leases'])).stdout;
+  expect(text).toMatch(/^Bridge +Address +MAC +Name +Expires\n/);
+  expect(text).toContain(given[0]?.address);
+
+  await host.fanctl(['restart']);
+  expect(await leases()).toEqual(given);
+  await killFand(host);
+  expect(await leases()).toEqual(given);
+  await host.fanctl(['up', ...words]);
+  expect(await leases()).toEqual(given);
+
+  await host.fanctl(['down', ...FAN, '--force']);
+  expect(await leases()).toEqual([]);
+  await host.fanctl(['up', ...words]);
+  expect(await leases()).toEqual(given);
+  // The server knows them, too: a client that asks anew is given what it had.
+  const { stdout } = await host.container(1).exec(['cat', '/sys/class/net/eth0/address']);
+  const own = given.find(({ hardwareAddress }) => hardwareAddress === stdout.trim());
+  expect(await lease(host.container(1))).toMatchObject({ ip: own?.address });
+});
+
 it('ends with the fan', async () => {
   const host = lab.host(1);
   const pid = await dnsmasqPid(host);
   expect(runs(pid)).toBe(true);
+  await host.ip('link set c1 nomaster', 'link set c2 nomaster');
   await host.fanctl(['down', ...FAN]);
+  expect(existsSync(`${host.dir}-state`)).toBe(false);
   expect(runs(pid)).toBe(false);
   expect(readdirSync(host.dir).filter((name) => name.startsWith('dnsmasq'))).toEqual([]);
   expect(runs(await dnsmasqPid(lab.host(2)))).toBe(true);

@@ -65,7 +65,7 @@ beforeAll(async () => {
   peer = lab.host(2);
 });
 afterEach(async () => {
-  await Promise.all(lab.hosts.map((each) => each.fanctl(['down', '-e'])));
+  await Promise.all(lab.hosts.map((each) => each.fanctl(['down', '-e', '--force'])));
 });
 afterAll(() => lab.remove());
 
@@ -77,7 +77,7 @@ describe('up and down', () => {
     const before = await snapshot(host);
     expect((await host.fanctl(['up', ...words])).stdout).toBe('fan-250-0-28\n');
     expect(await snapshot(host)).not.toEqual(before);
-    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 
@@ -90,18 +90,28 @@ describe('up and down', () => {
       ['fan-250-0-28', 'host-reserve 1'],
       ['ninety.nine', 'host-reserve 1 bridge ninety.nine'],
     ]);
-    await host.fanctl(['down', '99.0.0.0/8', '172.30.0.28/16']);
+    await host.fanctl(['down', '99.0.0.0/8', '172.30.0.28/16', '--force']);
     expect((await snapshot(host)).nft).toBe(one.nft);
     await host.fanctl(['up', '99', '172.30.0.28/16']);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 
   it('say what stands against them', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    expect(await refused(host, ['up', OVERLAY, UNDERLAY])).toEqual({
+    for (const underlay of [UNDERLAY, '172.30.0.28/16', '172.30.0.0/16']) {
+      const again = await host.fanctl(['up', OVERLAY, underlay, 'bridge', 'fan-250-0-28']);
+      expect(again.stdout).toBe('fan-250-0-28\n');
+      expect(again.stderr).toBe('fanctl: note: fan-250-0-28 is up already, with these flags\n');
+    }
+    const already = 'fanctl: 250.0.0.0/8 on 172.30.0.28/16 is already configured (fan-250-0-28)';
+    expect(await refused(host, ['up', OVERLAY, UNDERLAY, '--strict'])).toEqual({ code: 1, stderr: already });
+    const renew = `fanctl down ${OVERLAY} ${UNDERLAY}; fanctl up ${OVERLAY} ${UNDERLAY}`;
+    expect(await refused(host, ['up', OVERLAY, UNDERLAY, 'dhcp', 'host-reserve', '2'])).toEqual({
       code: 1,
-      stderr: expect.stringMatching(/^fanctl: .*already configured/),
+      stderr:
+        `${already} with other flags: it has host-reserve 1 and lacks dhcp, host-reserve 2; ` +
+        `to change that: ${renew} dhcp host-reserve 2`,
     });
     expect(await refused(host, ['down', '251', UNDERLAY])).toEqual({
       code: 1,
@@ -116,7 +126,7 @@ describe('an up that fails', () => {
   it.each([
     [
       'the name of the bridge is taken',
-      ['link add fan-250-0-28 type bridge'],
+      ['link add fan-250-0-28 type veth peer name other-end'],
       ['link del fan-250-0-28'],
       /fan-250-0-28/,
     ],
@@ -228,7 +238,7 @@ describe('a fand that was killed', () => {
   it('shows as dead, and the same up restores every fan', async () => {
     // Afterwards the container's port is as the first attachment left it.
     await raiseFan(host, [OVERLAY, UNDERLAY]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     const before = await snapshot(host);
     await raiseFan(host, [OVERLAY, UNDERLAY, 'dhcp']);
     await host.fanctl(['up', '99', UNDERLAY]);
@@ -249,8 +259,8 @@ describe('a fand that was killed', () => {
     expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/already configured/);
 
     process.kill(fandPid(host), 'SIGKILL');
-    await host.fanctl(['down', '-e']);
-    await peer.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
+    await peer.fanctl(['down', '-e', '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 
@@ -294,7 +304,7 @@ describe('a fand that was killed in the middle of an up', () => {
     await host.exec(['nft', 'flush', 'ruleset']);
     expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
     expect((await host.exec(['nft', 'list', 'ruleset'])).stdout).toContain('masquerade');
-    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 });
@@ -343,7 +353,7 @@ describe('a worker that dies while it is being configured', () => {
     process.kill(fandPid(host), 'SIGKILL');
     await expect.poll(processes).toBe('');
     await dyingUp();
-    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 });
@@ -355,7 +365,7 @@ describe('an address of the overlay that came after up', () => {
     try {
       process.kill(fandPid(host), 'SIGKILL');
       expect((await host.fanctl(['up', OVERLAY, UNDERLAY])).stdout).toBe('fan-250-0-28\n');
-      await host.fanctl(['down', '-e']);
+      await host.fanctl(['down', '-e', '--force']);
       expect((await refused(host, ['up', OVERLAY, UNDERLAY])).stderr).toMatch(/250\.0\.99\.1/);
     } finally {
       await host.ip('address del 250.0.99.1/32 dev lo');
@@ -370,7 +380,7 @@ describe('a state file that was lost', () => {
     process.kill(fandPid(host), 'SIGKILL');
     for (const file of readdirSync(host.dir)) rmSync(join(host.dir, file));
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);
     const after = await snapshot(host);
     // The value that ip_forward had is lost with the file.
     expect({ ...after, sysctls: '' }).toEqual({ ...before, sysctls: '' });
@@ -399,7 +409,7 @@ describe('a run directory that somebody removed', () => {
     expect((await showFans(host)).map(({ state }) => state)).toEqual(['up']);
     await expect.poll(() => readdirSync(host.dir).includes('state.json')).toBe(true);
     expect(fandPid(host)).toBe(pid);
-    await host.fanctl(['down', OVERLAY, UNDERLAY]);
+    await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);
     expect(await snapshot(host)).toEqual(before);
   });
 });
@@ -439,7 +449,7 @@ describe('two commands at once', () => {
     ]);
     expect([first.stdout, second.stdout]).toEqual(['fan-250-0-28\n', 'fan-99-0-28\n']);
     expect(await showFans(host)).toHaveLength(2);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(readdirSync(host.dir)).toEqual([]);
   });
 });

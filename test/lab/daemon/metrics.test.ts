@@ -96,7 +96,7 @@ describe.each(['raw', 'packet'])('io %s', (io) => {
     const drops = async () => (await readStats(host)).host.counters['drop-socket-overflow-packets'];
     const before = await drops();
     await host.fanctl(['up', '99', 'eth0/16']);
-    await host.fanctl(['down', ...FAN]);
+    await host.fanctl(['down', ...FAN, '--force']);
     expect(await drops()).toBe(before);
   });
 });
@@ -107,7 +107,7 @@ describe('the loopback port', () => {
   beforeAll(async () => {
     net = await FanLab.open({ hosts: 1 });
     host = net.host(1);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     await host.ip('link set lo up');
   });
   afterAll(() => net?.remove());
@@ -119,7 +119,7 @@ describe('the loopback port', () => {
     for (const [path, method] of [['/'], ['/v1/fans'], ['/metrics', 'POST']] as const)
       expect((await fetchIn(host, path, method)).status).toBe(404);
     expect((await host.exec(['ss', '-Hltn', 'sport = :9477'])).stdout).toMatch(/127\.0\.0\.1:9477/);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect((await host.exec(['ss', '-Hltn'])).stdout).toBe('');
   });
 

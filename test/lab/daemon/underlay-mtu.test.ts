@@ -122,7 +122,7 @@ it('a fan that is restored follows what changed while fand was dead, and down le
   await setMtu(net, 1400);
   await net.host(1).fanctl(['up', ...FAN, 'dhcp']);
   await follows(net, 1380);
-  await net.host(1).fanctl(['down', '-e']);
+  await net.host(1).fanctl(['down', '-e', '--force']);
   expect((await net.host(1).exec(['ip', '-o', 'link'])).stdout).not.toMatch(/ (fan|tun)-/);
   expect((await net.host(1).exec(['ip', '-o', 'link'])).stdout).toMatch(/ eth0@\S+ .* mtu 1400 /);
 });

@@ -215,7 +215,7 @@ describe.each(['raw', 'packet'])('with io %s', (io) => {
   });
 
   it('without a fan the kernel answers protocol 4, with one it never did', async () => {
-    await lab.host(1).fanctl(['down', '-e']);
+    await lab.host(1).fanctl(['down', '-e', '--force']);
     const file = join(lab.dir, 'answer.pcap');
     const capture = await Capture.start(lab.host(2), 'eth0', file, 'icmp[0] == 3');
     await send('good');

@@ -57,7 +57,7 @@ describe('the mode', () => {
       ['raw', []],
       ['bpf', []],
     ]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('is what works where BPF is not allowed, and says why', async () => {
@@ -71,7 +71,7 @@ describe('the mode', () => {
         ],
       ],
     ]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('is raw on a device that is not Ethernet, and says why', async () => {
@@ -85,7 +85,7 @@ describe('the mode', () => {
         ],
       ],
     ]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('is refused on a device that is not Ethernet', async () => {
@@ -93,7 +93,7 @@ describe('the mode', () => {
     const refused = await host.fanctl(['up', '98', 'plain0/16', '--io', 'packet']).catch((error) => error);
     expect((refused as CommandError).output.stderr).toMatch(/^fanctl: .*plain0 is no Ethernet device/);
     expect((await ios(host)).map(([io]) => io)).toEqual(['raw']);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('leaves nothing at the device, by down or by a kill', async () => {
@@ -102,9 +102,9 @@ describe('the mode', () => {
     await host.fanctl(['up', ...PACKET]);
     await host.fanctl(['up', '99', 'eth0/16', '--io', 'bpf']);
     expect(await egressPrograms(host)).toBe(1);
-    await host.fanctl(['down', '99', 'eth0/16']);
+    await host.fanctl(['down', '99', 'eth0/16', '--force']);
     expect(await egressPrograms(host)).toBe(1);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await egressPrograms(host)).toBe(0);
 
     await host.fanctl(['up', ...PACKET]);
@@ -115,7 +115,7 @@ describe('the mode', () => {
     );
     await host.fanctl(['up', ...PACKET]);
     expect(await egressPrograms(host)).toBe(1);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await egressPrograms(host)).toBe(0);
     expect(await qdiscs()).toBe(before);
   });

@@ -53,11 +53,11 @@ describe('a relay', () => {
     await host.fanctl(['up', '99', 'eth0/16', '--io', 'raw']);
     await host.fanctl(['up', '98', 'eth0/16', '--io', 'raw']);
     expect(await names(host)).toEqual([relay]);
-    await host.fanctl(['down', '98', 'eth0/16']);
+    await host.fanctl(['down', '98', 'eth0/16', '--force']);
     expect(await names(host)).toEqual([relay]);
-    await host.fanctl(['down', '99', 'eth0/16']);
+    await host.fanctl(['down', '99', 'eth0/16', '--force']);
     expect(await names(host)).toEqual([]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('that a kill left is made anew with the fan, or removed with it', async () => {
@@ -69,7 +69,7 @@ describe('a relay', () => {
     expect(await indexOf(host, relay)).not.toBe(first);
     await killFand(host);
     expect(await names(host)).toEqual([relay]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await names(host)).toEqual([]);
   });
 
@@ -78,7 +78,7 @@ describe('a relay', () => {
     await host.ip(`link add ${relay} type veth peer name ${relay}-out`);
     await host.fanctl(['up', ...RAW]);
     expect((await showFans(host)).map(({ ioNotes }) => ioNotes)).toEqual([[]]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await names(host)).toEqual([]);
   });
 
@@ -87,9 +87,9 @@ describe('a relay', () => {
     await host.fanctl(['up', ...RAW]);
     await host.exec([process.execPath, FANCTL, 'up', '99', 'eth0/16', '--io', 'raw'], other);
     expect(await names(host)).toHaveLength(1);
-    await host.exec([process.execPath, FANCTL, 'down', '-e'], other);
+    await host.exec([process.execPath, FANCTL, 'down', '-e', '--force'], other);
     expect(await names(host)).toHaveLength(1);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await names(host)).toEqual([]);
   });
 
@@ -102,7 +102,7 @@ describe('a relay', () => {
       ["raw: bursts go without a relay: this host's IPsec policies would not see them"],
     ]);
     expect(await names(host)).toEqual([]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     await host.ip('xfrm policy flush');
   });
 
@@ -126,7 +126,7 @@ describe('a relay', () => {
     );
     expect(found).toEqual(relays);
     await until(notes, (found) => found.length === 0);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it('whose name is taken is done without, which show --json tells', async () => {
@@ -136,7 +136,7 @@ describe('a relay', () => {
     expect((await showFans(host)).map(({ io, ioNotes }) => [io, ioNotes])).toEqual([
       ['raw', [`raw: bursts go without a relay: a device ${relay} exists and is not ours`]],
     ]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     await host.ip(`link delete ${relay}`);
   });
 });

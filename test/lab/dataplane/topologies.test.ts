@@ -150,7 +150,7 @@ describe('two overlays on one underlay address', () => {
   });
 
   it('one goes on when the other is taken down', async () => {
-    await lab.host(1).fanctl(['down', '250.0.0.0/8', 'eth0/16']);
+    await lab.host(1).fanctl(['down', '250.0.0.0/8', 'eth0/16', '--force']);
     await expectReaches(lab.host(1).container(2), '251.0.27.3');
     expect(await ping(lab.host(1).container(1), '250.0.27.2', { ...UNANSWERED, count: 1 })).toMatchObject({
       received: 0,

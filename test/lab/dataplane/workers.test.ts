@@ -196,7 +196,7 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
     const load = udpFlows(ends[0], ends[1], net.address(2), 50, 1500);
     for (let i = 0; i < 3; i++) {
       await net.host(1).fanctl(['up', '99', 'eth0/16', '--io', io]);
-      await net.host(1).fanctl(['down', '99', 'eth0/16']);
+      await net.host(1).fanctl(['down', '99', 'eth0/16', '--force']);
     }
     expect((await load).there).toMatchObject({ flows: 50, late: 0 });
     expect(await ping(ends[0], net.address(2), { count: 1 })).toMatchObject({ received: 1 });
@@ -263,7 +263,7 @@ describe('the number of workers', () => {
     const before = await left();
     await host.fanctl(['up', ...FAN, '--io', io, ...TWO]);
     expect(await isMultiQueue()).toBe(true);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await left()).toEqual(before);
   });
 
@@ -279,7 +279,7 @@ describe('the number of workers', () => {
       const route = (await host.exec(['ip', 'route', 'show', '250.0.0.0/8'])).stdout;
       expect(route).toContain('dev tun-250-0-28');
     }
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await left()).toEqual(before);
   });
 
@@ -291,7 +291,7 @@ describe('the number of workers', () => {
     expect(refused.stderr).toMatch(/^fanctl: fand \(pid \d+\) runs with 2 workers, not 1: /);
     await host.fanctl(['up', '99', 'eth0/16', ...TWO]);
     expect((await showFans(host)).map(({ workers }) => workers)).toEqual([2, 2]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
   });
 
   it.each([

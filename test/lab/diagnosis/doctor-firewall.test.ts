@@ -131,14 +131,14 @@ describe('dhcp-blocked', () => {
       /answers/,
     ],
   ])('%s', async (_, arrange, evidence) => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'io', 'raw', 'dhcp']);
     await sh(arrange);
     const { results } = await diagnose(broken());
     expect(results.filter(({ status }) => status === 'fail')).toMatchObject([
       { check: 'dhcp-blocked', evidence: expect.stringMatching(evidence) },
     ]);
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'io', 'raw']);
   });
 });
@@ -148,7 +148,7 @@ describe('protocol-4-blocked where the io passes by the rule', () => {
   const EGRESS = atDevice('egress', 'eth0', 'ip protocol 4 drop');
 
   afterAll(async () => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'io', 'raw']);
   });
 
@@ -159,7 +159,7 @@ describe('protocol-4-blocked where the io passes by the rule', () => {
     ['packet', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
     ['raw', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
   ] as const)('io %s, %s', async (io, _, arrange, status, received, evidence) => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'io', io]);
     await sh(`${arrange}; ip neigh flush dev eth0`);
     expect(await talk(received === 0 ? UNANSWERED : {})).toMatchObject({ received });

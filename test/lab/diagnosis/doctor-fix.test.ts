@@ -77,11 +77,11 @@ describe('doctor and its --fix', () => {
       expect(await failures(broken())).toEqual(['relay-broken']);
       expect(await failures(broken(), '--fix')).toEqual([]);
     }
-    await broken().fanctl(['down', '99', 'eth0/16']);
+    await broken().fanctl(['down', '99', 'eth0/16', '--force']);
   });
 
   it('dhcp-dead: dnsmasq was killed', async () => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'dhcp']);
     const pid = Number(readFileSync(join(broken().dir, `dnsmasq-${BRIDGE}.pid`), 'utf8'));
     process.kill(pid, 'SIGKILL');
@@ -109,7 +109,7 @@ describe('doctor and its --fix', () => {
   });
 
   it('down leaves nothing of what --fix did', async () => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     const { stdout } = await sh('iptables -S FORWARD; nft delete table ip filter; nft list ruleset');
     expect(stdout).toBe('-P FORWARD DROP\n');
     expect((await sh('ip -o link')).stdout).not.toMatch(/ (fan|tun)-/);

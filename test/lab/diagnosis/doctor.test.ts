@@ -310,7 +310,7 @@ describe('underlay-down', () => {
       for (const command of renew.split('; ')) await broken().fanctl(command.split(' ').slice(1));
       expect(await failures(broken())).toEqual([]);
     } finally {
-      await broken().fanctl(['down', '-e']);
+      await broken().fanctl(['down', '-e', '--force']);
       await sh('ip link set dev lan0 name eth0');
       await raiseFan(broken(), [...FAN, 'io', 'raw']);
     }
@@ -336,7 +336,7 @@ describe('rp-filter', () => {
 
 describe.each(['packet', 'bpf'])('io %s', (io) => {
   it('is beside INPUT, and behind what its device drops', async () => {
-    await broken().fanctl(['down', '-e']);
+    await broken().fanctl(['down', '-e', '--force']);
     await raiseFan(broken(), [...FAN, 'io', io]);
     const talk = (options = {}) => ping(net.container(1), net.address(2), options);
     try {
@@ -352,7 +352,7 @@ describe.each(['packet', 'bpf'])('io %s', (io) => {
       expect(await trouble()).toMatchObject({ check: 'rp-filter', severity: 'major' });
     } finally {
       await sh(`nft delete table ip filter; ip link del away; sysctl -qw net.ipv4.conf.eth0.rp_filter=0`);
-      await broken().fanctl(['down', '-e']);
+      await broken().fanctl(['down', '-e', '--force']);
       await raiseFan(broken(), [...FAN, 'io', 'raw']);
     }
   });

@@ -47,7 +47,7 @@ describe('a path of 1400 between hosts of 1500', () => {
 
   it('of which nobody tells is a black hole', async () => {
     // What the fans have learnt goes with their fand.
-    await Promise.all([one, two].map((host) => host.fanctl(['down', '-e'])));
+    await Promise.all([one, two].map((host) => host.fanctl(['down', '-e', '--force'])));
     for (const router of [lab.host(3), lab.host(4)]) {
       await router.exec(['iptables', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'DROP']);
     }
@@ -148,7 +148,7 @@ except TimeoutError: print(count)`;
   });
 
   it('that is off leaves a fan that works, of which probe warns', async () => {
-    await two.fanctl(['down', '-e']);
+    await two.fanctl(['down', '-e', '--force']);
     await two.exec(['env', 'UFAN_RESPONDER=off', process.execPath, FANCTL, 'up', ...FAN]);
     const checks = await probe(one, THERE);
     expect(bad(checks)).toMatchObject([{ check: 'responder-silent', status: 'warn' }]);

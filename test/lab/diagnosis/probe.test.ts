@@ -146,10 +146,10 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
 
   it('a peer with another width', async () => {
     const before = await readCounters(one);
-    await two.fanctl(['down', '-e']);
+    await two.fanctl(['down', '-e', '--force']);
     await two.fanctl(['up', '250.0.0.0/8', 'eth0/20', 'io', io]);
     undo.push(async () => {
-      await two.fanctl(['down', '-e']);
+      await two.fanctl(['down', '-e', '--force']);
       await raiseFan(two, [...FAN, 'io', io]);
     });
     expect(await failure(one, PEER)).toMatchObject({
@@ -163,7 +163,7 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
   it('a peer without fand, and one with another fan', async () => {
     expect(await failure(one, lab.host(3).address)).toMatchObject({ check: 'peer-down' });
     await lab.host(3).fanctl(['up', '99', 'eth0/16']);
-    undo.push(() => lab.host(3).fanctl(['down', '-e']));
+    undo.push(() => lab.host(3).fanctl(['down', '-e', '--force']));
     expect(await failure(one, '250.0.29.7')).toMatchObject({
       check: 'peer-down',
       evidence: expect.stringContaining('with no fan that overlaps 250.0.0.0/8'),
@@ -264,13 +264,13 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
   });
 
   it('a check that can’t be made has a status of its own', async () => {
-    await one.fanctl(['down', '-e']);
+    await one.fanctl(['down', '-e', '--force']);
     // For the fand that starts there, arping is no program.
     const script = 'mount --bind /dev/null /usr/bin/arping && exec "$@"';
     const up = [process.execPath, FANCTL, 'up', ...FAN, 'io', io];
     await one.exec(['unshare', '-m', 'sh', '-c', script, 'sh', ...up]);
     undo.push(async () => {
-      await one.fanctl(['down', '-e']);
+      await one.fanctl(['down', '-e', '--force']);
       await raiseFan(one, [...FAN, 'io', io]);
     });
     const { code, checks } = await probe(one, PEER);

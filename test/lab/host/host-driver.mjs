@@ -5,8 +5,9 @@
 import { parseAddress } from '../../../dist/src/addr/ipv4-address.js';
 import { parsePrefix } from '../../../dist/src/addr/prefix.js';
 import { createMapping } from '../../../dist/src/fan/mapping.js';
+import { readPorts } from '../../../dist/src/host/bridge-ports.js';
 import { readTransmitDrops } from '../../../dist/src/host/link-statistics.js';
-import { bridgePorts, ownDevices } from '../../../dist/src/host/links.js';
+import { ownDevices } from '../../../dist/src/host/links.js';
 import { readRoutes } from '../../../dist/src/host/routes.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../../../dist/src/host/steps/fan-steps.js';
 import { applySteps, reapplySteps, undoSteps } from '../../../dist/src/host/steps/step.js';
@@ -16,7 +17,7 @@ import { resolveUnderlay } from '../../../dist/src/host/underlay.js';
 const calls = {
   resolveUnderlay,
   readRoutes,
-  bridgePorts,
+  bridgePorts: async (bridge) => (await readPorts(bridge)).map(({ name }) => name),
   transmitDrops: async (device) => (await readTransmitDrops()).get(device),
   checkTunnel4: (address) => checkTunnel4(parseAddress(address)),
   ownDevices: async () => [...(await ownDevices())],

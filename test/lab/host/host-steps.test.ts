@@ -131,7 +131,7 @@ test('down bears that everything is gone already', async () => {
 });
 
 test('a device of the name that is not ours is refused and left alone', async () => {
-  await lab.run(host, 'ip', 'link', 'add', 'name', FAN.bridge, 'type', 'bridge');
+  await lab.run(host, 'ip', 'link', 'add', 'name', FAN.bridge, 'type', 'veth', 'peer', 'name', 'other-end');
   const before = await lab.snapshot(host);
   await expect(lab.up(host)).rejects.toThrow(/fan-250-0-28 exists and is not ours: remove it/);
   expect(await lab.snapshot(host)).toEqual(before);

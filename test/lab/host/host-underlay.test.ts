@@ -62,6 +62,27 @@ test('virtual addresses and other networks on the device do not get in the way',
   expect(await resolve('eth0/24')).toMatchObject({ address: parseAddress('10.1.2.3') });
 });
 
+test('a network means this host’s own address in it', async () => {
+  const expected = { address: ADDRESS, length: 16, device: 'eth0', mtu: 1500 };
+  expect(await resolve('172.30.0.0/16')).toEqual(expected);
+  expect(await resolve('172.16.0.0/12')).toEqual({ ...expected, length: 12 });
+  await ip('address', 'add', '172.30.0.50/32', 'dev', 'lo');
+  await ip('address', 'add', '172.30.0.51/24', 'dev', 'lo');
+  await ip('address', 'add', '172.30.0.52/32', 'dev', 'eth0');
+  await ip('address', 'add', '172.30.0.29/16', 'dev', 'eth0');
+  expect(await resolve('172.30.0.0/16')).toEqual(expected);
+  await ip('address', 'add', '10.9.0.1/32', 'dev', 'eth0');
+  expect(await resolve('10.9.0.0/16')).toMatchObject({ address: parseAddress('10.9.0.1') });
+  await ip('address', 'add', '172.30.5.1/24', 'dev', 'eth0');
+  await expect(resolve('172.30.0.0/16')).rejects.toThrow(
+    'this host has several addresses in 172.30.0.0/16: 172.30.0.28 (eth0), 172.30.5.1 (eth0); ' +
+      'name the one that is meant, such as 172.30.0.28/16',
+  );
+  await expect(resolve('172.31.0.0/16')).rejects.toThrow(
+    /this host has no address in 172.31.0.0\/16; it has 172.30.0.28 \(eth0\), .*: name the network of one, or a device/,
+  );
+});
+
 test('an address on lo is carried by the device that leads to its network', async () => {
   await ip('address', 'add', '172.30.0.50/32', 'dev', 'lo');
   expect(await resolve('172.30.0.50/16')).toMatchObject({ device: 'eth0', mtu: 1500 });

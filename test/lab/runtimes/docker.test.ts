@@ -129,8 +129,49 @@ describe('a dockerd that was there before the fan, with its own firewall', () =>
     const there = await ping(host.container(1), containerAddress(far.view, 1));
     const back = await ping(peer.container(1), containerAddress(near.view, 1));
     expect([there.received, back.received]).toEqual([3, 3]);
-    await host.fanctl(['down', '-e']);
+    await host.fanctl(['down', '-e', '--force']);
     expect(await rulesOf(host)).toBe(rules);
+  });
+});
+
+describe('a dockerd that made the bridge of the fan first', () => {
+  let lab: Lab | undefined;
+  let docker: DockerHost | undefined;
+
+  afterEach(async () => {
+    await docker?.stop();
+    lab?.remove();
+  });
+
+  it('has its containers on the fan, which down names, and its bridge back afterwards', async () => {
+    lab = await createLab({ containers: 1 });
+    const [host, peer] = [lab.host(1), lab.host(2)];
+    const off = ['iptables', 'ip6tables', 'ip-masq', 'ip-forward', 'userland-proxy'];
+    docker = await DockerHost.start(host, ['--bridge=none', ...off.map((name) => `--${name}=false`)]);
+    await docker.docker(['import', await buildImage(lab.dir), IMAGE]);
+    const range = ['--subnet', '250.0.28.0/24', '--gateway', '250.0.28.1', '--ip-range', '250.0.28.128/25'];
+    const name = ['-o', 'com.docker.network.bridge.name=fan-250-0-28'];
+    await docker.docker(['network', 'create', ...name, ...range, 'fan']);
+    const linkOf = async () => {
+      const { stdout } = await host.exec(['ip', '-j', 'link', 'show', 'dev', 'fan-250-0-28']);
+      const [link] = JSON.parse(stdout) as { mtu: number; address: string; ifalias?: string }[];
+      return { mtu: link?.mtu, address: link?.address, alias: link?.ifalias };
+    };
+    const before = await linkOf();
+    await host.fanctl(['up', ...FAN]);
+    const far = await raiseFan(peer, FAN);
+    await docker.docker(['run', '-d', '--name', 'guest', '--network', 'fan', IMAGE, 'sleep', '600']);
+    const guest = await docker.networkOf('guest');
+    expect(await ping(guest, containerAddress(far.view, 1))).toMatchObject({ received: 3 });
+
+    const refused = await host.fanctl(['down', ...FAN], { anyExit: true });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /^fanctl: fan-250-0-28 is in use by veth\w+ \(.*process \d+ sleep\): stop these/,
+    );
+    await docker.docker(['rm', '-f', 'guest']);
+    await host.fanctl(['down', ...FAN]);
+    expect(await linkOf()).toEqual(before);
   });
 });
 

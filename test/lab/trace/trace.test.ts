@@ -145,13 +145,13 @@ describe.each(['raw', 'packet', 'bpf'])('trace with io %s', (io) => {
   it('goes on with the fans that come and go, and says so when fand leaves', async () => {
     const trace = await startTrace(net.host(2), '--json');
     await net.host(2).fanctl(['up', '99', 'eth0/16', '--io', io]);
-    await net.host(2).fanctl(['down', '99', 'eth0/16']);
+    await net.host(2).fanctl(['down', '99', 'eth0/16', '--force']);
     await echo();
     await until(
       async () => objectsOf(trace.stdout),
       (seen) => seen.length === 2,
     );
-    await net.host(2).fanctl(['down', '-e']);
+    await net.host(2).fanctl(['down', '-e', '--force']);
     const { code, stderr } = await trace.finish({ anyExit: true });
     expect(code).toBe(1);
     expect(stderr).toMatch(/fanctl: fand broke off/);

@@ -52,6 +52,15 @@ describe('parseFanWords', () => {
     ['10.0.0.0/8 172.16.0.0/12', '10.0.0.0/8 172.16.0.0/12 host-reserve 1'],
     ['172.16.0.0/12 10.0.0.0/8', '10.0.0.0/8 172.16.0.0/12 host-reserve 1'],
     ['250 99', '250.0.0.0/8 99/16 host-reserve 1'],
+    // A network as underlay, as Juju and Chef write it.
+    ['250 172.30.0.0/16', '250.0.0.0/8 172.30.0.0/16 host-reserve 1'],
+    ['172.30.0.0/16 250', '250.0.0.0/8 172.30.0.0/16 host-reserve 1'],
+    ['172.31.0.0/16 252.0.0.0/8', '252.0.0.0/8 172.31.0.0/16 host-reserve 1'],
+    ['-u 172.31.0.0/16 -o 252.0.0.0/8', '252.0.0.0/8 172.31.0.0/16 host-reserve 1'],
+    [
+      '-u 10.0.0.0/16 -o 250.0.0.0/8 --bridge=fan-10 --dhcp',
+      '250.0.0.0/8 10.0.0.0/16 dhcp host-reserve 1 bridge fan-10',
+    ],
     // Words that are flags elsewhere.
     ['250 -u dhcp', '250.0.0.0/8 dhcp/16 host-reserve 1'],
     ['250 dhcp/16 dhcp', '250.0.0.0/8 dhcp/16 dhcp host-reserve 1'],

@@ -1,12 +1,15 @@
 /** Overlay, underlay and device names as text: what is taken, what is refused, and that formatting is the inverse. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatAddress } from '../../../src/addr/ipv4-address.js';
+import { prefixOf } from '../../../src/addr/prefix.js';
 import { FanError } from '../../../src/base/error.js';
 import { isDeviceName } from '../../../src/config/device-name.js';
 import { parseOverlay } from '../../../src/config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../../../src/config/underlay.js';
 
 const ADDRESS = 0xac1e_001c; // 172.30.0.28
+const NETWORK = 0xac1e_0000; // 172.30.0.0
 
 function codeOf(run: () => unknown): string {
   try {
@@ -23,6 +26,12 @@ describe('parseUnderlay', () => {
     ['172.30.0.28', { kind: 'address', address: ADDRESS, length: 16 }],
     ['172.30.0.28/16', { kind: 'address', address: ADDRESS, length: 16 }],
     ['172.30.0.28/0', { kind: 'address', address: ADDRESS, length: 0 }],
+    ['172.30.0.0/16', { kind: 'network', address: NETWORK, length: 16 }],
+    ['172.30.0.0', { kind: 'network', address: NETWORK, length: 16 }],
+    ['172.30.0.0/15', { kind: 'network', address: NETWORK, length: 15 }],
+    ['172.30.0.28/30', { kind: 'network', address: ADDRESS, length: 30 }],
+    ['172.30.0.28/31', { kind: 'address', address: ADDRESS, length: 31 }],
+    ['172.30.0.0/32', { kind: 'address', address: NETWORK, length: 32 }],
     ['eth0', { kind: 'device', device: 'eth0', length: 16 }],
     ['enp0s3/20', { kind: 'device', device: 'enp0s3', length: 20 }],
     ['eth0.100/24', { kind: 'device', device: 'eth0.100', length: 24 }],
@@ -53,11 +62,17 @@ describe('parseUnderlay', () => {
     const device = fc.string({ minLength: 1, maxLength: 15 }).filter((name) => isDeviceName(name));
     const length = fc.integer({ min: 0, max: 32 });
     const spec = fc.oneof(
-      fc.record({
-        kind: fc.constant('address' as const),
-        address: fc.integer({ min: 0, max: 0xffff_ffff }),
-        length,
-      }),
+      fc
+        .record({ address: fc.integer({ min: 0, max: 0xffff_ffff }), length })
+        .map(({ address, length }) => parseUnderlay(`${formatAddress(address)}/${length}`)),
+      fc
+        .record({
+          address: fc.integer({ min: 0, max: 0xffff_ffff }),
+          length: fc.integer({ min: 0, max: 30 }),
+        })
+        .map(({ address, length }) => {
+          return { kind: 'network' as const, address: prefixOf(address, length).base, length };
+        }),
       fc.record({
         kind: fc.constant('device' as const),
         device: device.filter((n) => !/^\d+(\.\d+){3}$/.test(n)),

@@ -10,6 +10,7 @@ function on(...texts: string[]) {
       address: parseAddress(address!),
       length: Number(length),
       scope: scope ?? 'global',
+      isSecondary: false,
     };
   });
 }

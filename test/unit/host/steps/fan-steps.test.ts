@@ -18,7 +18,7 @@ function plan(more: Partial<FanPlan> = {}, overlay = '250.0.0.0/8', address = '1
       dhcp: true,
       clampMss: true,
     },
-    ...{ workers: 1, underlayDevice: 'eth0', runDir: '/run/ufan' },
+    ...{ workers: 1, underlayDevice: 'eth0', runDir: '/run/ufan', stateDir: '/var/lib/ufan' },
     ...more,
   };
 }

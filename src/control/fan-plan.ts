@@ -8,22 +8,23 @@ import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
-import type { FanView, UpRequest } from '../control/protocol.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tunName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import { ownDevices, readAddresses } from '../host/links.js';
 import { readRoutes } from '../host/routes.js';
-import type { FanPlan } from '../host/steps/fan-steps.js';
+import { requireUsable } from '../host/steps/bridge-step.js';
+import { bridgeData, type FanPlan } from '../host/steps/fan-steps.js';
 import { checkTunnel4 } from '../host/tunnels.js';
 import { LEAST_UNDERLAY_MTU, resolveUnderlay } from '../host/underlay.js';
 import { OUTER_LEN } from '../wire/ipip.js';
+import type { FanView, UpRequest } from './protocol.js';
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
 export async function planFan(
   request: UpRequest,
   others: readonly FanPlan[],
-  { runDir, workers }: Pick<FanPlan, 'runDir' | 'workers'>,
+  surroundings: Pick<FanPlan, 'runDir' | 'stateDir' | 'workers'>,
 ): Promise<FanPlan> {
   const overlay = parseOverlay(request.overlay);
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
@@ -32,22 +33,19 @@ export async function planFan(
   const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
   const marked = await ownDevices();
-  const isForeign = ({ device }: { device: string }): boolean => !ours.has(device) && !marked.has(device);
-  checkAgainstAddresses(mapping, (await readAddresses()).filter(isForeign));
-  checkAgainstRoutes(mapping, (await readRoutes()).filter(isForeign));
-  await checkTunnel4(mapping.address);
+  const { options } = request;
+  const bridge = options.bridge ?? bridgeName(mapping.slice, (name) => ours.has(name));
+  if (ours.has(bridge)) {
+    throw new FanError('in-use', `bridge ${bridge} belongs to another fan: choose another name`);
+  }
   if (underlay.mtu < LEAST_UNDERLAY_MTU) {
     throw new FanError(
       'bad-underlay',
       `${underlay.device} has MTU ${underlay.mtu}: a fan needs at least ${LEAST_UNDERLAY_MTU}`,
     );
   }
-  const { options } = request;
-  const bridge = options.bridge ?? bridgeName(mapping.slice, (name) => ours.has(name));
-  if (ours.has(bridge)) {
-    throw new FanError('in-use', `bridge ${bridge} belongs to another fan: choose another name`);
-  }
-  return {
+  const plan: FanPlan = {
+    ...surroundings,
     mapping,
     bridge,
     tun: tunName(mapping.slice, (name) => ours.has(name) || name === bridge),
@@ -56,10 +54,16 @@ export async function planFan(
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
     clampMss: options.clampMss,
-    workers,
     underlayDevice: underlay.device,
-    runDir,
   };
+  await requireUsable(bridgeData(plan));
+  // A bridge that is there already has the fan's own addresses, and their route.
+  const isForeign = ({ device }: { device: string }): boolean =>
+    device !== bridge && !ours.has(device) && !marked.has(device);
+  checkAgainstAddresses(mapping, (await readAddresses()).filter(isForeign));
+  checkAgainstRoutes(mapping, (await readRoutes()).filter(isForeign));
+  await checkTunnel4(mapping.address);
+  return plan;
 }
 
 /** The fan as `show` prints it; the worker will say what io came to. */
