@@ -83,6 +83,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'foreign-sources',
+    summary: 'let containers send from addresses outside the overlay, as those that route do',
+    set: (options) => {
+      options.foreignSources = true;
+    },
+  },
+  {
     name: 'off',
     summary: 'in /etc/network/fan: leave the line alone',
     set: (options) => {
@@ -124,6 +131,7 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
   if (!options.fragment) words.push('no-fragment');
+  if (options.foreignSources) words.push('foreign-sources');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');

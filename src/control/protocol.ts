@@ -285,6 +285,7 @@ export type Repair =
   | 'tun'
   | 'route'
   | 'rp-filter'
+  | 'guard'
   | 'nat'
   | 'firewall'
   | 'dhcp'

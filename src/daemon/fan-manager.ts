@@ -19,7 +19,7 @@ import type {
   UpRequest,
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
-import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
+import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { planFan, viewOf } from './fan-plan.js';
 import type { Forwarding } from './forwarding.js';
@@ -213,6 +213,7 @@ export class FanManager {
     for (const fan of dead.filter(({ complete }) => complete)) {
       try {
         this.#adoptWorkers(fan);
+        fan.steps = withNewSteps(fan.plan, fan.steps);
         await reapplySteps(STEP_KINDS, fan.steps);
         fan.view.state = 'up';
         await this.#forwarding.configure(this.#upFans());

@@ -55,6 +55,7 @@ export async function planFan(
     hostReserve: options.hostReserve,
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
+    foreignSources: options.foreignSources,
     workers,
     underlayDevice: underlay.device,
     runDir,

@@ -8,12 +8,14 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, formatPrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import type { FanMapping } from '../../fan/mapping.js';
+import { guardKey } from '../firewall/guard.js';
 import { ownTable } from '../firewall/nft.js';
 import { neighbourOf } from '../underlay.js';
 import { type BridgeData, bridgeStep } from './bridge-step.js';
 import { type DhcpData, dhcpStep } from './dhcp-step.js';
 import { type FirewallData, firewallStep } from './firewall-step.js';
 import { type ForwardingData, forwardingStep } from './forwarding-step.js';
+import { type GuardData, guardStep } from './guard-step.js';
 import { type NatData, natStep } from './nat-step.js';
 import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
@@ -31,6 +33,8 @@ export interface FanPlan {
   readonly dhcp: boolean;
   /** As FanOptions.dhcpRange. */
   readonly dhcpRange?: readonly [first: number, last: number];
+  /** Absent in the record of an older fand: as false. */
+  readonly foreignSources?: boolean;
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -41,6 +45,7 @@ export interface FanPlan {
 
 export const STEP_KINDS: StepKinds = {
   forwarding: forwardingStep,
+  guard: guardStep,
   bridge: bridgeStep,
   tun: tunStep,
   route: routeStep,
@@ -63,6 +68,8 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
   const gateway = formatAddress(mapping.gateway);
   const { length } = mapping.slice;
   return [
+    // First, and undone last: there is no moment without.
+    record<GuardData>('guard', guardData(plan)),
     record<BridgeData>('bridge', { bridge, mtu, gateway, length, hostReserve }),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
     record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
@@ -71,6 +78,11 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
     record<FirewallData>('firewall', firewallData(plan)),
     ...(plan.dhcp ? [record<DhcpData>('dhcp', dhcpData(plan))] : []),
   ];
+}
+
+/** `records` with the steps of `plan` that a fand before us did not know, each at its place. */
+export function withNewSteps(plan: FanPlan, records: readonly StepRecord[]): StepRecord[] {
+  return fanSteps(plan).map((step) => records.find(({ kind }) => kind === step.kind) ?? step);
 }
 
 function record<Data extends object>(kind: string, data: Data): StepRecord {
@@ -114,6 +126,21 @@ function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilt
   };
 }
 
+function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan }: FanPlan): GuardData {
+  return {
+    key: guardKey(mapping.slice.base),
+    bridge,
+    tun,
+    overlay: formatPrefix(mapping.overlay),
+    slice: formatPrefix(mapping.slice),
+    hostReserve,
+    address: formatAddress(mapping.address),
+    underlayDevice,
+    dhcp: plan.dhcp,
+    foreignSources: plan.foreignSources ?? false,
+  };
+}
+
 function natData({ mapping, bridge }: FanPlan): NatData {
   return {
     table: ownTable(mapping.slice.base),
@@ -125,10 +152,10 @@ function natData({ mapping, bridge }: FanPlan): NatData {
   };
 }
 
-function firewallData({ mapping, bridge, tun, dhcp }: FanPlan): FirewallData {
+function firewallData({ mapping, bridge, tun, dhcp, underlayDevice }: FanPlan): FirewallData {
   const { base, length } = mapping.underlay;
   const address = formatAddress(mapping.address);
-  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp };
+  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp, underlayDevice };
 }
 
 function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir }: FanPlan): DhcpData {
