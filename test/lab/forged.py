@@ -1,23 +1,24 @@
 """Makes what strangers and containers forge to get into a fan: JSON {NAME: {"from": PLACE, "frame": HEX}}.
 
-Usage: forged.py BRIDGE_MAC OTHER_BRIDGE_MAC ETH0_MAC ETH1_MAC, all of the host 172.30.0.28 with the fans 250.0.0.0/8 and
-251.0.0.0/8. Places: its containers 250.0.28.2 (c1) and 251.0.28.4 (c3), and 172.30.0.29, a host without a fan, by its
-devices eth0 (the underlay) and eth1 (a network behind the victim's second NIC); the peer is 172.30.0.27. Each name
-begins with its row of the table in SECURITY.md; each packet ends as a UDP datagram to port 7777.
+Usage: forged.py BRIDGE OTHER_BRIDGE ETH0 ETH1 PEER_BRIDGE, MAC addresses: of the host 172.30.0.28, which has the fans
+250.0.0.0/8 and 251.0.0.0/8, and of its peer 172.30.0.27. Places: the containers 250.0.28.2 (c1), 251.0.28.4 (c3) and
+250.0.27.2 (peer), and 172.30.0.29, a host without a fan, by its devices eth0 (the underlay) and eth1 (a network behind
+the victim's second NIC). What is delivered is a UDP datagram to port 7777 with the name in it, or an answer to that port.
 """
 import json
 import sys
 
-from scapy.all import IP, UDP, Ether, Raw, raw
+from scapy.all import DNS, DNSQR, IP, UDP, Ether, Raw, raw
 
-bridge, other_bridge, eth0, eth1 = sys.argv[1:]
+bridge, other_bridge, eth0, eth1, peer_bridge = sys.argv[1:]
 VICTIM, PEER, OUTSIDER = "172.30.0.28", "172.30.0.27", "172.30.0.29"
 STRANGER, ITS_CONTAINER = "172.30.200.200", "250.200.200.5"
-MACS = {"c1": bridge, "c3": other_bridge, "eth0": eth0, "eth1": eth1}
+OWN = "02:66:6f:72:67:65"
+MACS = {"c1": bridge, "c3": other_bridge, "eth0": eth0, "eth1": eth1, "peer": peer_bridge}
 
 
-def plain(src, dst, port=7777):
-    return IP(src=src, dst=dst, ttl=63) / UDP(sport=7777, dport=port) / Raw(b"forged")
+def plain(src, dst):
+    return IP(src=src, dst=dst, ttl=63) / UDP(sport=7777, dport=7777)
 
 
 def tunnel(src, dst, inner):
@@ -25,9 +26,9 @@ def tunnel(src, dst, inner):
 
 
 def question(src, port):
-    """Who is example.org, as far as the server cares."""
-    query = bytes.fromhex("7777010000010000000000000765786d61706c65036f72670000010001".replace("786d61", "78616d"))
-    return IP(src=src, dst="250.0.28.1", ttl=63) / UDP(sport=7777, dport=port) / Raw(query)
+    """What dnsmasq answers by itself."""
+    query = DNS(rd=1, qd=DNSQR(qname="version.bind", qtype="TXT", qclass=3))
+    return IP(src=src, dst="250.0.28.1", ttl=63) / UDP(sport=7777, dport=port) / query
 
 
 PACKETS = {
@@ -57,7 +58,15 @@ PACKETS = {
     # a8: the bridge's dnsmasq.
     "a8 DNS from the underlay": ("eth0", question(OUTSIDER, 53)),
     "a8 DHCP from the underlay": ("eth0", question(OUTSIDER, 67)),
+    "a8 DNS from a remote container": ("peer", question("250.0.27.2", 53)),
     "a8 DNS from the other fan": ("c3", question("251.0.28.4", 53)),
 }
 
-print(json.dumps({name: {"from": place, "frame": raw(Ether(dst=MACS[place]) / packet).hex()} for name, (place, packet) in PACKETS.items()}))
+
+
+def frame(name, place, packet):
+    packet = packet if packet.haslayer(DNS) else packet / Raw(name.encode())
+    return {"from": place, "frame": raw(Ether(dst=MACS[place], src=OWN) / packet).hex()}
+
+
+print(json.dumps({name: frame(name, *made) for name, made in PACKETS.items()}))
