@@ -14,7 +14,7 @@ import { steadyLinks } from '../steady-links.js';
 
 const exec = promisify(execFile);
 const DRIVER = new URL('host-driver.mjs', import.meta.url).pathname;
-const READ_TUN = new URL('../read-tun.py', import.meta.url).pathname;
+const READ_TUN = new URL('read-tun.py', import.meta.url).pathname;
 
 export const FAN = {
   overlay: '250.0.0.0/8',
