@@ -61,6 +61,19 @@ test('without dnsmasq its port is nobody’s concern', () => {
   expect(JSON.stringify(rulesOf({ ...GUARDED, dhcp: false }))).not.toContain('service-astray');
 });
 
+test('with foreign-sources what is in no overlay goes on, and is judged as by any other device', () => {
+  const fromBridge = (foreignSources: boolean) =>
+    rulesOf({ ...GUARDED, foreignSources })
+      .filter(({ chain }) => chain === 'bridge-fa001c00')
+      .map(({ expr }) => expr);
+  const last = fromBridge(false).at(-1);
+  expect(last).toEqual([{ counter: 'bridge-source-fa001c00' }, { drop: null }]);
+  expect(fromBridge(true).slice(-2)).toEqual([
+    [expect.objectContaining({ match: expect.anything() }), ...last!],
+    [{ goto: { target: 'elsewhere' } }],
+  ]);
+});
+
 test('a question for counters names the table; what is no counter is passed over', () => {
   const [question] = decodeMessages(encodeGetCounters('ufan-guard'));
   expect(question?.type).toBe(0x0a13);
