@@ -35,6 +35,7 @@ PACKETS = {
     # a1: IP-in-IP of its own, which its host would masquerade: as another container, and as the gateway.
     "a1 tunnel as a neighbour": ("c1", tunnel("250.0.28.2", PEER, plain("250.0.28.3", "250.0.27.2"))),
     "a1 tunnel as the gateway": ("c1", tunnel("250.0.28.2", PEER, plain("250.0.28.1", "250.0.27.2"))),
+    "a1 tunnel of a container beside the fan": ("eth1", tunnel("10.20.0.6", PEER, plain("250.0.28.2", "250.0.27.2"))),
     # a2: the same with any outer source, and by other devices.
     "a2 tunnel to a peer": ("c1", tunnel(STRANGER, PEER, plain(ITS_CONTAINER, "250.0.27.2"))),
     "a2 tunnel to its own host": ("c1", tunnel(STRANGER, VICTIM, plain(ITS_CONTAINER, "250.0.28.3"))),

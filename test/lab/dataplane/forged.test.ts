@@ -29,6 +29,7 @@ const SEEN = 'udp port 7777 and not ether src 02:66:6f:72:67:65';
 const FORGED: Readonly<Record<string, readonly [bridge: string, reason: DropReasonName]>> = {
   'a1 tunnel as a neighbour': [BRIDGE, 'container-tunnel'],
   'a1 tunnel as the gateway': [BRIDGE, 'container-tunnel'],
+  'a1 tunnel of a container beside the fan': [BRIDGE, 'container-tunnel'],
   'a2 tunnel to a peer': [BRIDGE, 'container-tunnel'],
   'a2 tunnel to its own host': [BRIDGE, 'container-tunnel'],
   'a2 tunnel by the other fan': [OTHER_BRIDGE, 'container-tunnel'],
@@ -50,8 +51,12 @@ const FORGED: Readonly<Record<string, readonly [bridge: string, reason: DropReas
   'a8 DNS from a remote container': [BRIDGE, 'service-astray'],
   'a8 DNS from the other fan': [BRIDGE, 'service-astray'],
 };
-/** By encap, and by the kernel, which takes its own address from nobody. */
-const STOPPED_BY_OTHERS = ['a3 plain to another slice as itself', 'a4 plain to a peer as the gateway'];
+/** By encap; by the kernel, which takes its own address from nobody; by NAT, which has room for one tunnel to a peer at a time. */
+const STOPPED_BY_OTHERS = [
+  'a3 plain to another slice as itself',
+  'a4 plain to a peer as the gateway',
+  'a1 tunnel of a container beside the fan',
+];
 const SETTINGS = [0, 1, 2].flatMap((rpFilter) => [true, false].map((drops) => [rpFilter, drops] as const));
 
 /** INPUT lets nothing in but what a host needs; FORWARD lets all pass. */
@@ -60,10 +65,14 @@ const FIREWALL = `table inet guarded {
     iif lo accept; ct state established,related accept; ip protocol { icmp, tcp } accept; }
   chain forward { type filter hook forward priority 0; policy accept; }
 }`;
-/** As `docker run -p` does: to the first container, and back to its neighbours by way of the host. */
+/**
+ * As `docker run -p` does: to the first container, and back to its neighbours by way of the host. And for the network of
+ * the second NIC what Docker does for docker0.
+ */
 const PUBLISHING = `table ip published {
   chain in { type nat hook prerouting priority -100; fib daddr type local tcp dport ${PUBLISHED} dnat to 250.0.28.2; }
-  chain out { type nat hook postrouting priority 100; ip saddr 250.0.28.0/24 ip daddr 250.0.28.2 masquerade; }
+  chain out { type nat hook postrouting priority 100; ip saddr 250.0.28.0/24 ip daddr 250.0.28.2 masquerade;
+    ip saddr 10.20.0.0/24 oifname "eth0" masquerade; }
 }`;
 
 let lab: Lab;
