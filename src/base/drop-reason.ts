@@ -36,6 +36,19 @@ export const DROP_REASONS = [
   // Made by the kernel, before or behind us.
   ['socket-overflow', 'decap: the receive buffer of a raw or packet socket was full'],
   ['tun-overflow', 'encap: the queue of the TUN was full'],
+  // By the guard's rules in nftables, before anything else of the host sees the packet (host/steps/guard-step.ts).
+  [
+    'overlay-source-astray',
+    'a source of the overlay came in by a device that is neither bridge nor TUN of a fan',
+  ],
+  ['bridge-source', "from the bridge: the source is no container's address of the slice"],
+  [
+    'container-tunnel',
+    'IP-in-IP of a container: from the bridge, or on its way out in the name of this host',
+  ],
+  ['tunnel-astray', "IP-in-IP to the fan's underlay address by another device than the underlay's"],
+  ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
+  ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],
   // ICMP about our own packets.
   ['icmp-invalid', 'an ICMP error quotes no packet that we could have sent'],
   ['icmp-rate', 'an ICMP message that we would have sent was held back by the rate limit'],

@@ -90,6 +90,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'foreign-sources',
+    summary: 'let containers send from addresses outside the overlay, as those that route do',
+    set: (options) => {
+      options.foreignSources = true;
+    },
+  },
+  {
     name: 'off',
     summary: 'in /etc/network/fan: leave the line alone',
     set: (options) => {
@@ -138,6 +145,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   if (!options.fragment) words.push('no-fragment');
   // A record of a fand before 0.2 says nothing of it.
   if (options.clampMss === false) words.push('no-mss-clamp');
+  if (options.foreignSources) words.push('foreign-sources');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');

@@ -25,6 +25,8 @@ export interface FanOptions {
   ttl?: number;
   /** Outer DSCP: a number 0–63, or absent to copy the inner one. */
   dscp?: number;
+  /** Containers may send from addresses outside the overlay, as those that route for others do. */
+  foreignSources: boolean;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
   fragment: boolean;
   /** False: the MSS that TCP announces through the bridge is left as it is. */
@@ -38,6 +40,7 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   auto: false,
   debug: false,
   io: 'auto',
+  foreignSources: false,
   fragment: true,
   clampMss: true,
 };

@@ -54,6 +54,7 @@ export async function planFan(
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
     clampMss: options.clampMss,
+    foreignSources: options.foreignSources,
     underlayDevice: underlay.device,
   };
   await requireUsable(bridgeData(plan));

@@ -149,6 +149,8 @@ export interface ExplainRequest {
   address: string;
   /** The sender of the packet; by default this host. */
   from?: string;
+  /** The device of this host that the sender's packet comes in by; by default that which leads to the sender. */
+  by?: string;
 }
 
 /** What this host does with a packet other than the fan means to: a name of a check of doctor, or of probe. */
@@ -310,6 +312,7 @@ export type Repair =
   | 'tun'
   | 'route'
   | 'rp-filter'
+  | 'guard'
   | 'nat'
   | 'firewall'
   | 'dhcp'

@@ -23,7 +23,7 @@ import type {
   UpRequest,
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
-import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
+import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import type { Forwarding } from './forwarding.js';
 import { Repairer } from './repair.js';
@@ -234,6 +234,7 @@ export class FanManager {
     for (const fan of dead.filter(({ complete }) => complete)) {
       try {
         this.#adoptWorkers(fan);
+        fan.steps = withNewSteps(fan.plan, fan.steps);
         await reapplySteps(STEP_KINDS, fan.steps);
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';

@@ -21,6 +21,7 @@ import type { WorkerState } from '../dataplane/workers/protocol.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
+import { GuardTally } from './guard-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
 
 export class Forwarding {
@@ -33,6 +34,7 @@ export class Forwarding {
   /** Asked for with the first fan whose io is auto. */
   #probe: Promise<IoProbe> | undefined;
   readonly #relays: RelayKeeper;
+  readonly #guard = new GuardTally();
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
   /** Fan id → why decap is kept from the kernel, as last noted. */
@@ -100,6 +102,10 @@ export class Forwarding {
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
     this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#workers?.socketDrops ?? 0);
     const transmitDrops = await readTransmitDrops();
+    this.#guard.read(fans, (id, reason, packets) => {
+      const block = this.#blocks.get(id);
+      if (block !== undefined) this.#counters.setDrop(block, reason, packets);
+    });
     const views: Stats['fans'] = [];
     for (const { id, view, plan } of fans) {
       const block = this.#blocks.get(id);

@@ -141,6 +141,16 @@ export function carriesNothing(link: Link): boolean {
   return link.flags.includes('LOOPBACK') || link.kind === 'dummy';
 }
 
+/**
+ * The device by which packets to the underlay address come in: `device`; undefined where the address is on one that carries
+ * nothing, so that any may lead to it.
+ */
+export async function arrivalDevice(address: number, device: string): Promise<string | undefined> {
+  const holders = (await readAddresses()).filter((a) => a.address === address).map((a) => a.device);
+  const holding = (await readLinks()).filter(({ name }) => holders.includes(name));
+  return holding.length > 0 && holding.every(carriesNothing) ? undefined : device;
+}
+
 /** The device by which this host reaches the others of the underlay. */
 async function egressOf(address: number, length: number, holder: Link): Promise<Link> {
   const device = await routeDevice(neighbourOf(address, length), address);

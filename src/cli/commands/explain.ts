@@ -3,7 +3,7 @@ import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
 import { parseFanLine } from '../../config/fan-line.js';
 import { FandClient, NotRunning } from '../../control/client.js';
-import type { Explanation, RunPaths } from '../../control/protocol.js';
+import type { ExplainRequest, Explanation, RunPaths } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
 import { explainAddress } from '../../fan/explanation.js';
 import { createMapping, type FanMapping } from '../../fan/mapping.js';
@@ -14,12 +14,13 @@ import { type Command, type Invocation, QUIET, refuseWord } from './command.js';
 
 export const explain: Command = {
   name: 'explain',
-  synopsis: ['explain ADDR [from ADDR] [--json] [--fan FAN]'],
+  synopsis: ['explain ADDR [from ADDR [by DEVICE]] [--json] [--fan FAN]'],
   summary: 'say where packets to an address go, and why',
   description: `No packet is sent. With --fan no fan needs to be up: the arithmetic alone.`,
   operands: [
     ['ADDR', 'of the overlay: its host, and the way there; of the underlay: its slice'],
     ['from ADDR', 'the sender of the packet: would it be taken for one?'],
+    ['by DEVICE', 'of this host, that its packet comes in by: may one of this sender?'],
   ],
   options: [
     { names: ['--json'], summary: 'an object instead of the text' },
@@ -29,25 +30,27 @@ export const explain: Command = {
   examples: [
     'explain 250.0.27.2',
     'explain 250.0.28.5 from 250.0.27.2',
+    'explain 250.0.28.5 from 250.0.27.2 by eth0',
     'explain 250.0.27.2 --fan "250.0.0.0/8 172.30.0.28/16"',
   ],
   run,
 };
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
-  const { address, from } = readWords(words);
+  const request = readWords(words);
+  const { address, from, by } = request;
   const described = given.get('--fan');
+  if (described !== undefined && by !== undefined)
+    throw new FanError('usage', 'by is of a device of this host: leave out --fan, or "by"');
   const explanation =
-    described === undefined
-      ? await ask(paths, address, from)
-      : calculate([readFan(described)], address, from);
+    described === undefined ? await ask(paths, request) : calculate([readFan(described)], address, from);
   print(
     given.has('--json') ? formatJson(explanation) : fitText(formatExplanation(explanation, outputColumns())),
   );
 }
 
-function readWords(words: readonly string[]): { address: string; from?: string } {
-  const [address, keyword, from, ...more] = words;
+function readWords(words: readonly string[]): ExplainRequest {
+  const [address, keyword, from, ...rest] = words;
   if (address === undefined) throw new FanError('usage', 'explain what? an address such as 250.0.27.2');
   refuseWord(
     'explain',
@@ -57,9 +60,13 @@ function readWords(words: readonly string[]): { address: string; from?: string }
   if (keyword === undefined) return { address };
   if (keyword !== 'from') refuseWord('explain', keyword);
   if (from === undefined) throw new FanError('usage', 'from needs an address, such as 250.0.28.2');
-  refuseWord('explain', more[0]);
   parseAddress(from);
-  return { address, from };
+  const [second, by, ...more] = rest;
+  if (second === undefined) return { address, from };
+  if (second !== 'by') refuseWord('explain', second);
+  if (by === undefined) throw new FanError('usage', 'by needs a device of this host, such as eth0');
+  refuseWord('explain', more[0]);
+  return { address, from, by };
 }
 
 /** "250.0.0.0/8 172.30.0.28/16"; the underlay must be an address, as no host is asked. */
@@ -75,9 +82,9 @@ function calculate(fans: readonly FanMapping[], address: string, from: string | 
 }
 
 /** fand's answer; where none runs, the arithmetic of the fans that a dead one left. */
-async function ask(paths: RunPaths, address: string, from: string | undefined): Promise<Explanation> {
+async function ask(paths: RunPaths, request: ExplainRequest): Promise<Explanation> {
   try {
-    return await new FandClient(paths).explain(from === undefined ? { address } : { address, from });
+    return await new FandClient(paths).explain(request);
   } catch (error) {
     const isWithoutFan = error instanceof FanError && error.code === 'not-configured';
     if (!(error instanceof NotRunning) && !isWithoutFan) throw error;

@@ -68,6 +68,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'protocol-4-blocked': 'IP protocol 4 passes',
       'dhcp-blocked': 'DHCP passes',
       'nat-rules-missing': "the fan's own rules are there",
+      'guard-missing': 'the rules against forged packets are there',
     },
   },
   {
@@ -76,6 +77,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'offloads-off': 'bursts reach fand whole',
       'queue-overflow': "fand's queues hold what comes",
       'forged-source': 'senders are who they say',
+      'guard-drops': 'nobody sends what cannot be of the fan',
     },
   },
   {

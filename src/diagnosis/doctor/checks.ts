@@ -3,9 +3,9 @@ import { containerMtu } from './container-mtu.js';
 import { fanDead, fandDead, stateLost } from './daemon.js';
 import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
 import { dhcpDead } from './dhcp.js';
-import { countersWrong, forgedSource, overflow } from './drops.js';
+import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
-import { bridgeNetfilter, dhcpBlocked, natRulesMissing } from './firewall.js';
+import { bridgeNetfilter, dhcpBlocked, guardMissing, natRulesMissing } from './firewall.js';
 import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
@@ -49,9 +49,11 @@ export const CHECKS: readonly Check[] = [
   protocol4Blocked,
   dhcpBlocked,
   natRulesMissing,
+  guardMissing,
   dhcpDead,
   offloadsOff,
   overflow,
   countersWrong,
   forgedSource,
+  guardDrops,
 ];

@@ -1,6 +1,7 @@
 /**
- * Checks of the counters, which are watched for a moment: forged senders, full queues, and whether they make sense.
+ * Checks of the counters, which are watched for a moment: forged senders, what the guard drops, full queues, and whether they make sense.
  */
+import { GUARD_REASONS, type GuardReason } from '../../host/firewall/guard.js';
 import { type Check, type Finding, fail, ok, warn } from './finding.js';
 
 const FORGED = 'drop-source-forged-packets';
@@ -14,6 +15,19 @@ const QUEUES: readonly (readonly [string, string])[] = [
   ['drop-socket-overflow-packets', 'more comes in than one core takes'],
   ['drop-tun-overflow-packets', 'containers send more than one core takes'],
 ];
+
+/** Who sends what the guard drops, and what is to be done about it. */
+const ASTRAY: Readonly<Record<GuardReason, string>> = {
+  'overlay-source-astray':
+    'stop what forges them; of a container with two networks: let its fan address leave by the fan alone',
+  'bridge-source':
+    'find the container that sends from addresses that are not its own; one that routes for others needs the flag foreign-sources',
+  'container-tunnel': 'find the container that sends IP-in-IP: within a fan there is none',
+  'tunnel-astray':
+    "stop what forges them; of a peer with a second path to this host: let its packets come by the underlay's device",
+  'source-unroutable': 'stop what forges them, or give this host a route to the sender',
+  'service-astray': 'ask another server: this one is for the containers on its bridge',
+};
 
 export const forgedSource: Check = {
   name: 'forged-source',
@@ -34,6 +48,26 @@ export const forgedSource: Check = {
       const width = underlay.slice(underlay.indexOf('/'));
       const fix = `on ${last?.address ?? 'the sender'}: fanctl show (it must have ${overlay} on ${width}), or stop what forges them`;
       return { ...(now < SEVERAL ? warn(evidence, fix) : fail(evidence, fix)), direction: 'in' };
+    });
+  },
+};
+
+export const guardDrops: Check = {
+  name: 'guard-drops',
+  severity: 'minor',
+  asksFand: true,
+  async examine(patient) {
+    const { before, after } = await patient.stats();
+    return after.fans.flatMap(({ bridge, counters }): Finding[] => {
+      const old = before.fans.find((fan) => fan.bridge === bridge)?.counters ?? {};
+      const growing = GUARD_REASONS.flatMap((reason): Finding[] => {
+        const counter = `drop-${reason}-packets`;
+        const grown = (counters[counter] ?? 0) - (old[counter] ?? 0);
+        if (grown <= 0) return [];
+        const evidence = `the guard of ${bridge} drops ${reason} packets: ${grown} just now, ${counters[counter]} in all`;
+        return [warn(evidence, ASTRAY[reason])];
+      });
+      return growing.length > 0 ? growing : [ok(`the guard of ${bridge} drops nothing just now`)];
     });
   },
 };

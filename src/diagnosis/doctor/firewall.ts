@@ -1,11 +1,13 @@
 /**
  * Checks of the firewall beside the way of the fan's packets (inner-drops.ts, outer-drops.ts): what stays on the bridge,
- * DHCP, and the fan's own table.
+ * DHCP, and the tables of our own.
  */
 
 import type { FanRecord } from '../../control/state-store.js';
+import { GUARD_FAMILY, GUARD_TABLE } from '../../host/firewall/guard.js';
 import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
 import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
+import { type GuardData, missingFromGuard } from '../../host/steps/guard-step.js';
 import { type NatData, ownChains } from '../../host/steps/nat-step.js';
 import { readSysctl } from '../../host/sysctl.js';
 import { dropAmong, judged } from './drop-finding.js';
@@ -50,6 +52,23 @@ export const dhcpBlocked: Check = {
   name: 'dhcp-blocked',
   severity: 'major',
   examine: async (patient) => (await patient.eachFan((fan) => examineDhcp(patient, fan))).flat(),
+};
+
+export const guardMissing: Check = {
+  name: 'guard-missing',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, steps }) => {
+      const step = steps.find(({ kind }) => kind === 'guard');
+      if (!step) {
+        const evidence = `${plan.bridge} was brought up by an older ufan, without rules against forged packets`;
+        return fail(evidence, 'fanctl down, and up again');
+      }
+      const missing = missingFromGuard(await patient.ruleset(), step.data as unknown as GuardData);
+      if (missing.length === 0) return ok(`table ${GUARD_FAMILY} ${GUARD_TABLE} guards ${plan.bridge}`);
+      const evidence = `table ${GUARD_FAMILY} ${GUARD_TABLE} lacks ${missing.join(', ')} of ${plan.bridge}: forged packets may get in`;
+      return fail(evidence, FIX, { repairs: ['guard'] });
+    }),
 };
 
 export const natRulesMissing: Check = {

@@ -10,6 +10,7 @@ import type { ExplainedHost, ExplainRequest, Explanation, HostVerdict } from '..
 import type { FanRecord } from '../../control/state-store.js';
 import { type AddressExplanation, explainAddress } from '../../fan/explanation.js';
 import { readFirewall } from '../../host/firewall/bases.js';
+import { type GuardVerdict, judgeSource } from '../../host/firewall/guard.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
 import { lookUpRoute, type Neighbour, type Route, readNeighbour } from '../../host/route-lookup.js';
@@ -43,7 +44,7 @@ const OF_CONTAINERS = 'what containers send there';
 
 /** Throws FanError bad-address, or not-configured where this host has no fan. */
 export async function explain(
-  { address, from }: ExplainRequest,
+  { address, from, by }: ExplainRequest,
   fans: readonly FanRecord[],
   pathMtu: PathMtu,
 ): Promise<Explanation> {
@@ -53,6 +54,8 @@ export async function explain(
   const mappings = fans.map(({ plan }) => plan.mapping);
   const explanation = explainAddress(mappings, target, sender);
   const fan = fans.find(({ view }) => view.slice === explanation.fan?.slice);
+  const astray = sender === undefined || by === undefined ? undefined : judgeBy(fans, by, sender);
+  if (astray) return { ...explanation, verdict: astray.reason, why: astray.why, here: null };
   if (!fan || explanation.host === null) return { ...explanation, here: null };
   const unread: string[] = [];
   const firewall = await readFirewall().catch((error: unknown) => {
@@ -81,6 +84,14 @@ export async function explain(
     ...(isStopped ? stop : {}),
     here: { ...here, innerRoute: inner?.route ?? null, ...outer.found, notes },
   };
+}
+
+function judgeBy(fans: readonly FanRecord[], device: string, sender: number): GuardVerdict | undefined {
+  return judgeSource(
+    fans.map(({ plan }) => plan),
+    device,
+    sender,
+  );
 }
 
 /** By the arithmetic: delivered, or it never leaves the bridge. */

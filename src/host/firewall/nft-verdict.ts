@@ -8,6 +8,7 @@
 
 import { formatPrefix } from '../../addr/prefix.js';
 import { run } from '../run.js';
+import { GUARD_TABLE } from './guard.js';
 import { type NftChain, type NftRule, type Ruleset, readRuleset } from './nft.js';
 import { type Beside, compare, elementsOf, type Json, matchOf, networksIn } from './nft-match.js';
 import { natMapOf, translationOf } from './nft-nat.js';
@@ -71,7 +72,10 @@ export function parseNftText(text: string): NftText {
 }
 
 export function nftBases(ruleset: Ruleset, text: NftText): BaseChain[] {
-  const chains = ruleset.chains.filter(({ family }) => FAMILIES.includes(family));
+  // The guard drops by device and source what no packet of a fan has; guard.ts judges it.
+  const chains = ruleset.chains.filter(
+    ({ family, table }) => FAMILIES.includes(family) && table !== GUARD_TABLE,
+  );
   const tables = new Map<string, Map<string, FirewallChain>>();
   for (const chain of chains) {
     const key = `${chain.family} ${chain.table}`;

@@ -40,11 +40,19 @@ export interface NftSet {
   readonly elem?: readonly unknown[];
 }
 
+/** A named counter. */
+export interface NftCounter {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+}
+
 export interface Ruleset {
   readonly tables: readonly NftTable[];
   readonly chains: readonly NftChain[];
   readonly rules: readonly NftRule[];
   readonly sets: readonly NftSet[];
+  readonly counters: readonly NftCounter[];
 }
 
 /** Every table of ours starts so. */
@@ -70,7 +78,8 @@ export function parseRuleset(text: string): Ruleset {
   const all = <T>(kind: string) => nftables.filter((entry) => kind in entry).map((entry) => entry[kind] as T);
   const rules = all<NftRule>('rule').map((rule) => ({ ...rule, expr: rule.expr ?? [] }));
   const sets = [...all<NftSet>('set'), ...all<NftSet>('map')];
-  return { tables: all<NftTable>('table'), chains: all<NftChain>('chain'), rules, sets };
+  const [tables, chains] = [all<NftTable>('table'), all<NftChain>('chain')];
+  return { tables, chains, rules, sets, counters: all<NftCounter>('counter') };
 }
 
 /**

@@ -8,12 +8,14 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, formatPrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import type { FanMapping } from '../../fan/mapping.js';
+import { guardKey } from '../firewall/guard.js';
 import { ownTable } from '../firewall/nft.js';
 import { neighbourOf } from '../underlay.js';
 import { type BridgeData, bridgeStep } from './bridge-step.js';
 import { type DhcpData, dhcpStep } from './dhcp-step.js';
 import { type FirewallData, firewallStep } from './firewall-step.js';
 import { type ForwardingData, forwardingStep } from './forwarding-step.js';
+import { type GuardData, guardStep } from './guard-step.js';
 import { type NatData, natStep } from './nat-step.js';
 import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
@@ -33,6 +35,8 @@ export interface FanPlan {
   readonly dhcpRange?: readonly [first: number, last: number];
   /** Whether the MSS of TCP through the bridge is clamped to what the routes take. */
   readonly clampMss: boolean;
+  /** Absent in the record of an older fand: as false. */
+  readonly foreignSources?: boolean;
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -45,6 +49,7 @@ export interface FanPlan {
 
 export const STEP_KINDS: StepKinds = {
   forwarding: forwardingStep,
+  guard: guardStep,
   bridge: bridgeStep,
   tun: tunStep,
   route: routeStep,
@@ -66,6 +71,8 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
   const { tun, mtu, workers, mapping } = plan;
   const gateway = formatAddress(mapping.gateway);
   return [
+    // First, and undone last: there is no moment without.
+    record<GuardData>('guard', guardData(plan)),
     record<BridgeData>('bridge', bridgeData(plan)),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
     record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
@@ -85,6 +92,11 @@ export function bridgeData(plan: FanPlan): BridgeData {
     length: mapping.slice.length,
     hostReserve,
   };
+}
+
+/** `records` with the steps of `plan` that a fand before us did not know, each at its place. */
+export function withNewSteps(plan: FanPlan, records: readonly StepRecord[]): StepRecord[] {
+  return fanSteps(plan).map((step) => records.find(({ kind }) => kind === step.kind) ?? step);
 }
 
 function record<Data extends object>(kind: string, data: Data): StepRecord {
@@ -128,6 +140,21 @@ function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilt
   };
 }
 
+function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan }: FanPlan): GuardData {
+  return {
+    key: guardKey(mapping.slice.base),
+    bridge,
+    tun,
+    overlay: formatPrefix(mapping.overlay),
+    slice: formatPrefix(mapping.slice),
+    hostReserve,
+    address: formatAddress(mapping.address),
+    underlayDevice,
+    dhcp: plan.dhcp,
+    foreignSources: plan.foreignSources ?? false,
+  };
+}
+
 function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
   return {
     table: ownTable(mapping.slice.base),
@@ -141,10 +168,10 @@ function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
   };
 }
 
-function firewallData({ mapping, bridge, tun, dhcp }: FanPlan): FirewallData {
+function firewallData({ mapping, bridge, tun, dhcp, underlayDevice }: FanPlan): FirewallData {
   const { base, length } = mapping.underlay;
   const address = formatAddress(mapping.address);
-  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp };
+  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp, underlayDevice };
 }
 
 function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir, stateDir }: FanPlan): DhcpData {

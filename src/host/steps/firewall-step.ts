@@ -1,11 +1,12 @@
 /**
  * Step: let the fan's packets through the host's own firewall, where a chain of it could drop them (iptables FORWARD
  * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 and probes (udp/8326) from the
- * underlay, DHCP (and DNS) from the containers.
+ * underlay by its device, DHCP (and DNS) from the containers.
  *
  * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded
  * anew has none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
  */
+import { parseAddress } from '../../addr/ipv4-address.js';
 import { errorText, FanError } from '../../base/error.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { insertLegacy, type LegacyRule, removeLegacy } from '../firewall/legacy.js';
@@ -19,6 +20,8 @@ import {
   type Ruleset,
   readRuleset,
 } from '../firewall/nft.js';
+import { readLinks } from '../links.js';
+import { arrivalDevice } from '../underlay.js';
 import { chainsThatDrop } from './firewall-chains.js';
 import type { StepKind } from './step.js';
 
@@ -30,6 +33,11 @@ export interface FirewallData {
   /** This host's underlay address. */
   readonly address: string;
   readonly dhcp: boolean;
+  readonly underlayDevice?: string;
+  /** By which outer packets come in, as INPUT sees it; undefined where that is no one device, or an older fand looked. */
+  readonly arrival?: string;
+  /** Those before it was renamed: rules of the old iptables are found by their words alone. */
+  readonly earlier?: readonly string[];
 }
 
 /** One accept, in words that both back ends can say. */
@@ -48,6 +56,9 @@ const DNS = 53;
 
 export const firewallStep: StepKind<FirewallData> = {
   describe: ({ bridge }) => `open the firewall for ${bridge}`,
+
+  prepare: withArrival,
+  renew: withArrival,
 
   async apply(data) {
     const ruleset = await readRuleset();
@@ -71,10 +82,32 @@ export const firewallStep: StepKind<FirewallData> = {
     const comment = commentOf(data);
     await change(deletions(await readRuleset(), comment));
     await removeLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
-    await removeLegacy('INPUT', legacyRules(inputAccepts(data), comment));
+    for (const arrival of [data.arrival, ...(data.earlier ?? [])]) {
+      const then = { ...data, ...(arrival === undefined ? {} : { arrival }) };
+      await removeLegacy('INPUT', legacyRules(inputAccepts(then), comment));
+    }
     return undefined;
   },
 };
+
+async function withArrival({ arrival: before, ...data }: FirewallData): Promise<FirewallData> {
+  const arrival = await arrivalAtInput(data);
+  const isRenamed = before !== undefined && before !== arrival;
+  return {
+    ...data,
+    ...(arrival === undefined ? {} : { arrival }),
+    ...(isRenamed ? { earlier: [...(data.earlier ?? []), before] } : {}),
+  };
+}
+
+/** Of a port of a VRF, INPUT sees the VRF. */
+async function arrivalAtInput({ address, underlayDevice }: FirewallData): Promise<string | undefined> {
+  if (underlayDevice === undefined) return undefined;
+  const device = await arrivalDevice(parseAddress(address), underlayDevice);
+  const links = await readLinks();
+  const master = links.find(({ name }) => name === device)?.master;
+  return links.find(({ name, kind }) => name === master && kind === 'vrf')?.name ?? device;
+}
 
 function commentOf({ bridge }: FirewallData): string {
   return `ufan ${bridge}`;
@@ -87,14 +120,15 @@ function forwardAccepts({ bridge, tun }: FirewallData): Accept[] {
   ];
 }
 
-function inputAccepts({ bridge, underlay, address, dhcp }: FirewallData): Accept[] {
+function inputAccepts({ bridge, underlay, address, dhcp, arrival }: FirewallData): Accept[] {
   const dns: Accept[] = [
     { in: bridge, port: ['udp', DNS] },
     { in: bridge, port: ['tcp', DNS] },
   ];
+  const outer = { ...(arrival === undefined ? {} : { in: arrival }), from: underlay, to: address };
   return [
-    { from: underlay, to: address, protocol: 'ipip' },
-    { from: underlay, to: address, port: ['udp', PROBE_PORT] },
+    { ...outer, protocol: 'ipip' },
+    { ...outer, port: ['udp', PROBE_PORT] },
     { in: bridge, port: ['udp', DHCP_SERVER] },
     ...(dhcp ? dns : []),
   ];

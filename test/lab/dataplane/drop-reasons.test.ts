@@ -11,8 +11,11 @@ import type { RunningCommand } from '../../../bench/lab/command.js';
 import { raiseFan } from '../../../bench/lab/fan.js';
 import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
+import { awaitLinks } from '../../../bench/lab/links.js';
+import type { Namespace } from '../../../bench/lab/namespace.js';
 import { FANCTL, REPOSITORY } from '../../../bench/lab/repository.js';
 import { DROP_REASONS, type DropReasonName } from '../../../src/base/drop-reason.js';
+import { GUARD_REASONS } from '../../../src/host/firewall/guard.js';
 import { countersOf } from '../../unit/daemon/prometheus-text.js';
 import { packet, tunnelled } from '../../unit/dataplane/packets.js';
 import { FAN, PYTHON, readStats, until } from '../fan-lab.js';
@@ -22,6 +25,7 @@ const MAKE = join(REPOSITORY, 'test/lab/hostile.py');
 const SEND = join(REPOSITORY, 'test/lab/send-frames.py');
 const FLOOD = join(REPOSITORY, 'test/lab/flood.py');
 const [TUN, HERE, THERE] = ['tun-250-0-28', '250.0.28.2', '250.0.27.2'];
+const [VICTIM, PEER] = ['172.30.0.28', '172.30.0.27'];
 const SECOND_ADDRESS = '172.30.0.99';
 /** More than a receive buffer takes, and than the TUN's queue. */
 const [IPIP_FLOOD, UDP_FLOOD] = [60_000, 5000];
@@ -46,6 +50,15 @@ const depart =
     const hex = Buffer.from(bytes).toString('hex');
     await victim.exec([PYTHON, SEND, TUN, ...new Array<string>(count).fill(hex)]);
   };
+/** As a frame to whoever takes it, by a device of somebody's. */
+const claim = (from: () => Namespace, device: string, bytes: Uint8Array) => async () => {
+  const frame = Buffer.concat([Buffer.from('ffffffffffff0200000000010800', 'hex'), bytes]);
+  await from().exec([PYTHON, SEND, device, frame.toString('hex')]);
+};
+const container = () => victim.container(1);
+const outsider = () => lab.host(3);
+const question = packet('172.30.0.29', '250.0.28.1', { payload: 20 });
+question.set([0, 53], 22);
 const big = packet(HERE, THERE, { payload: 1180, dontFragment: true });
 
 /** What makes each reason, the fan's or the host's, in an order in which none disturbs the next. */
@@ -72,12 +85,18 @@ const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][
   ['destination-outside-slice', 'fan', arrive('outside-slice')],
   ['ecn', 'fan', arrive('ce-on-not-ect')],
   ['icmp-invalid', 'host', arrive('icmp-forged')],
+  ['overlay-source-astray', 'fan', claim(outsider, 'eth0', packet(THERE, HERE))],
+  ['source-unroutable', 'fan', claim(outsider, 'eth0', packet('8.8.8.8', HERE))],
+  ['service-astray', 'fan', claim(outsider, 'eth0', question)],
+  ['bridge-source', 'fan', claim(container, 'eth0', packet(THERE, HERE))],
+  ['container-tunnel', 'fan', claim(container, 'eth0', tunnelled(HERE, PEER, packet(HERE, THERE)))],
+  ['tunnel-astray', 'fan', claim(() => victim, 'far', tunnelled(PEER, VICTIM, packet(THERE, HERE)))],
   ['too-big', 'fan', () => arrive('icmp-too-big')().then(depart(big))],
   ['icmp-rate', 'fan', () => whileStopped(victim, depart(big, TOO_BIG_FLOOD))],
   ['tun-write-failed', 'fan', () => victim.ip(`link set ${TUN} down`).then(arrive('good'))],
 ];
 /** What the kernel drops and counts itself: there is no packet to show. */
-const KERNEL: readonly string[] = ['socket-overflow', 'tun-overflow'];
+const KERNEL: readonly string[] = ['socket-overflow', 'tun-overflow', ...GUARD_REASONS];
 
 function floodIpip(): Promise<unknown> {
   return lab.host(2).exec([PYTHON, FLOOD, 'ipip', victim.address, THERE, HERE, `${IPIP_FLOOD}`]);
@@ -110,7 +129,10 @@ function traced(reason: string): TracedDrop[] {
 async function setUp(io: string): Promise<void> {
   lab = await createLab({ hosts: 3 });
   victim = lab.host(1);
-  await raiseFan(victim, [...FAN, '--io', io]);
+  await raiseFan(victim, [...FAN, 'dhcp', '--io', io]);
+  // A device of the host that is neither the underlay's nor a fan's.
+  await victim.ip('link add near type veth peer name far', 'link set near up', 'link set far up');
+  await awaitLinks(victim.name, 'near', 'far');
   await raiseFan(lab.host(2), FAN);
   await victim.ip(`address add ${SECOND_ADDRESS}/16 dev eth0`, 'route add blackhole 172.30.0.98');
   const mac = (await victim.exec(['cat', '/sys/class/net/eth0/address'])).stdout.trim();

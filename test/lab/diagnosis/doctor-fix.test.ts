@@ -57,7 +57,7 @@ describe('doctor and its --fix', () => {
   it('fand-dead: the daemon was killed, and the firewall flushed meanwhile', async () => {
     await killFand(broken());
     await sh('nft flush ruleset; sysctl -qw net.ipv4.ip_forward=0');
-    await expectMended('fand-dead', 'ip-forward-off', 'nat-rules-missing');
+    await expectMended('fand-dead', 'ip-forward-off', 'nat-rules-missing', 'guard-missing');
   });
 
   it('fan-dead: the TUN was removed', async () => {

@@ -213,8 +213,8 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
   ],
   'nat-rules-missing': [
     {
-      title: 'a flushed firewall',
-      arrange: 'nft flush ruleset',
+      title: 'its table deleted',
+      arrange: 'nft delete table ip ufan-fa001c00',
       restore: 'true',
       evidence: /table ip ufan-fa001c00 lacks everything/,
       ours: true,
@@ -224,6 +224,29 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       arrange: 'nft flush chain ip ufan-fa001c00 postrouting',
       restore: 'true',
       evidence: /lacks 1 of 1 rules of postrouting/,
+      ours: true,
+    },
+  ],
+  'guard-missing': [
+    {
+      title: 'its table deleted',
+      arrange: 'nft delete table ip ufan-guard',
+      restore: 'true',
+      evidence: /table ip ufan-guard lacks everything: it is gone of fan-250-0-28/,
+      ours: true,
+    },
+    {
+      title: 'a flushed chain',
+      arrange: 'nft flush chain ip ufan-guard elsewhere',
+      restore: 'true',
+      evidence: /lacks 3 of 3 rules of elsewhere/,
+      ours: true,
+    },
+    {
+      title: 'a device taken out',
+      arrange: `nft 'delete element ip ufan-guard arrivals { "${BRIDGE}" }'`,
+      restore: 'true',
+      evidence: /lacks device fan-250-0-28/,
       ours: true,
     },
   ],

@@ -344,6 +344,22 @@ describe('explain', () => {
     await net.host(1).ip('link del odd');
   });
 
+  it('by which device a sender comes in: the guard takes it or does not', async () => {
+    const by = async (words: string) => {
+      const { verdict, why } = await explain(...words.split(' '));
+      return [verdict, why];
+    };
+    expect((await by(`${IN} by tun-250-0-28`))[0]).toBe('deliverable');
+    expect(await by(`${IN} by eth0`)).toEqual([
+      'overlay-source-astray',
+      '250.0.27.2 is in 250.0.0.0/8, and comes in by eth0, neither fan-250-0-28 nor tun-250-0-28',
+    ]);
+    expect(await by('250.0.28.3 from 250.0.28.1 by fan-250-0-28')).toEqual([
+      'bridge-source',
+      '250.0.28.1 comes in by fan-250-0-28, where containers have 250.0.28.2 to 250.0.28.254',
+    ]);
+  });
+
   it.each(STRAY)('$title', async ({ arrange, restore, words, verdict, why, notes }) => {
     const sh = (script: string) => net.host(1).exec(['sh', '-c', script]);
     await sh(arrange);

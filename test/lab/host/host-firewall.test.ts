@@ -48,8 +48,8 @@ test('Docker: rules in FORWARD, DOCKER-USER and INPUT, readable by iptables, gon
   expect((await rules('iptables', 'DOCKER-USER')).sort()).toEqual(['-j RETURN', ...FORWARD_RULES].sort());
   expect((await rules('iptables', 'INPUT')).sort()).toEqual(
     [
-      `-s 172.30.0.0/16 -d 172.30.0.28/32 -p ipencap -m comment --comment "${COMMENT}" -j ACCEPT`,
-      `-s 172.30.0.0/16 -d 172.30.0.28/32 -p udp -m udp --dport 8326 -m comment --comment "${COMMENT}" -j ACCEPT`,
+      `-s 172.30.0.0/16 -d 172.30.0.28/32 -i eth0 -p ipencap -m comment --comment "${COMMENT}" -j ACCEPT`,
+      `-s 172.30.0.0/16 -d 172.30.0.28/32 -i eth0 -p udp -m udp --dport 8326 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p udp -m udp --dport 67 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p udp -m udp --dport 53 -m comment --comment "${COMMENT}" -j ACCEPT`,
       `-i ${FAN.bridge} -p tcp -m tcp --dport 53 -m comment --comment "${COMMENT}" -j ACCEPT`,

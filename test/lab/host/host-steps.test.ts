@@ -59,7 +59,17 @@ test('a failure in any step rolls back to the state before', async () => {
   await lab.close();
   lab = await HostLab.open();
   ({ host } = await lab.hostAndPeer());
-  expect(kinds).toEqual(['forwarding', 'bridge', 'tun', 'route', 'rp-filter', 'nat', 'firewall', 'dhcp']);
+  expect(kinds).toEqual([
+    'forwarding',
+    'guard',
+    'bridge',
+    'tun',
+    'route',
+    'rp-filter',
+    'nat',
+    'firewall',
+    'dhcp',
+  ]);
   const clean = await lab.snapshot(host);
   expect(Object.keys(clean)).toEqual(Object.keys(before));
   for (const failAt of kinds.keys()) {

@@ -1,0 +1,40 @@
+/**
+ * What the guard has dropped, for each fan and reason, from the kernel's counters (host/firewall/guard.ts): as the other
+ * counters of a fan they only grow, though those of the kernel begin anew where somebody flushed the table.
+ */
+import { DROP, type DropReason } from '../base/drop-reason.js';
+import type { FanRecord } from '../control/state-store.js';
+import { GUARD_REASONS, GUARD_TABLE, guardCounter, guardKey } from '../host/firewall/guard.js';
+import { readNamedCounters } from '../io/netlink/named-counters.js';
+
+interface Tally {
+  /** Of the kernel, as last read. */
+  last: number;
+  total: number;
+}
+
+export class GuardTally {
+  /** Fan id → counter → what came to it. */
+  readonly #fans = new Map<string, Map<string, Tally>>();
+
+  /** Calls `take` for each of `fans`, which are all that there are, and each reason. */
+  read(fans: readonly FanRecord[], take: (fan: string, reason: DropReason, packets: number) => void): void {
+    for (const id of this.#fans.keys()) if (!fans.some((fan) => fan.id === id)) this.#fans.delete(id);
+    const counters = readNamedCounters(GUARD_TABLE);
+    for (const { id, plan } of fans) {
+      for (const reason of GUARD_REASONS) {
+        const name = guardCounter(reason, guardKey(plan.mapping.slice.base));
+        take(id, DROP[reason], this.#add(id, name, counters.get(name) ?? 0));
+      }
+    }
+  }
+
+  #add(id: string, name: string, now: number): number {
+    const fan = this.#fans.get(id) ?? new Map<string, Tally>();
+    this.#fans.set(id, fan);
+    const { last, total } = fan.get(name) ?? { last: 0, total: 0 };
+    const grown = total + (now < last ? now : now - last);
+    fan.set(name, { last: now, total: grown });
+    return grown;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The guard's rules for one fan, as commands of nftables (host/firewall/guard.ts says what the guard is).
+ *
+ *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
+ *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
+ *                IP-in-IP for a fan that comes by the underlay's device (chain elsewhere)
+ *   input        DNS and DHCP of the bridge's dnsmasq
+ *   postrouting  behind NAT: IP-in-IP that was forwarded must not leave in this host's name
+ *
+ * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass.
+ */
+import { formatAddress } from '../../addr/ipv4-address.js';
+import { broadcastOf, parsePrefix } from '../../addr/prefix.js';
+import { GUARD_FAMILY, GUARD_TABLE, type GuardReason, guardCounter } from '../firewall/guard.js';
+import { field, match, meta, type NftExpression } from '../firewall/nft.js';
+
+export interface GuardedFan {
+  readonly key: string;
+  readonly bridge: string;
+  readonly tun: string;
+  readonly overlay: string;
+  readonly slice: string;
+  /** Addresses from the gateway on that are the host's. */
+  readonly hostReserve: number;
+  /** This host's underlay address. */
+  readonly address: string;
+  readonly dhcp: boolean;
+  readonly foreignSources: boolean;
+  /** By which outer packets come in; undefined where the host has the address on no device that carries packets. */
+  readonly arrival: Arrival | undefined;
+}
+
+/** The underlay's device: known by its name when it comes back, by its index when it was renamed. */
+export interface Arrival {
+  readonly device: string;
+  /** False: there is none of that name now, and so no index. */
+  readonly isThere: boolean;
+}
+
+/** A rule, in the order in which those of a chain stand. */
+export interface GuardRule {
+  readonly chain: string;
+  readonly expr: readonly NftExpression[];
+}
+
+/** Device → verdict. */
+export const ARRIVALS = 'arrivals';
+export const ELSEWHERE = 'elsewhere';
+/** Priorities of hooks, linux/netfilter_ipv4.h: before what others do at raw, and behind every NAT. */
+const BEFORE_RAW = -310;
+const BEHIND_NAT = 300;
+
+const ICMP_IGMP = 2;
+const IPIP = 4;
+const TCP = 6;
+const UDP = 17;
+const DNS = 53;
+const DHCP_SERVER = 67;
+const ACCEPT = { accept: null };
+const LOOPBACK = 'lo';
+/** A port of a VRF is followed by the VRF itself, with the same packet. */
+const NOT_AGAIN = match(meta('iifkind'), 'vrf', '!=');
+
+export const BASE_CHAINS = [
+  { name: 'prerouting', type: 'filter', hook: 'prerouting', prio: BEFORE_RAW, policy: 'accept' },
+  { name: 'input', type: 'filter', hook: 'input', prio: BEFORE_RAW, policy: 'accept' },
+  { name: 'postrouting', type: 'filter', hook: 'postrouting', prio: BEHIND_NAT, policy: 'accept' },
+] as const;
+
+/** What all fans share. */
+export const SHARED_RULES: readonly GuardRule[] = [
+  { chain: 'prerouting', expr: [{ vmap: { key: meta('iifname'), data: `@${ARRIVALS}` } }] },
+  { chain: 'prerouting', expr: [{ goto: { target: ELSEWHERE } }] },
+];
+
+export function bridgeChain(key: string): string {
+  return `bridge-${key}`;
+}
+
+/** Elements of the map by device. */
+export function arrivalsOf({ key, bridge, tun }: GuardedFan): [string, object][] {
+  return [
+    [LOOPBACK, ACCEPT],
+    [tun, ACCEPT],
+    [bridge, { goto: { target: bridgeChain(key) } }],
+  ];
+}
+
+export function rulesOf(fan: GuardedFan): GuardRule[] {
+  return [
+    ...fromBridge(fan),
+    ...fromElsewhere(fan),
+    ...(fan.dhcp ? [strangersQuestion(fan)] : []),
+    vouchedTunnel(fan),
+  ];
+}
+
+function fromBridge(fan: GuardedFan): GuardRule[] {
+  const rule = (...expr: NftExpression[]): GuardRule => ({ chain: bridgeChain(fan.key), expr });
+  const { base } = parsePrefix(fan.slice);
+  const containers = range(base + fan.hostReserve + 1, broadcastOf(parsePrefix(fan.slice)) - 1);
+  const none = match(field('ip', 'saddr'), '0.0.0.0');
+  return [
+    rule(match(field('ip', 'protocol'), IPIP), ...drop(fan, 'container-tunnel')),
+    rule(match(field('ip', 'saddr'), containers), ACCEPT),
+    // Who has no address yet asks for one, and says which groups it listens to.
+    rule(
+      none,
+      match(field('ip', 'daddr'), '255.255.255.255'),
+      match(field('udp', 'dport'), DHCP_SERVER),
+      ACCEPT,
+    ),
+    rule(none, match(field('ip', 'protocol'), ICMP_IGMP), ACCEPT),
+    ...(fan.foreignSources
+      ? [
+          rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'bridge-source')),
+          rule({ goto: { target: ELSEWHERE } }),
+        ]
+      : [rule(...drop(fan, 'bridge-source'))]),
+  ];
+}
+
+function fromElsewhere(fan: GuardedFan): GuardRule[] {
+  const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
+  return [
+    rule(match(field('ip', 'saddr'), network(fan.overlay)), NOT_AGAIN, ...drop(fan, 'overlay-source-astray')),
+    rule(
+      match(field('ip', 'protocol'), IPIP),
+      match(field('ip', 'daddr'), fan.address),
+      ...otherWay(fan.arrival),
+      NOT_AGAIN,
+      ...drop(fan, 'tunnel-astray'),
+    ),
+    rule(
+      match(field('ip', 'daddr'), network(fan.overlay)),
+      noRouteBack(['saddr']),
+      NOT_AGAIN,
+      ...drop(fan, 'source-unroutable'),
+    ),
+  ];
+}
+
+/** By another device than the underlay's; where that is none in particular, than those that lead to the sender. */
+function otherWay(arrival: Arrival | undefined): NftExpression[] {
+  if (!arrival) return [noRouteBack(['saddr', 'iif'])];
+  return [
+    match(meta('iifname'), arrival.device, '!='),
+    ...(arrival.isThere ? [match(meta('iif'), arrival.device, '!=')] : []),
+  ];
+}
+
+function strangersQuestion(fan: GuardedFan): GuardRule {
+  const { base } = parsePrefix(fan.slice);
+  return {
+    chain: 'input',
+    expr: [
+      match(field('ip', 'daddr'), range(base + 1, base + fan.hostReserve)),
+      match(meta('l4proto'), { set: [TCP, UDP] }),
+      match(field('th', 'dport'), { set: [DNS, DHCP_SERVER] }),
+      match(meta('iifname'), { set: [LOOPBACK, fan.bridge] }, '!='),
+      NOT_AGAIN,
+      ...drop(fan, 'service-astray'),
+    ],
+  };
+}
+
+function vouchedTunnel(fan: GuardedFan): GuardRule {
+  return {
+    chain: 'postrouting',
+    expr: [
+      match(field('ip', 'protocol'), IPIP),
+      match(field('ip', 'saddr'), fan.address),
+      // What this host sends itself came in by none.
+      match(meta('iif'), '0', '!='),
+      ...drop(fan, 'container-tunnel'),
+    ],
+  };
+}
+
+function drop({ key }: GuardedFan, reason: GuardReason): NftExpression[] {
+  return [{ counter: guardCounter(reason, key) }, { drop: null }];
+}
+
+function noRouteBack(flags: readonly string[]): NftExpression {
+  return match({ fib: { result: 'oif', flags } }, false);
+}
+
+function network(text: string): object {
+  const { base, length } = parsePrefix(text);
+  return { prefix: { addr: formatAddress(base), len: length } };
+}
+
+/** From the first to the last address. */
+function range(first: number, last: number): unknown {
+  return first === last ? formatAddress(first) : { range: [formatAddress(first), formatAddress(last)] };
+}
+
+/** Of a thing in the guard's table. */
+export function inGuard(kind: string, what: object): object {
+  return { [kind]: { family: GUARD_FAMILY, table: GUARD_TABLE, ...what } };
+}
