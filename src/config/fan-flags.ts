@@ -20,6 +20,8 @@ export interface FanFlag {
 const MAX_RESERVE = 0xff_ffff;
 const MAX_TTL = 255;
 const MAX_DSCP = 63;
+/** RFC 791 §3.2: the least that every router passes on whole; and the longest packet. */
+const [LEAST_MTU, MOST_MTU] = [68, 65_535];
 
 export const FAN_FLAGS: readonly FanFlag[] = [
   {
@@ -76,6 +78,14 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'min-path-mtu',
+    argument: 'N',
+    summary: 'believe ICMP of a path MTU down to N, outer header included, 68 to 65535 (default 576)',
+    set: (options, value) => {
+      options.minPathMtu = parseNumber('min-path-mtu', value, LEAST_MTU, MOST_MTU);
+    },
+  },
+  {
     name: 'no-fragment',
     summary: 'drop a packet too big for the path and without DF, instead of sending outer fragments',
     set: (options) => {
@@ -123,6 +133,7 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
+  if (options.minPathMtu !== undefined) words.push(`min-path-mtu ${options.minPathMtu}`);
   if (!options.fragment) words.push('no-fragment');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');

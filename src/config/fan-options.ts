@@ -25,9 +25,14 @@ export interface FanOptions {
   ttl?: number;
   /** Outer DSCP: a number 0–63, or absent to copy the inner one. */
   dscp?: number;
+  /** What ICMP may say of a path, at least; absent for DEFAULT_MIN_PATH_MTU. */
+  minPathMtu?: number;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
   fragment: boolean;
 }
+
+/** RFC 791 §3.1: every host accepts so many bytes, and what carries less is hardly found. */
+export const DEFAULT_MIN_PATH_MTU = 576;
 
 export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   dhcp: false,

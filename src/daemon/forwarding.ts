@@ -7,6 +7,7 @@ import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { DEFAULT_MIN_PATH_MTU } from '../config/fan-options.js';
 import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
 import { type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
@@ -230,7 +231,7 @@ export class Forwarding {
   }
 
   async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
-    const { ttl, dscp, fragment, io } = request.options;
+    const { ttl, dscp, fragment, io, minPathMtu } = request.options;
     return {
       id,
       mapping: plan.mapping,
@@ -239,12 +240,14 @@ export class Forwarding {
       underlayDevice: plan.underlayDevice,
       ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
       underlayMtu: plan.mtu + OUTER_LEN,
+      minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
       fragment,
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },
+      kernelPeers: -1,
     };
   }
 

@@ -9,6 +9,7 @@ import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { RateLimit } from '../../base/rate-limit.js';
+import { SenderLimits } from '../../base/sender-limits.js';
 import type { FanRecord } from '../../control/state-store.js';
 import { sliceOf } from '../../fan/mapping.js';
 import { readLinks } from '../../host/links.js';
@@ -18,8 +19,9 @@ import { type Answer, type Facts, MOST_SEEN, MOST_WHY, type Request } from './me
 import { ProbeSender } from './probe-sender.js';
 import { ProbeSocket } from './probe-socket.js';
 import { SeenProbes } from './seen-probes.js';
-import { SenderLimits } from './sender-limits.js';
 
+/** Answers to one host, and to all. */
+const RATES = { perSecond: 50, burst: 200, allPerSecond: 500, allBurst: 1000 };
 /** Route look-ups for all peers together: each starts a program or two. */
 const LOOK_UPS_PER_SECOND = 5;
 const LOOK_UPS_BURST = 20;
@@ -37,7 +39,7 @@ export type OnReply = (sequence: number, length: number) => void;
 export class Responder {
   readonly #options: ResponderOptions;
   readonly #log: Logger;
-  readonly #limits = new SenderLimits();
+  readonly #limits = new SenderLimits(RATES);
   readonly #lookUps = new RateLimit(LOOK_UPS_PER_SECOND, LOOK_UPS_BURST);
   readonly #seen = new SeenProbes();
   readonly #replies = new Map<string, OnReply>();
@@ -102,7 +104,7 @@ export class Responder {
     }
     const fan = this.#fans.find(({ id }) => id === fanId);
     const host = sender >>> 0;
-    if (!fan || !this.#options.isOn || !this.#limits.take(host)) return;
+    if (!fan || !this.#options.isOn || !this.#limits.take(host, performance.now())) return;
     this.#seen.add(host, probe.nonce, probe.sequence, probe.length);
     this.#reply(fan, host, probe);
   }
@@ -134,7 +136,7 @@ export class Responder {
   async #answer(address: number, request: Request, sender: number): Promise<Answer | undefined> {
     const here = this.#fans.filter(({ plan }) => plan.mapping.address === address);
     const isInside = here.some(({ plan }) => contains(plan.mapping.underlay, sender));
-    if (!isInside || sender === address || !this.#limits.take(sender)) return undefined;
+    if (!isInside || sender === address || !this.#limits.take(sender, performance.now())) return undefined;
     const { id, ask, nonce } = request;
     const fan = chooseFan(here, request.overlay);
     if (ask === 'facts') {

@@ -72,7 +72,9 @@ const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][
   ['destination-outside-slice', 'fan', arrive('outside-slice')],
   ['ecn', 'fan', arrive('ce-on-not-ect')],
   ['icmp-invalid', 'host', arrive('icmp-forged')],
-  ['too-big', 'fan', () => arrive('icmp-too-big')().then(depart(big))],
+  ['icmp-source', 'fan', arrive('icmp-stranger')],
+  ['icmp-implausible', 'fan', arrive('icmp-68')],
+  ['too-big', 'fan', () => depart(big)().then(arrive('icmp-too-big')).then(depart(big))],
   ['icmp-rate', 'fan', () => whileStopped(victim, depart(big, TOO_BIG_FLOOD))],
   ['tun-write-failed', 'fan', () => victim.ip(`link set ${TUN} down`).then(arrive('good'))],
 ];
