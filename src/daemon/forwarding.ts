@@ -19,6 +19,7 @@ import type { WorkerEvents } from '../dataplane/workers/client.js';
 import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
+import type { Lore } from '../diagnosis/probe/peer-lore.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
@@ -96,6 +97,17 @@ export class Forwarding {
     const states = (await this.#workers?.inspect()) ?? [];
     const known = states.flatMap(({ pathMtus }) => pathMtus).filter(({ address }) => address === host);
     return known.length === 0 ? null : Math.min(...known.map(({ mtu }) => mtu));
+  }
+
+  /** What it knows of other hosts, for the responder. */
+  async lore(): Promise<Lore> {
+    const states = (await this.#workers?.inspect()) ?? [];
+    const received = states.flatMap(({ peers }) => peers.filter(({ rxPackets }) => rxPackets > 0));
+    const paths = new Map<number, number>();
+    for (const { address, mtu } of states.flatMap(({ pathMtus }) => pathMtus)) {
+      paths.set(address, Math.min(mtu, paths.get(address) ?? mtu));
+    }
+    return { peers: new Set(received.map(({ address }) => address)), paths };
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {

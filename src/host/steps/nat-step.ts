@@ -3,13 +3,15 @@
  *
  * receive and send keep outer packets out of connection tracking, which our NAT would otherwise turn on for each of
  * them: there is no connection to know of, and every one of them would be looked up, twice on its way.
- * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by.
+ * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by; never from
+ * the port of probes, by which a peer's fand knows that it speaks to a host (diagnosis/probe/probe-socket.ts).
  * send also holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
  * (ipip or sit loaded) answers each packet of the fan with one, although our raw socket got it.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { parsePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { PROBE_PORT } from '../../base/probe-port.js';
 import { changeRuleset, field, match, meta, type NftExpression, readRuleset } from '../firewall/nft.js';
 import type { StepKind } from './step.js';
 
@@ -31,6 +33,10 @@ const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
 const QUOTED_PROTOCOL = { base: 'th', offset: (8 + 9) * 8, len: 8 };
+
+/** Hosts speak to each other's fand from this port: no container does so in its host's name. */
+const PROBE_SOURCE = [match(field('udp', 'sport'), PROBE_PORT)];
+const OTHER_PORTS = [32_768, 65_535];
 
 export const natStep: StepKind<NatData> = {
   describe: ({ slice }) => `set up NAT for ${slice}`,
@@ -74,6 +80,7 @@ function chains(data: NatData): object[] {
     rule('send', [...outer('saddr', 'daddr', data), { notrack: null }]),
     rule('send', holdBackUnreachable(data)),
     chain('postrouting', 'nat', 'postrouting', SOURCE_NAT),
+    rule('postrouting', masquerade(data, PROBE_SOURCE, { port: { range: OTHER_PORTS } })),
     rule('postrouting', masquerade(data)),
   ];
 }
@@ -87,13 +94,19 @@ function outer(ours: 'saddr' | 'daddr', theirs: 'saddr' | 'daddr', data: NatData
   ];
 }
 
-function masquerade({ slice, overlay, bridge }: NatData): NftExpression[] {
+/** Of what `matches` as well. */
+function masquerade(
+  { slice, overlay, bridge }: NatData,
+  matches: NftExpression[] = [],
+  to: object | null = null,
+): NftExpression[] {
   return [
     match(field('ip', 'saddr'), network(slice)),
     match(field('ip', 'daddr'), network(overlay), '!='),
     match(meta('oifname'), bridge, '!='),
+    ...matches,
     { counter: null },
-    { masquerade: null },
+    { masquerade: to },
   ];
 }
 
