@@ -58,6 +58,12 @@ export const FAN_FLAGS: readonly FanFlag[] = [
           `bridge: "${value}" is no device name: 1 to 15 bytes, no space, /, : or %`,
         );
       }
+      if (value.endsWith('*')) {
+        throw new FanError(
+          'usage',
+          `bridge: "${value}" ends in *, which firewalls take for any name that begins so`,
+        );
+      }
       options.bridge = value;
     },
   },
