@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static int duplicate(int fd) {
@@ -51,32 +52,37 @@ int program_add_flow(int flows, const struct fan_flow *flow) {
   return bpf_map_update_elem(flows, flow, &any, BPF_ANY) < 0 ? -errno : 0;
 }
 
-/* Sums one element of a per-CPU map; `each` has room for all CPUs. */
-static int sum_cpus(int map, uint32_t key, struct fan_counters *each, int cpus,
-                    struct fan_counters *sum) {
-  *sum = (struct fan_counters){0};
-  if (bpf_map_lookup_elem(map, &key, each) < 0) return -errno;
-  for (int i = 0; i < cpus; i++) {
-    sum->packets += each[i].packets;
-    sum->bytes += each[i].bytes;
-  }
-  return 0;
+static void add(struct fan_counters *sum, const struct fan_counters *one) {
+  sum->packets += one->packets;
+  sum->bytes += one->bytes;
 }
 
 int program_count(int counters, struct fan_counters *sum) {
+  const uint32_t first = 0;
   int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return cpus;
   struct fan_counters *each = calloc((size_t)cpus, sizeof *each);
   if (each == NULL) return -ENOMEM;
-  int error = sum_cpus(counters, 0, each, cpus, sum);
+  *sum = (struct fan_counters){0};
+  int error = bpf_map_lookup_elem(counters, &first, each) < 0 ? -errno : 0;
+  for (int i = 0; i < cpus && error == 0; i++) add(sum, &each[i]);
   free(each);
   return error;
+}
+
+/* Sums what is known of a peer over all CPUs; `each` has room for them. False where nothing is. */
+static bool sum_peer(int peers, uint32_t address, struct fan_peer *each, int cpus,
+                     struct fan_counters *sum) {
+  *sum = (struct fan_counters){0};
+  if (bpf_map_lookup_elem(peers, &address, each) < 0) return false;
+  for (int i = 0; i < cpus; i++) add(sum, &each[i].counted);
+  return true;
 }
 
 int program_read_peers(int peers, struct program_peer *out, size_t capacity) {
   int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return cpus;
-  struct fan_counters *each = calloc((size_t)cpus, sizeof *each);
+  struct fan_peer *each = calloc((size_t)cpus, sizeof *each);
   if (each == NULL) return -ENOMEM;
   size_t count = 0;
   uint32_t key;
@@ -84,11 +90,36 @@ int program_read_peers(int peers, struct program_peer *out, size_t capacity) {
   while (count < capacity && bpf_map_get_next_key(peers, last, &key) == 0) {
     out[count].address = key;
     /* One that has just made room is left out. */
-    if (sum_cpus(peers, key, each, cpus, &out[count].counted) == 0) count++;
+    if (sum_peer(peers, key, each, cpus, &out[count].counted)) count++;
     last = &key;
   }
   free(each);
   return (int)count;
+}
+
+/* Of a peer on one CPU, in this unit of time and the one before it. */
+static int largest_of(const struct fan_peer *peer, uint32_t now) {
+  if (peer->time == now) return peer->largest > peer->before ? peer->largest : peer->before;
+  return peer->time + 1 == now ? peer->largest : 0;
+}
+
+int program_largest(int peers, uint32_t address) {
+  struct timespec time;
+  int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) return cpus;
+  struct fan_peer *each = calloc((size_t)cpus, sizeof *each);
+  if (each == NULL) return -ENOMEM;
+  int largest = 0;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  uint64_t ns = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+  if (bpf_map_lookup_elem(peers, &address, each) == 0) {
+    for (int i = 0; i < cpus; i++) {
+      int here = largest_of(&each[i], (uint32_t)(ns >> FAN_TIME_SHIFT));
+      if (here > largest) largest = here;
+    }
+  }
+  free(each);
+  return largest;
 }
 
 int program_test(int program, const struct slab *frame, struct slab *out) {

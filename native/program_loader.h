@@ -38,6 +38,10 @@ struct program_peer {
 /* At most `capacity` peers, in no order. Their count or -errno. */
 int program_read_peers(int peers, struct program_peer *out, size_t capacity);
 
+/* Bytes of the longest outer packet to a peer (host order) of late, 0 where there was none. Or
+ * -errno. */
+int program_largest(int peers, uint32_t address);
+
 /*
  * Runs the program once over an Ethernet frame, as BPF_PROG_TEST_RUN does: for tests. `out` takes
  * the frame afterwards, its size becomes its length. The program's verdict or -errno.

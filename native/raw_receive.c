@@ -1,20 +1,40 @@
 /* recvmmsg into the slots of a slab (see raw_socket.h). */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "raw_socket.h"
 #include "receive_slots.h"
 
+/* IP_PKTINFO, where it was asked for. */
+union control {
+  struct cmsghdr header;
+  char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+};
+
+/* Index of the device that a packet came in by; 0 where nobody asked. */
+static uint32_t device_of(struct msghdr *message) {
+  const struct cmsghdr *first = CMSG_FIRSTHDR(message);
+  if (first == NULL || first->cmsg_level != IPPROTO_IP || first->cmsg_type != IP_PKTINFO) return 0;
+  return (uint32_t)((const struct in_pktinfo *)(const void *)CMSG_DATA(first))->ipi_ifindex;
+}
+
 int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
   struct mmsghdr messages[RECEIVE_BATCH];
   struct iovec iov[RECEIVE_BATCH];
+  union control control[RECEIVE_BATCH];
   if (slab->size < HEADROOM + MAX_PACKET) return -ENOBUFS;
   size_t wanted = receive_slots(slab, capacity);
   for (size_t i = 0; i < wanted; i++) {
     iov[i].iov_base = slab->bytes + i * RECEIVE_STRIDE + HEADROOM;
     iov[i].iov_len = MAX_PACKET;
-    messages[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+    messages[i].msg_hdr = (struct msghdr){
+        .msg_iov = &iov[i],
+        .msg_iovlen = 1,
+        .msg_control = control[i].bytes,
+        .msg_controllen = sizeof control[i].bytes,
+    };
   }
   int received;
   do {
@@ -28,6 +48,7 @@ int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t 
         .offset = (uint32_t)((size_t)i * RECEIVE_STRIDE + HEADROOM),
         .length = messages[i].msg_len,
         .flags = CSUM_UNKNOWN,
+        .tag = device_of(&messages[i].msg_hdr),
     };
   }
   return count;

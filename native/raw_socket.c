@@ -21,8 +21,12 @@ static int set_icmp_filter(int fd, uint32_t types) {
 }
 
 static int configure(int fd, const struct raw_options *options, const char **syscall) {
-  /* PROBE: send what we are told, DF as we wrote it; path MTU is the dataplane's matter. */
-  const int discover = IP_PMTUDISC_PROBE;
+  /*
+   * PROBE: send what we are told, DF as we wrote it; path MTU is the dataplane's matter. INTERFACE:
+   * for a socket of protocol 4 the kernel would believe whatever ICMP quotes such a packet, and
+   * keep the MTU in its route to the peer, by which the program of io bpf goes.
+   */
+  const int discover = options->protocol == IPPROTO_RAW ? IP_PMTUDISC_PROBE : IP_PMTUDISC_INTERFACE;
   *syscall = "setsockopt";
   if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover) < 0) return -errno;
   if (socket_send_buffer(fd, options->send_buffer) < 0) return -errno;
@@ -32,6 +36,10 @@ static int configure(int fd, const struct raw_options *options, const char **sys
     return -errno;
   }
   if (options->icmp_types != 0 && set_icmp_filter(fd, options->icmp_types) < 0) return -errno;
+  const int one = 1;
+  if (options->tell_device && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) < 0) {
+    return -errno;
+  }
   if (options->bind_address == 0) return 0;
   struct sockaddr_in local = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(options->bind_address)};

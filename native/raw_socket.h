@@ -15,6 +15,7 @@ struct raw_options {
   int receive_buffer;
   uint32_t mark;
   uint32_t icmp_types; /* protocol 1: bit n = receive type n; 0 = all */
+  bool tell_device;    /* of what is received the device's index becomes the tag */
 };
 
 /* The descriptor or -errno, then *syscall names the call that failed. */

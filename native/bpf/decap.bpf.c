@@ -65,7 +65,8 @@ int decap(struct __sk_buff *skb) {
   }
   /* Somebody's, for the outer packet: rules for inner ones never see it, as by the daemon. */
   skb->mark = 0;
-  count(sender, segments, inner_len + (__u64)(segments - 1) * header);
+  __u32 longest = gso_size == 0 ? inner_len : header + gso_size;
+  count(sender, segments, inner_len + (__u64)(segments - 1) * header, longest + OUTER_LEN);
   return bpf_redirect(fan->device, BPF_F_INGRESS);
 }
 

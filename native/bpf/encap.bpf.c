@@ -101,7 +101,7 @@ int encap(struct __sk_buff *skb) {
   if (!leaves_by_device(skb, fan, outer, wire_len)) return NEXT;
   int verdict = send(skb, fan, outer);
   if (verdict != NEXT && verdict != DROP) {
-    count(exit, segments, packet_len + (__u64)(segments - 1) * header);
+    count(exit, segments, packet_len + (__u64)(segments - 1) * header, wire_len);
   }
   return verdict;
 }

@@ -49,7 +49,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
   __uint(max_entries, FAN_PEERS);
   __type(key, __u32);
-  __type(value, struct fan_counters);
+  __type(value, struct fan_peer);
 } peers SEC(".maps");
 
 /* The values mean nothing. */
@@ -159,19 +159,33 @@ static __always_inline __u32 segments_of(__u32 packet_len, __u32 header, __u32 s
   return size == 0 ? 1 : (packet_len - header + size - 1) / size;
 }
 
-static __always_inline void count(__u32 address, __u64 packets, __u64 bytes) {
+/* Remembers how long a packet was, for this unit of time and the one before it. */
+static __always_inline void note_size(struct fan_peer *peer, __u32 size) {
+  __u32 now = (__u32)(bpf_ktime_get_coarse_ns() >> FAN_TIME_SHIFT);
+  if (peer->time != now) {
+    peer->before = peer->time + 1 == now ? peer->largest : 0;
+    peer->largest = 0;
+    peer->time = now;
+  }
+  if (size > peer->largest) peer->largest = (__u16)size;
+}
+
+/* `size`: of the longest packet on the wire, outer header included. */
+static __always_inline void count(__u32 address, __u64 packets, __u64 bytes, __u32 size) {
   const __u32 first = 0;
   struct fan_counters *all = bpf_map_lookup_elem(&counters, &first);
   if (all) {
     all->packets += packets;
     all->bytes += bytes;
   }
-  struct fan_counters *peer = bpf_map_lookup_elem(&peers, &address);
+  struct fan_peer *peer = bpf_map_lookup_elem(&peers, &address);
   if (peer) {
-    peer->packets += packets;
-    peer->bytes += bytes;
+    peer->counted.packets += packets;
+    peer->counted.bytes += bytes;
+    note_size(peer, size);
   } else {
-    const struct fan_counters new = {packets, bytes};
+    struct fan_peer new = {.counted = {packets, bytes}};
+    note_size(&new, size);
     bpf_map_update_elem(&peers, &address, &new, BPF_NOEXIST);
   }
 }

@@ -64,4 +64,15 @@ struct fan_counters {
   __u64 bytes;   /* of inner packets, each segment's headers included */
 };
 
+/* CLOCK_MONOTONIC in ns, shifted by so much, is the time of a size: units of 8.6 s. */
+enum { FAN_TIME_SHIFT = 33 };
+
+/* For each CPU, of one peer: as fan_counters, and the longest outer packet of now and before. */
+struct fan_peer {
+  struct fan_counters counted;
+  __u32 time;
+  __u16 largest;
+  __u16 before;
+};
+
 #endif

@@ -1,5 +1,5 @@
-/* programAttach, programConfigure, programAddFlow, programCount, programPeers, programTest:
- * arguments only (see program_loader.h). */
+/* programAttach, programConfigure, programAddFlow, programCount, programPeers, programLargest,
+ * programTest: arguments only (see program_loader.h). */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -105,6 +105,15 @@ static napi_value js_peers(napi_env env, napi_callback_info info) {
   return result;
 }
 
+static napi_value js_largest(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int fd;
+  int64_t address;
+  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_integer(env, argv[1], "address", 0, UINT32_MAX, &address)) return NULL;
+  return number(env, program_largest(fd, (uint32_t)address));
+}
+
 static napi_value js_test(napi_env env, napi_callback_info info) {
   napi_value argv[3];
   napi_value result;
@@ -130,5 +139,6 @@ bool export_program(napi_env env, napi_value exports) {
          export_function(env, exports, "programAddFlow", js_add_flow) &&
          export_function(env, exports, "programCount", js_count) &&
          export_function(env, exports, "programPeers", js_peers) &&
+         export_function(env, exports, "programLargest", js_largest) &&
          export_function(env, exports, "programTest", js_test);
 }

@@ -12,6 +12,15 @@ static bool option(napi_env env, napi_value object, const char *name, int64_t ma
   return type == napi_undefined || argument_integer(env, value, name, 0, max, out);
 }
 
+/* The same for a boolean. */
+static bool flag(napi_env env, napi_value object, const char *name, bool *out) {
+  napi_value value;
+  napi_valuetype type;
+  if (napi_get_named_property(env, object, name, &value) != napi_ok) return false;
+  if (napi_typeof(env, value, &type) != napi_ok) return false;
+  return type == napi_undefined || argument_boolean(env, value, name, out);
+}
+
 static bool raw_options(napi_env env, napi_value object, struct raw_options *out) {
   if (!argument_object(env, object, "options")) return false;
   int64_t protocol = -1;
@@ -20,12 +29,14 @@ static bool raw_options(napi_env env, napi_value object, struct raw_options *out
   int64_t receive_buffer = 0;
   int64_t mark = 0;
   int64_t icmp_types = 0;
+  bool tell_device = false;
   if (!option(env, object, "protocol", UINT8_MAX, &protocol) ||
       !option(env, object, "bindAddress", UINT32_MAX, &address) ||
       !option(env, object, "sendBufferBytes", INT32_MAX / 2, &send_buffer) ||
       !option(env, object, "receiveBufferBytes", INT32_MAX / 2, &receive_buffer) ||
       !option(env, object, "mark", UINT32_MAX, &mark) ||
-      !option(env, object, "icmpTypes", UINT32_MAX, &icmp_types)) {
+      !option(env, object, "icmpTypes", UINT32_MAX, &icmp_types) ||
+      !flag(env, object, "tellDevice", &tell_device)) {
     return false;
   }
   *out = (struct raw_options){
@@ -35,6 +46,7 @@ static bool raw_options(napi_env env, napi_value object, struct raw_options *out
       .receive_buffer = (int)receive_buffer,
       .mark = (uint32_t)mark,
       .icmp_types = (uint32_t)icmp_types,
+      .tell_device = tell_device,
   };
   return true;
 }

@@ -51,6 +51,14 @@ export const DROP_REASONS = [
   ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],
   // ICMP about our own packets.
   ['icmp-invalid', 'an ICMP error quotes no packet that we could have sent'],
+  [
+    'icmp-source',
+    "an ICMP error about a packet of ours came in by another device than the underlay's, or from no host on the way",
+  ],
+  [
+    'icmp-implausible',
+    'an ICMP error tells of a path below min-path-mtu, or of no packet that its peer was sent of late',
+  ],
   ['icmp-rate', 'an ICMP message that we would have sent was held back by the rate limit'],
 ] as const;
 

@@ -20,6 +20,8 @@ export interface FanFlag {
 const MAX_RESERVE = 0xff_ffff;
 const MAX_TTL = 255;
 const MAX_DSCP = 63;
+/** RFC 791 §3.2: the least that every router passes on whole; and the longest packet. */
+const [LEAST_MTU, MOST_MTU] = [68, 65_535];
 
 export const FAN_FLAGS: readonly FanFlag[] = [
   {
@@ -56,6 +58,12 @@ export const FAN_FLAGS: readonly FanFlag[] = [
           `bridge: "${value}" is no device name: 1 to 15 bytes, no space, /, : or %`,
         );
       }
+      if (value.endsWith('*')) {
+        throw new FanError(
+          'usage',
+          `bridge: "${value}" ends in *, which firewalls take for any name that begins so`,
+        );
+      }
       options.bridge = value;
     },
   },
@@ -73,6 +81,14 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     summary: "outer DSCP, 0 to 63, or the inner packet's (default)",
     set: (options, value) => {
       if (value !== 'inherit') options.dscp = parseNumber('dscp', value, 0, MAX_DSCP, 'inherit');
+    },
+  },
+  {
+    name: 'min-path-mtu',
+    argument: 'N',
+    summary: 'believe ICMP of a path MTU down to N, outer header included, 68 to 65535 (default 576)',
+    set: (options, value) => {
+      options.minPathMtu = parseNumber('min-path-mtu', value, LEAST_MTU, MOST_MTU);
     },
   },
   {
@@ -142,6 +158,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
+  if (options.minPathMtu !== undefined) words.push(`min-path-mtu ${options.minPathMtu}`);
   if (!options.fragment) words.push('no-fragment');
   // A record of a fand before 0.2 says nothing of it.
   if (options.clampMss === false) words.push('no-mss-clamp');

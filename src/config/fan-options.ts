@@ -27,11 +27,16 @@ export interface FanOptions {
   dscp?: number;
   /** Containers may send from addresses outside the overlay, as those that route for others do. */
   foreignSources: boolean;
+  /** What ICMP may say of a path, at least; absent for DEFAULT_MIN_PATH_MTU. */
+  minPathMtu?: number;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
   fragment: boolean;
   /** False: the MSS that TCP announces through the bridge is left as it is. */
   clampMss: boolean;
 }
+
+/** RFC 791 §3.1: every host accepts so many bytes, and what carries less is hardly found. */
+export const DEFAULT_MIN_PATH_MTU = 576;
 
 export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   dhcp: false,

@@ -108,7 +108,7 @@ export class Daemon {
       {
         isOn: options.hasResponder,
         version: options.version,
-        pathMtu: (host) => this.#forwarding.pathMtu(host),
+        readLore: () => this.#forwarding.lore(),
       },
       log,
     );

@@ -7,6 +7,7 @@ import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
+import { DEFAULT_MIN_PATH_MTU } from '../config/fan-options.js';
 import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
 import { type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
@@ -18,6 +19,7 @@ import type { WorkerEvents } from '../dataplane/workers/client.js';
 import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
+import type { Lore } from '../diagnosis/probe/peer-lore.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
@@ -97,6 +99,17 @@ export class Forwarding {
     const states = (await this.#workers?.inspect()) ?? [];
     const known = states.flatMap(({ pathMtus }) => pathMtus).filter(({ address }) => address === host);
     return known.length === 0 ? null : Math.min(...known.map(({ mtu }) => mtu));
+  }
+
+  /** What it knows of other hosts, for the responder. */
+  async lore(): Promise<Lore> {
+    const states = (await this.#workers?.inspect()) ?? [];
+    const received = states.flatMap(({ peers }) => peers.filter(({ rxPackets }) => rxPackets > 0));
+    const paths = new Map<number, number>();
+    for (const { address, mtu } of states.flatMap(({ pathMtus }) => pathMtus)) {
+      paths.set(address, Math.min(mtu, paths.get(address) ?? mtu));
+    }
+    return { peers: new Set(received.map(({ address }) => address)), paths };
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
@@ -236,7 +249,7 @@ export class Forwarding {
   }
 
   async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
-    const { ttl, dscp, fragment, io } = request.options;
+    const { ttl, dscp, fragment, io, minPathMtu } = request.options;
     return {
       id,
       mapping: plan.mapping,
@@ -245,12 +258,14 @@ export class Forwarding {
       underlayDevice: plan.underlayDevice,
       ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
       underlayMtu: plan.mtu + OUTER_LEN,
+      minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
       fragment,
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },
+      kernelPeers: -1,
     };
   }
 

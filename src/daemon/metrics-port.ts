@@ -15,6 +15,9 @@ export interface MetricsAddress {
 
 const LOOPBACK = 127;
 const LAST_PORT = 65_535;
+/** Any user may connect: fand needs its descriptors for what it does for the fans. */
+const MOST_CONNECTIONS = 32;
+const LIMITS = { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 1000 };
 
 /** "127.0.0.1:9477" or "[::1]:9477". Throws FanError usage for anything that others could reach. */
 export function parseMetricsAddress(text: string): MetricsAddress {
@@ -42,7 +45,7 @@ export async function listenForMetrics(
   { host, port }: MetricsAddress,
   read: () => Promise<TextReply>,
 ): Promise<void> {
-  const server = createServer((request, response) => {
+  const server = createServer(LIMITS, (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
       return;
@@ -52,6 +55,9 @@ export async function listenForMetrics(
       (error) => response.writeHead(500, { 'content-type': 'text/plain' }).end(`${errorText(error)}\n`),
     );
   });
+  server.maxConnections = MOST_CONNECTIONS;
+  // Of connections that say nothing, by a timer; one that sends and reads nothing ends as well.
+  server.timeout = 2 * LIMITS.requestTimeout;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, resolve);

@@ -4,7 +4,7 @@
  * It knows which connections still wait for their answer, so that fand leaves between two requests and never in one:
  * after refuse() nobody can connect, and who had connected is told that fand leaves.
  */
-import { chmodSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -31,6 +31,11 @@ export class TextReply {
 
 /** No request of ours is longer. */
 const MAX_BODY_BYTES = 65_536;
+/** How many may be connected, and how long a request may take to arrive: a trace is an answer, and may last. */
+const MOST_CONNECTIONS = 256;
+const LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 30_000 };
+/** Nobody but root connects, from the first moment on. */
+const SOCKET_UMASK = 0o177;
 /** sun_path of sockaddr_un, less the closing NUL. */
 const MAX_SOCKET_PATH = 107;
 /** How long drain() waits for somebody who connected and says nothing. */
@@ -92,17 +97,17 @@ export class ControlServer {
     // Closing the old one removes what has its name, so that comes first.
     this.#server?.close();
     await rm(path, { force: true });
-    const server = createServer((request, response) => void this.#serve(request, response));
+    const server = createServer(LIMITS, (request, response) => void this.#serve(request, response));
     server.on('connection', (socket) => this.#await(socket));
-    // A client may wait for a slow `up`; it is on this host and gone when it gives up.
-    server.requestTimeout = 0;
+    server.maxConnections = MOST_CONNECTIONS;
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
+        // The socket is bound before listen() returns.
+        const before = process.umask(SOCKET_UMASK);
         server.listen(path, resolve);
+        process.umask(before);
       });
-      // At once, so that nobody is served by a fand that may still fail to start.
-      chmodSync(path, 0o600);
       this.#inode = statSync(path).ino;
     } catch (cause) {
       server.close();

@@ -6,6 +6,7 @@
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
 import type { RxDevice } from '../io/devices/device.js';
+import { indexOf, isRouted } from '../io/netlink/host-facts.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { ALL, type Share } from '../io/receive-filter.js';
@@ -18,16 +19,20 @@ import { type PeerCounts, PeerTable } from './tables/peer-table.js';
 import type { Tracer } from './tracing/tracer.js';
 import { DecapPath } from './walks/decap-path.js';
 import { EncapPath } from './walks/encap-path.js';
+import { IcmpOrigin } from './walks/icmp-origin.js';
 import { IcmpReplies } from './walks/icmp-replies.js';
 import { PathErrors } from './walks/path-errors.js';
 import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
 import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
+import { SENT_LATELY_MS, SentSizes } from './walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
 /** ICMP errors are small and rare. */
 const ICMP_BATCH = 8;
+/** Between two ticks. */
+const TICK_MS = 1000;
 
 /** What it has learnt of peers. */
 export interface ForwarderState {
@@ -49,6 +54,11 @@ export class Forwarder {
   readonly #pathMtu = new PathMtuTable();
   readonly #kernel = new KernelPath();
   readonly #peers = new PeerTable();
+  readonly #sizes: SentSizes;
+  /** Whether this worker ages what all share. */
+  readonly #isFirst: boolean;
+  #tickMs = 0;
+  #agedMs = 0;
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
   #table = new ForwardingTable([]);
@@ -56,7 +66,7 @@ export class Forwarder {
 
   /**
    * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
-   * that peers send. `share`: of the packets, where other workers have the rest.
+   * that peers send. `share`: of the packets, where other workers have the rest, and write into the same `sizes`.
    */
   constructor(
     counters: Counters,
@@ -64,6 +74,7 @@ export class Forwarder {
     onLost: (fan: string, cause: unknown) => void,
     onProbe: OnProbe,
     share: Share = ALL,
+    sizes = new SentSizes(),
   ) {
     this.#onLost = onLost;
     this.ports = new Ports(poller, share);
@@ -72,9 +83,20 @@ export class Forwarder {
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
     this.#replies = new IcmpReplies(counters, share.count);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
-    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
+    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
-    this.#errors = new PathErrors(counters, this.#pathMtu, this.#replies, this.#table, share.index === 0);
+    this.#sizes = sizes;
+    this.#isFirst = share.index === 0;
+    const parts = {
+      counters,
+      pathMtu: this.#pathMtu,
+      replies: this.#replies,
+      origin: new IcmpOrigin({ indexOf, isRouted }),
+      speaks: this.#isFirst,
+      largestSent: (address: number, peer: number) =>
+        Math.max(sizes.largest(peer), this.#kernel.largestSent(address, peer)),
+    };
+    this.#errors = new PathErrors(parts, this.#table);
   }
 
   /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
@@ -114,6 +136,17 @@ export class Forwarder {
     else if (token === TOKEN.chains || token >= TOKEN.firstBridge) this.#followHost(token);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
     return 0;
+  }
+
+  /** Lets what is known age, also where nothing is sent. Cheap: for every round of the poll loop. */
+  tick(nowMs: number): void {
+    if (nowMs - this.#tickMs < TICK_MS) return;
+    this.#tickMs = nowMs;
+    this.#pathMtu.expire(nowMs);
+    this.#kernel.setSmallestPath(this.#pathMtu.smallest);
+    if (!this.#isFirst || nowMs - this.#agedMs < SENT_LATELY_MS) return;
+    this.#agedMs = nowMs;
+    this.#sizes.age();
   }
 
   close(): void {

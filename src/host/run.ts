@@ -29,7 +29,7 @@ const MAX_SHOWN = 100;
 const ENVIRONMENT = {
   ...process.env,
   LC_ALL: 'C',
-  PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin`,
+  PATH: searchPath(process.env.PATH),
 };
 
 /** Which calls of a program only read: all others may change the host. */
@@ -61,6 +61,12 @@ export function run(
       else resolve(stdout);
     });
   });
+}
+
+/** Absolute directories only, `path`'s first: an empty or relative one is the working directory, where anybody may write. */
+export function searchPath(path = ''): string {
+  const own = path.split(':').filter((directory) => directory.startsWith('/'));
+  return [...own, '/usr/sbin', '/sbin', '/usr/bin', '/bin'].join(':');
 }
 
 /** Runs an iproute2 command with `-json`. The text is checked by whoever reads the fields. */

@@ -26,6 +26,8 @@ export interface RawSocketOptions {
   mark?: number;
   /** For protocol 1: bit mask of ICMP types to receive (bit n = type n). */
   icmpTypes?: number;
+  /** Of each packet received, the index of its device becomes the descriptor's tag; else that is 0. */
+  tellDevice?: boolean;
 }
 
 export interface ProgramHandles {
@@ -134,6 +136,8 @@ export interface Native {
   programCount(counters: number): { packets: number; bytes: number };
   /** The same to, or from, each peer: address (host order), packets, inner bytes, one after the other. */
   programPeers(peers: number): Float64Array;
+  /** Bytes of the longest outer packet to a peer (address in host order) of late: up to 17 s. 0: none. */
+  programLargest(peers: number, address: number): number;
   /** Runs the program over an Ethernet frame (BPF_PROG_TEST_RUN) and puts what became of it into `out`. For tests. */
   programTest(program: number, frame: Uint8Array, out: Uint8Array): { verdict: number; length: number };
 

@@ -121,12 +121,14 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       ioNotes: [],
       decapRefused: undefined,
       underlayMtu: ANY_MTU,
+      minPathMtu: 576,
       counterBlock: 1,
       ttl: -1,
       dscp: -1,
       fragment: true,
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },
+      kernelPeers: -1,
     };
   } catch (error) {
     // The network's own or its broadcast address.

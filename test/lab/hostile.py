@@ -38,6 +38,12 @@ def own_slice():
     return HERE.rsplit(".", 1)[0]
 
 
+def quote(exit=None, target=None):
+    """The beginning of a packet of 1,220 bytes that VICTIM's container sent."""
+    packet = IP(src=victim, dst=exit or peer, ttl=63, flags="DF", id=0, proto=4, len=1220)
+    return bytes_of(packet / inner(src=HERE, dst=target or THERE, flags="DF", len=1200) / payload())
+
+
 def last_byte_cut():
     """The inner packet lacks its last byte, and the outer length agrees with what is there."""
     return outer() / Raw(bytes(good())[:-1])
@@ -99,7 +105,12 @@ KINDS = {
     ),
     "icmp-too-big": lambda: IP(src="172.30.0.77", dst=victim)
     / ICMP(type=3, code=4, nexthopmtu=1000)
-    / bytes_of(IP(src=victim, dst=peer, proto=4) / inner(src=HERE, dst=THERE) / payload()),
+    / quote(),
+    "icmp-stranger": lambda: IP(src="8.8.8.8", dst=victim) / ICMP(type=3, code=4, nexthopmtu=1000) / quote(),
+    "icmp-68": lambda: IP(src="172.30.0.77", dst=victim) / ICMP(type=3, code=4, nexthopmtu=68) / quote(),
+    "icmp-unsent": lambda: IP(src="172.30.0.77", dst=victim)
+    / ICMP(type=3, code=4, nexthopmtu=1000)
+    / quote(exit="172.30.0.66", target="250.0.66.2"),
     "icmp-forged": lambda: IP(src="172.30.0.77", dst=victim)
     / ICMP(type=3, code=4, nexthopmtu=576)
     / bytes_of(IP(src=victim, dst=peer, proto=4) / inner(src="8.8.8.8", dst=THERE) / payload()),

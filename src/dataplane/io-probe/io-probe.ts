@@ -159,12 +159,14 @@ function fanOf(address: string): FanEntry {
     ioNotes: [],
     decapRefused: undefined,
     underlayMtu: 1500,
+    minPathMtu: 576,
     counterBlock: 0,
     ttl: -1,
     dscp: -1,
     fragment: true,
     receiverGroup: 0,
     kernelFlows: { encap: -1, decap: -1 },
+    kernelPeers: -1,
   };
   return new ForwardingTable([spec]).fans[0]!;
 }

@@ -16,6 +16,7 @@ import {
   type FanProgram,
   type FlowSink,
   flowsOf,
+  largestSentOf,
   MOST_OWN_ADDRESSES,
   type Takes,
 } from '../../io/programs/fan-program.js';
@@ -128,6 +129,17 @@ export class KernelPath {
       });
     }
     return [...byKey.values()];
+  }
+
+  /** Bytes of the longest outer packet that a program sent `peer` of late from `address`, both int32; 0: none. */
+  largestSent(address: number, peer: number): number {
+    let largest = 0;
+    for (const { fan, direction, program } of this.#served) {
+      if (direction !== 'encap' || fan.address !== address) continue;
+      const peers = program?.peersFd ?? fan.kernelPeers;
+      if (peers >= 0) largest = Math.max(largest, largestSentOf(peers, peer));
+    }
+    return largest;
   }
 
   #release({ fan, direction, flows, takes }: Served, tracer: Tracer, rx: PacketBatch, nowMs: number): void {

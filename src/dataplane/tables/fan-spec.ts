@@ -24,6 +24,8 @@ export interface FanSpec {
   decapRefused: string | undefined;
   /** MTU of the underlay device: the outer packet's limit. */
   underlayMtu: number;
+  /** What ICMP says of a path is believed down to this MTU, outer header included. */
+  minPathMtu: number;
   /** Block of its counters. */
   counterBlock: number;
   /** Outer TTL, or −1 to copy the inner one. */
@@ -36,6 +38,8 @@ export interface FanSpec {
   receiverGroup: number;
   /** Flows of the programs that another worker has for this fan (FanProgram.flowsFd); −1: none. */
   kernelFlows: ByDirection;
+  /** What the encap program that another worker has was counting for each peer (FanProgram.peersFd); −1: none. */
+  kernelPeers: number;
 }
 
 /** A descriptor of each of a fan's programs in the kernel; −1 where there is none. */

@@ -17,6 +17,7 @@ import { COUNTER, type Counters } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import { PeerTable } from '../tables/peer-table.js';
 import type { PathMtuTable } from './path-mtu.js';
+import { SentSizes } from './sent-sizes.js';
 import type { TooBig } from './too-big.js';
 
 const EMSGSIZE = 90;
@@ -37,6 +38,7 @@ export class EncapPath {
   readonly #pathMtu: PathMtuTable;
   readonly #tooBig: TooBig;
   readonly #peers: PeerTable;
+  readonly #sizes: SentSizes;
   #table: ForwardingTable;
   /** The underlay host that the last checked packet goes to, int32. */
   #exit = 0;
@@ -47,11 +49,13 @@ export class EncapPath {
     tooBig: TooBig,
     table: ForwardingTable,
     peers = new PeerTable(),
+    sizes = new SentSizes(),
   ) {
     this.#counters = counters;
     this.#pathMtu = pathMtu;
     this.#tooBig = tooBig;
     this.#peers = peers;
+    this.#sizes = sizes;
     this.#table = table;
   }
 
@@ -101,7 +105,12 @@ export class EncapPath {
         this.#counters.drop(fan.counterBlock, reason, segments || 1);
       } else {
         let len = tx.length(i) - OUTER;
-        if (segments > 1) len += (segments - 1) * (tx.headerLen(i) - OUTER);
+        let longest = len + OUTER;
+        if (segments > 1) {
+          len += (segments - 1) * (tx.headerLen(i) - OUTER);
+          longest = tx.headerLen(i) + tx.gsoSize(i);
+        }
+        this.#sizes.note(tx.address(i), longest);
         packets += segments;
         innerBytes += len;
         this.#peers.sent(fan.counterBlock, tx.address(i) | 0, segments, len);

@@ -1,119 +1,208 @@
 /**
  * ICMP errors from the underlay about our outer packets, relayed to the container that sent the inner one
- * (RFC 2003 §5, RFC 4459 §3.1).
+ * (RFC 2003 §5, RFC 4459 §3.1). Anybody may forge one: it is believed only as far as it can be true. What RFC 5927 advises,
+ * for TCP, and what we do of it:
  *
- * A quote is believed only if we could have sent it: our address, a peer of the fan, protocol 4, and, where enough
- * of the inner header is quoted, a source in our slice and a destination that maps to that peer.
+ *   §4.1 quote in the sequence window   we keep no connections: the quote must be of a packet that we can have sent, its
+ *                                       outer header and as much of the inner one as there is (#fanOf, isOfOurs), and the
+ *                                       peer must have been sent a packet of late at all (sent-sizes.ts)
+ *   §4.2 port randomization             the containers' matter
+ *   §4.3 filter by the quoted payload   as §4.1; which container is told follows from the inner header, in our slice
+ *   §4.4 filter by the source           not decisive there, as here; but errors from what can't be on the way, or from
+ *                                       another device than the underlay's, are dropped (icmp-origin.ts)
+ *   §5, §6 hard errors, source quench   3/2 and 3/3 are hard errors for TCP: the container hears 3/1, which is soft; source
+ *                                       quench and redirects are not relayed
+ *   §7.1 the attack on path MTU         no less than min-path-mtu is believed, 576 unless told; nor what is not below the
+ *                                       length in the quote, or the longest packet that the peer was sent of late
+ *   §7.2 wait for progress first        we see no acknowledgements; what is learnt ends by itself (path-mtu.ts, RFC 1191
+ *                                       §6.3), and is not prolonged by errors that say nothing new
+ *   §3 rates                            of what is relayed for one sender of errors, to one container, and of all
  *
  * Of several workers each hears every error and learns the path from it; the first one counts it and tells the
  * container.
  */
-import { DROP, KEEP } from '../../base/drop-reason.js';
+import { DROP, type DropReason, KEEP } from '../../base/drop-reason.js';
+import { SenderLimits } from '../../base/sender-limits.js';
 import { underlayHostBits } from '../../fan/mapping.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
-import { createIcmpError, FRAGMENTATION_NEEDED, HOST_UNREACHABLE, readIcmpError } from '../../wire/icmpv4.js';
-import { destinationBits, dontFragment, MIN_HEADER_LEN, PROTOCOL_IPIP, sourceBits } from '../../wire/ipv4.js';
+import {
+  createIcmpError,
+  FRAGMENTATION_NEEDED,
+  HOST_UNREACHABLE,
+  ICMP_HEADER_LEN,
+  ICMP_UNREACHABLE,
+  readIcmpError,
+} from '../../wire/icmpv4.js';
+import { OUTER_LEN } from '../../wire/ipip.js';
+import {
+  DESTINATION,
+  destinationBits,
+  dontFragment,
+  headerLen,
+  isFragment,
+  MIN_HEADER_LEN,
+  PROTOCOL_IPIP,
+  sourceBits,
+  totalLength,
+  version,
+} from '../../wire/ipv4.js';
 import { innerMtu, PATH_HOST_UNREACHABLE, PATH_TOO_BIG, pathErrorOf } from '../../wire/path-error.js';
 import { COUNTER, type Counters, HOST_BLOCK } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
+import type { IcmpOrigin } from './icmp-origin.js';
 import type { IcmpReplies } from './icmp-replies.js';
 import type { PathMtuTable } from './path-mtu.js';
 
 /** An inner header and the eight bytes behind it: what a container's kernel needs to find its socket. */
 const RELAYABLE_QUOTE = MIN_HEADER_LEN + 8;
+/** Bytes of a quoted header with its total length. */
+const LENGTH_END = 4;
 /** As a fan's index. */
 const NO_FAN = -1;
+/** What one sender of errors may have relayed; how much all, IcmpReplies limits. */
+const SENDER_RATES = { perSecond: 100, burst: 50, allPerSecond: 1000, allBurst: 1000 };
+
+export interface PathErrorParts {
+  readonly counters: Counters;
+  readonly pathMtu: PathMtuTable;
+  readonly replies: IcmpReplies;
+  readonly origin: IcmpOrigin;
+  /** Bytes of the longest outer packet that `peer` was sent of late from `address`, both int32; 0: none. */
+  largestSent(address: number, peer: number): number;
+  /** Whether this worker speaks for all. */
+  readonly speaks: boolean;
+}
 
 export class PathErrors {
-  readonly #counters: Counters;
-  readonly #pathMtu: PathMtuTable;
-  readonly #replies: IcmpReplies;
+  readonly #parts: PathErrorParts;
+  readonly #senders = new SenderLimits(SENDER_RATES);
   readonly #error = createIcmpError();
-  /** Whether this worker speaks for all. */
-  readonly #speaks: boolean;
   #table: ForwardingTable;
 
-  constructor(
-    counters: Counters,
-    pathMtu: PathMtuTable,
-    replies: IcmpReplies,
-    table: ForwardingTable,
-    speaks = true,
-  ) {
-    this.#counters = counters;
-    this.#pathMtu = pathMtu;
-    this.#replies = replies;
+  constructor(parts: PathErrorParts, table: ForwardingTable) {
+    this.#parts = parts;
     this.#table = table;
-    this.#speaks = speaks;
   }
 
   configure(table: ForwardingTable): void {
     this.#table = table;
+    this.#parts.origin.configure();
   }
 
   /**
-   * Takes packet i of `rx`, an ICMP error; returns the fan whose TUN a reply now waits for, or undefined. A verdict of
-   * KEEP without a fan: none of our business.
+   * Takes packet i of `rx`, an ICMP error with the index of the device that it came in by as its tag; returns the fan
+   * whose TUN a reply now waits for, or undefined. A verdict of KEEP without a fan: none of our business.
    */
   process(rx: PacketBatch, i: number, nowMs: number): FanEntry | undefined {
-    const error = this.#error;
-    const bad = readIcmpError(rx.slab, rx.offset(i), rx.length(i), error);
+    const { counters, speaks } = this.#parts;
+    const device = rx.tag(i);
+    const off = rx.offset(i);
+    const bad = readIcmpError(rx.slab, off, rx.length(i), this.#error);
     rx.setVerdict(i, KEEP, NO_FAN, 1);
     // The socket sees every ICMP error of the host; those about other protocols are none of our business.
-    if (bad === KEEP && error.protocol !== PROTOCOL_IPIP) return undefined;
-    const fan = bad === KEEP ? this.#fanOf(rx.slab) : undefined;
-    if (!this.#speaks) {
-      if (fan !== undefined) this.#learn(fan, nowMs);
+    if (bad === KEEP && this.#error.protocol !== PROTOCOL_IPIP) return undefined;
+    const quoteAt = off + headerLen(rx.slab, off) + ICMP_HEADER_LEN;
+    const fan = bad === KEEP ? this.#fanOf(rx.slab, quoteAt) : undefined;
+    const from = sourceBits(rx.slab, off);
+    const reason =
+      fan === undefined ? DROP['icmp-invalid'] : this.#judge(fan, rx.slab, quoteAt, from, device, nowMs);
+    if (!speaks) {
+      if (reason === KEEP) this.#learn(fan!, nowMs);
       return undefined;
     }
-    if (fan === undefined) {
-      this.#counters.drop(HOST_BLOCK, DROP['icmp-invalid'], 1);
-      rx.setVerdict(i, DROP['icmp-invalid'], NO_FAN, 1);
+    const block = fan === undefined ? HOST_BLOCK : fan.counterBlock;
+    rx.setVerdict(i, reason, fan === undefined ? NO_FAN : fan.index, 1);
+    if (reason !== KEEP) {
+      counters.drop(block, reason, 1);
+      if (fan !== undefined) counters.blame(block, reason, from);
       return undefined;
     }
-    this.#counters.add(fan.counterBlock, COUNTER['icmp-rx-packets'], 1);
-    rx.setVerdict(i, KEEP, fan.index, 1);
-    return this.#relay(fan, rx.slab, nowMs) ? fan : undefined;
+    counters.add(block, COUNTER['icmp-rx-packets'], 1);
+    return this.#relay(fan!, rx.slab, from, nowMs) ? fan : undefined;
+  }
+
+  /** Whether what the error says of a packet of `fan`, quoted at `quoteAt`, can be so, and from where it says it. */
+  #judge(
+    fan: FanEntry,
+    bytes: Uint8Array,
+    quoteAt: number,
+    from: number,
+    device: number,
+    nowMs: number,
+  ): DropReason {
+    const { origin, largestSent } = this.#parts;
+    const { type, code, mtu, destination } = this.#error;
+    const peer = destination | 0;
+    const isTooBig = type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED;
+    if (!origin.isLikely(this.#table, fan, peer, from, device, !isTooBig, nowMs)) return DROP['icmp-source'];
+    // What is cut on its way has no such error; what a router got in one burst, it may quote as one packet.
+    const isQuoteShort = !dontFragment(bytes, quoteAt) || totalLength(bytes, quoteAt) <= mtu;
+    if (isTooBig && (mtu < fan.minPathMtu || isQuoteShort)) return DROP['icmp-implausible'];
+    const least = isTooBig ? mtu : 0;
+    return largestSent(fan.address, peer) > least ? KEEP : DROP['icmp-implausible'];
   }
 
   /** Returns whether a reply was appended. */
-  #relay(fan: FanEntry, bytes: Uint8Array, nowMs: number): boolean {
+  #relay(fan: FanEntry, bytes: Uint8Array, from: number, nowMs: number): boolean {
     const { type, code, mtu, innerOffset, innerLen } = this.#error;
+    const { replies } = this.#parts;
     const kind = pathErrorOf(type, code, mtu);
-    const before = this.#replies.batch.count;
-    if (kind === PATH_TOO_BIG) {
-      const learnt = this.#learn(fan, nowMs);
-      // A container that lets its packets be cut need not hear of it: the next one leaves in outer fragments.
-      if (learnt && innerLen >= RELAYABLE_QUOTE && dontFragment(bytes, innerOffset)) {
-        this.#replies.add(fan, bytes, innerOffset, innerLen, FRAGMENTATION_NEEDED, innerMtu(mtu), nowMs);
-      }
-    } else if (kind === PATH_HOST_UNREACHABLE && innerLen >= RELAYABLE_QUOTE) {
-      this.#replies.add(fan, bytes, innerOffset, innerLen, HOST_UNREACHABLE, 0, nowMs);
+    const before = replies.batch.count;
+    const isToTell =
+      kind === PATH_TOO_BIG
+        ? // A container that lets its packets be cut need not hear of it: the next one leaves in outer fragments.
+          this.#learn(fan, nowMs) && innerLen >= RELAYABLE_QUOTE && dontFragment(bytes, innerOffset)
+        : kind === PATH_HOST_UNREACHABLE && innerLen >= RELAYABLE_QUOTE;
+    if (!isToTell) return false;
+    if (!this.#senders.takeOwn(from, nowMs)) {
+      replies.holdBack(fan, bytes, innerOffset, innerLen);
+    } else if (kind === PATH_TOO_BIG) {
+      replies.add(fan, bytes, innerOffset, innerLen, FRAGMENTATION_NEEDED, innerMtu(mtu), nowMs);
+    } else {
+      replies.add(fan, bytes, innerOffset, innerLen, HOST_UNREACHABLE, 0, nowMs);
     }
-    return this.#replies.batch.count > before;
+    return replies.batch.count > before;
   }
 
   /** Returns whether the error tells of a narrow path. */
   #learn(fan: FanEntry, nowMs: number): boolean {
     const { type, code, mtu, destination: peer } = this.#error;
     if (pathErrorOf(type, code, mtu) !== PATH_TOO_BIG) return false;
-    return this.#pathMtu.learn(peer, mtu, fan.underlayMtu, nowMs);
+    return this.#parts.pathMtu.learn(peer, mtu, fan.underlayMtu, nowMs);
   }
 
-  /** The fan that could have sent the quoted packet, or undefined. */
-  #fanOf(bytes: Uint8Array): FanEntry | undefined {
+  /** The fan that could have sent the packet quoted at `quoteAt`, or undefined. */
+  #fanOf(bytes: Uint8Array, quoteAt: number): FanEntry | undefined {
     const { source: from, destination: peer, innerOffset, innerLen } = this.#error;
     let fan = this.#table.fanAt(from | 0);
-    if (fan === undefined) return undefined;
+    if (fan === undefined || !isOfOurs(bytes, quoteAt, innerOffset, innerLen)) return undefined;
     if (innerLen >= MIN_HEADER_LEN) {
       const target = destinationBits(bytes, innerOffset);
       const found = this.#table.fanOf(target);
       if (found === undefined || found.address !== (from | 0)) return undefined;
       fan = found;
-      const sender = sourceBits(bytes, innerOffset);
-      if (!isHostOfSlice(fan, sender) && !this.#table.isSiblingSource(fan, sender)) return undefined;
       if (underlayHostBits(fan, target) !== (peer | 0)) return undefined;
     }
+    if (innerLen >= DESTINATION && !this.#isOurs(fan, sourceBits(bytes, innerOffset))) return undefined;
+    const host = peer & ~fan.underlayMask;
+    if (host === 0 || host === ~fan.underlayMask || this.#table.isOwnAddress(peer | 0)) return undefined;
     return (peer & fan.underlayMask) === fan.underlayBase ? fan : undefined;
   }
+
+  #isOurs(fan: FanEntry, sender: number): boolean {
+    if (isHostOfSlice(fan, sender)) return true;
+    // Of a quote without the inner destination, the fan is the first at its address.
+    return this.#table.isSiblingSource(fan, sender);
+  }
+}
+
+/** Whether the lengths and versions of the quoted headers, or of as much of them as there is, are of a packet as we send them. */
+function isOfOurs(bytes: Uint8Array, quoteAt: number, innerOffset: number, innerLen: number): boolean {
+  const payload = totalLength(bytes, quoteAt) - OUTER_LEN;
+  if (headerLen(bytes, quoteAt) !== OUTER_LEN || payload < MIN_HEADER_LEN) return false;
+  if (innerLen === 0) return true;
+  if (version(bytes, innerOffset) !== 4 || headerLen(bytes, innerOffset) < MIN_HEADER_LEN) return false;
+  if (innerLen < LENGTH_END) return true;
+  const inner = totalLength(bytes, innerOffset);
+  return isFragment(bytes, quoteAt) ? inner > payload : inner === payload;
 }

@@ -1,15 +1,17 @@
 /**
- * Path MTU toward each peer: soft state learnt from validated ICMP, aged out (RFC 1191 §6.3: ten minutes).
+ * Path MTU toward each peer: soft state learnt from validated ICMP (path-errors.ts), aged out (RFC 1191 §6.3: ten
+ * minutes after it was last lowered, whoever sends or doesn't).
  *
  * The packet path asks only when a packet is larger than the smallest path known, so that the usual host, with
- * no such peer, pays one comparison a packet.
+ * no such peer, pays one comparison a packet. Nothing here looks at all peers, but for `entries`: whatever lives as long
+ * as everything else lies in the order in which it ends.
  */
 
 const LIFETIME_MS = 10 * 60 * 1000;
-/** The least MTU that a router may announce (RFC 791 §3.2); less is ignored. */
-export const MIN_PATH_MTU = 68;
-/** Peers remembered at most: a /16 has no more. */
-const MAX_PEERS = 65_536;
+/** Peers remembered, at most: a /16 has no more. The one learnt first makes room, and is learnt again if it must. */
+const MOST_PEERS = 65_535;
+/** An IPv4 packet is no longer (RFC 791). */
+const MOST_MTU = 65_535;
 
 /** What is known of the path toward one peer. */
 export interface PathMtuEntry {
@@ -20,8 +22,16 @@ export interface PathMtuEntry {
   expiresInMs: number;
 }
 
+interface Known {
+  readonly mtu: number;
+  readonly expiresMs: number;
+}
+
 export class PathMtuTable {
-  readonly #peers = new Map<number, { mtu: number; expiresMs: number }>();
+  /** By address, int32, the one that ends first at the beginning. */
+  readonly #peers = new Map<number, Known>();
+  /** How many peers have a path of so many bytes. */
+  readonly #perMtu = new Uint16Array(MOST_MTU + 1);
   #smallest = Number.POSITIVE_INFINITY;
 
   /** The smallest path MTU known of any peer; Infinity when none is. */
@@ -35,24 +45,34 @@ export class PathMtuTable {
 
   /** Path MTU toward `peer` (its address as u32 or int32), at most `linkMtu`. */
   lookup(peer: number, linkMtu: number, nowMs: number): number {
-    const entry = this.#peers.get(peer | 0);
-    if (entry === undefined) return linkMtu;
-    if (entry.expiresMs <= nowMs) {
-      this.#forget(peer | 0);
-      return linkMtu;
-    }
-    return Math.min(entry.mtu, linkMtu);
+    const known = this.#peers.get(peer | 0);
+    return known === undefined || known.expiresMs <= nowMs ? linkMtu : Math.min(known.mtu, linkMtu);
   }
 
-  /** Learns from a validated "fragmentation needed"; returns whether the value was taken. Never raises a known path. */
+  /**
+   * Learns from a validated "fragmentation needed"; returns whether the path is narrower than the link by it. Never raises
+   * a known path, nor lets it live longer by what says nothing new.
+   */
   learn(peer: number, mtu: number, linkMtu: number, nowMs: number): boolean {
-    if (mtu < MIN_PATH_MTU || mtu >= linkMtu) return false;
-    const known = this.lookup(peer, linkMtu, nowMs);
-    if (!this.#peers.has(peer | 0) && this.#peers.size >= MAX_PEERS) return false;
-    const value = Math.min(mtu, known);
-    this.#peers.set(peer | 0, { mtu: value, expiresMs: nowMs + LIFETIME_MS });
-    if (value < this.#smallest) this.#smallest = value;
+    if (mtu >= linkMtu || mtu > MOST_MTU) return false;
+    this.expire(nowMs);
+    const known = this.#peers.get(peer | 0);
+    if (known !== undefined && known.mtu <= mtu) return true;
+    if (known !== undefined) this.#forget(peer | 0, known);
+    else if (this.#peers.size >= MOST_PEERS) this.#forgetFirst();
+    this.#peers.set(peer | 0, { mtu, expiresMs: nowMs + LIFETIME_MS });
+    this.#perMtu[mtu]!++;
+    if (mtu < this.#smallest) this.#smallest = mtu;
     return true;
+  }
+
+  /** Forgets what is over by now. */
+  expire(nowMs: number): void {
+    if (this.#peers.size === 0) return;
+    for (const [peer, known] of this.#peers) {
+      if (known.expiresMs > nowMs) return;
+      this.#forget(peer, known);
+    }
   }
 
   /** What has not expired yet. Allocates. */
@@ -62,9 +82,18 @@ export class PathMtuTable {
       .filter(({ expiresInMs }) => expiresInMs > 0);
   }
 
-  #forget(peer: number): void {
+  #forgetFirst(): void {
+    for (const [peer, known] of this.#peers) {
+      this.#forget(peer, known);
+      return;
+    }
+  }
+
+  #forget(peer: number, { mtu }: Known): void {
     this.#peers.delete(peer);
-    this.#smallest = Number.POSITIVE_INFINITY;
-    for (const { mtu } of this.#peers.values()) if (mtu < this.#smallest) this.#smallest = mtu;
+    this.#perMtu[mtu]!--;
+    if (mtu !== this.#smallest) return;
+    if (this.#peers.size === 0) this.#smallest = Number.POSITIVE_INFINITY;
+    else while (this.#perMtu[this.#smallest] === 0) this.#smallest++;
   }
 }

@@ -4,19 +4,19 @@
  * limit is dropped and counted as it would be without.
  */
 
-import { RateLimit } from '../../base/rate-limit.js';
+import { SenderLimits } from '../../base/sender-limits.js';
 import { isProbe, LEAST_PROBE_LEN } from '../../wire/probe.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 
-const PER_SECOND = 500;
-const BURST = 500;
+/** Of one peer, and of all: forged senders leave the others theirs. */
+const RATES = { perSecond: 100, burst: 200, allPerSecond: 2000, allBurst: 2000 };
 
 /** `sender` is the underlay host, int32; `packet` the first LEAST_PROBE_LEN bytes of the inner packet. */
 export type OnProbe = (fan: string, sender: number, packet: Uint8Array) => void;
 
 export class ProbeTap {
   readonly #onProbe: OnProbe;
-  readonly #limit = new RateLimit(PER_SECOND, BURST);
+  readonly #limits = new SenderLimits(RATES);
 
   constructor(onProbe: OnProbe) {
     this.#onProbe = onProbe;
@@ -25,7 +25,7 @@ export class ProbeTap {
   /** Whether the inner packet at `inner`, which every check but the last has passed, was a probe and is taken. */
   take(fan: FanEntry, bytes: Uint8Array, inner: number, sender: number, destination: number): boolean {
     if (destination !== fan.sliceBase || !isProbe(bytes, inner)) return false;
-    if (!this.#limit.take(performance.now())) return false;
+    if (!this.#limits.take(sender, performance.now())) return false;
     this.#onProbe(fan.id, sender, bytes.slice(inner, inner + LEAST_PROBE_LEN));
     return true;
   }

@@ -57,11 +57,11 @@ export class WorkerClient {
 
   /** `share`: which worker of how many it is. */
   constructor(
-    counters: SharedArrayBuffer,
+    shared: Pick<WorkerData, 'counters' | 'sentSizes'>,
     share: Share,
     { onDeath, onLost, onProbe, onTraced }: WorkerEvents,
   ) {
-    const workerData: WorkerData = { counters, wakeFd: this.#wakeFd, share };
+    const workerData: WorkerData = { ...shared, wakeFd: this.#wakeFd, share };
     const entry = createRequire(import.meta.url).resolve('#worker');
     this.#worker = new Worker(entry, { workerData, name: `ufan-forward-${share.index}` });
     this.#worker.on('message', (answer: FromWorker) => {

@@ -14,6 +14,7 @@
 import { awaitActive } from '../../io/netlink/active-device.js';
 import type { FanSpec, Relays } from '../tables/fan-spec.js';
 import type { TraceSpec } from '../tracing/protocol.js';
+import { SentSizes } from '../walks/sent-sizes.js';
 import { type KernelCounts, WorkerClient, type WorkerEvents } from './client.js';
 import type { WorkerCounters } from './counters.js';
 import type { Configured, WorkerState } from './protocol.js';
@@ -31,8 +32,9 @@ export class WorkerPool {
   constructor(counters: WorkerCounters, events: WorkerEvents) {
     this.#counters = counters;
     const count = counters.copies.length;
+    const sentSizes = new SentSizes().shared;
     const [first, ...others] = counters.copies.map(
-      ({ shared }, index) => new WorkerClient(shared, { index, count }, events),
+      ({ shared }, index) => new WorkerClient({ counters: shared, sentSizes }, { index, count }, events),
     );
     this.#first = first!;
     this.#others = others;
@@ -110,7 +112,7 @@ export class WorkerPool {
 }
 
 /** A fan as the other workers forward for it: in the mode that the first one found to work, with its program. */
-function following(spec: FanSpec, { io, kernelFlows }: Configured): FanSpec {
+function following(spec: FanSpec, { io, kernelFlows, kernelPeers }: Configured): FanSpec {
   const { mode, receiverGroup } = io[spec.id]!;
   return {
     ...spec,
@@ -118,5 +120,6 @@ function following(spec: FanSpec, { io, kernelFlows }: Configured): FanSpec {
     ioNotes: [],
     receiverGroup,
     kernelFlows: kernelFlows[spec.id] ?? spec.kernelFlows,
+    kernelPeers: kernelPeers[spec.id]?.encap ?? -1,
   };
 }

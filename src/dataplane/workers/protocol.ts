@@ -15,6 +15,8 @@ export interface WorkerState extends ForwarderState {
 
 export interface WorkerData {
   counters: SharedArrayBuffer;
+  /** Of SentSizes. */
+  sentSizes: SharedArrayBuffer;
   wakeFd: number;
   /** Which worker of how many it is. */
   share: Share;
@@ -41,6 +43,8 @@ export interface Configured {
   kernelCounters: Record<string, ByDirection>;
   /** Likewise, for the other workers' FanSpec.kernelFlows. */
   kernelFlows: Record<string, ByDirection>;
+  /** What those count for each peer, for the other workers' FanSpec.kernelPeers. */
+  kernelPeers: Record<string, ByDirection>;
   receiverFds: number[];
 }
 

@@ -16,6 +16,7 @@ import { Counters } from '../tables/counters.js';
 import type { ByDirection } from '../tables/fan-spec.js';
 import { TraceSession } from '../tracing/session.js';
 import { Tracer } from '../tracing/tracer.js';
+import { SentSizes } from '../walks/sent-sizes.js';
 import type { FromWorker, ToWorker, WorkerData } from './protocol.js';
 
 /** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
@@ -32,6 +33,7 @@ function run(port: MessagePort, data: WorkerData): void {
     (fan, cause) => tell({ type: 'lost', fan, message: errorText(cause) }),
     (fan, sender, packet) => tell({ type: 'probe', fan, sender, packet }),
     data.share,
+    new SentSizes(data.sentSizes),
   );
   const ready = new Int32Array(READY);
   const pace = new Pace();
@@ -39,6 +41,7 @@ function run(port: MessagePort, data: WorkerData): void {
     const count = poller.wait(ready, LONGEST_WAIT_MS);
     const nowMs = performance.now();
     let packets = 0;
+    forwarder.tick(nowMs);
     for (let i = 0; i < count; i++) {
       if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder) && running;
       else packets += forwarder.serve(ready[i]!, nowMs);
@@ -113,6 +116,7 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
     kernelCounters: ofPrograms(({ countersFd }) => countersFd),
     kernelFlows: ofPrograms(({ flowsFd }) => flowsFd),
+    kernelPeers: ofPrograms(({ peersFd }) => peersFd),
     receiverFds: ports.underlay.receiverFds,
   };
 }

@@ -1,6 +1,7 @@
 /**
  * The UDP socket of probes at one underlay address: requests of peers go to its handler, answers to whoever asked. Both
- * use the one port, so that a firewall that lets probes in lets the answers in too.
+ * use the one port, so that a firewall that lets probes in lets the answers in too. What comes from another
+ * port is no host's: a container that goes out in its host's name does so from another (host/steps/nat-step.ts).
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
@@ -12,11 +13,21 @@ import {
   decodeRequest,
   encodeAnswer,
   encodeRequest,
+  REQUEST_LEN,
   type Request,
 } from './message.js';
 
-/** `sender` is the peer's underlay address, u32. Undefined: no answer. */
-export type OnRequest = (request: Request, sender: number) => Promise<Answer | undefined>;
+export interface RequestHandler {
+  /** Whether a host, by its underlay address (u32), may ask now; asked before anything else is looked at. */
+  mayAsk(sender: number): boolean;
+  /** Undefined: no answer. */
+  answer(request: Request, sender: number): Promise<Answer | undefined>;
+}
+
+const NO_ANSWERS: RequestHandler = { mayAsk: () => false, answer: async () => undefined };
+
+/** An answer is no longer than its request. */
+const MOST_BYTES = REQUEST_LEN;
 
 interface Waiting {
   readonly peer: string;
@@ -25,19 +36,19 @@ interface Waiting {
 
 export class ProbeSocket {
   readonly #socket: Socket;
-  readonly #onRequest: OnRequest;
+  readonly #handler: RequestHandler;
   readonly #waiting = new Map<string, Waiting>();
 
-  private constructor(socket: Socket, onRequest: OnRequest) {
+  private constructor(socket: Socket, handler: RequestHandler) {
     this.#socket = socket;
-    this.#onRequest = onRequest;
+    this.#handler = handler;
     socket.on('message', (bytes, { address, port }) => void this.#receive(bytes, address, port));
     // An error about one datagram that was sent; who waits for its answer will see none.
     socket.on('error', () => undefined);
   }
 
   /** Throws an Error with a code where the port is taken or the address is not here. */
-  static async open(address: number, onRequest: OnRequest = async () => undefined): Promise<ProbeSocket> {
+  static async open(address: number, handler = NO_ANSWERS): Promise<ProbeSocket> {
     const socket = createSocket('udp4');
     try {
       await new Promise<void>((resolve, reject) => {
@@ -49,7 +60,7 @@ export class ProbeSocket {
       throw error;
     }
     socket.removeAllListeners('error');
-    return new ProbeSocket(socket, onRequest);
+    return new ProbeSocket(socket, handler);
   }
 
   /** The answer of the responder at `peer`, or undefined where none comes within `timeoutMs`. */
@@ -71,6 +82,10 @@ export class ProbeSocket {
   }
 
   async #receive(bytes: Buffer, address: string, port: number): Promise<void> {
+    if (port !== PROBE_PORT || bytes.length > MOST_BYTES) return;
+    const sender = parseAddress(address);
+    const isAsked = [...this.#waiting.values()].some(({ peer }) => peer === address);
+    if (!this.#handler.mayAsk(sender) && !isAsked) return;
     const answer = decodeAnswer(bytes);
     if (answer) {
       const waiting = this.#waiting.get(answer.id);
@@ -78,7 +93,7 @@ export class ProbeSocket {
       return;
     }
     const request = decodeRequest(bytes);
-    const reply = request && (await this.#onRequest(request, parseAddress(address)));
+    const reply = request && (await this.#handler.answer(request, sender));
     if (!reply) return;
     const encoded = encodeAnswer(reply);
     if (encoded.length <= bytes.length) this.#socket.send(encoded, port, address, () => undefined);

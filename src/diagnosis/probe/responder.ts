@@ -8,27 +8,24 @@ import { contains, overlaps, parsePrefix } from '../../addr/prefix.js';
 import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
-import { RateLimit } from '../../base/rate-limit.js';
 import type { FanRecord } from '../../control/state-store.js';
 import { sliceOf } from '../../fan/mapping.js';
 import { readLinks } from '../../host/links.js';
 import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/probe.js';
 import { followLeg, type Stop } from '../explain/inner-way.js';
+import { AskerLimits } from './asker-limits.js';
 import { type Answer, type Facts, MOST_SEEN, MOST_WHY, type Request } from './message.js';
+import { OwnMacs } from './own-macs.js';
+import { type Lore, PeerLore } from './peer-lore.js';
 import { ProbeSender } from './probe-sender.js';
 import { ProbeSocket } from './probe-socket.js';
 import { SeenProbes } from './seen-probes.js';
-import { SenderLimits } from './sender-limits.js';
-
-/** Route look-ups for all peers together: each starts a program or two. */
-const LOOK_UPS_PER_SECOND = 5;
-const LOOK_UPS_BURST = 20;
 
 export interface ResponderOptions {
   readonly isOn: boolean;
   readonly version: string;
-  /** The path MTU that the dataplane has learnt toward an underlay host, u32; null where none. */
-  pathMtu(host: number): Promise<number | null>;
+  /** What the dataplane knows of other hosts. */
+  readLore(): Promise<Lore>;
 }
 
 /** What came back through a fan of ours: the sequence of a probe with the nonce, and its length. */
@@ -37,8 +34,9 @@ export type OnReply = (sequence: number, length: number) => void;
 export class Responder {
   readonly #options: ResponderOptions;
   readonly #log: Logger;
-  readonly #limits = new SenderLimits();
-  readonly #lookUps = new RateLimit(LOOK_UPS_PER_SECOND, LOOK_UPS_BURST);
+  readonly #lore: PeerLore;
+  readonly #limits = new AskerLimits((host) => this.#lore.isPeer(host));
+  readonly #macs = new OwnMacs(() => this.#limits.takeReading());
   readonly #seen = new SeenProbes();
   readonly #replies = new Map<string, OnReply>();
   #fans: readonly FanRecord[] = [];
@@ -49,6 +47,7 @@ export class Responder {
 
   constructor(options: ResponderOptions, log: Logger) {
     this.#options = options;
+    this.#lore = new PeerLore(() => options.readLore());
     this.#log = log;
   }
 
@@ -102,7 +101,7 @@ export class Responder {
     }
     const fan = this.#fans.find(({ id }) => id === fanId);
     const host = sender >>> 0;
-    if (!fan || !this.#options.isOn || !this.#limits.take(host)) return;
+    if (!fan || !this.#options.isOn || !this.#limits.takeAnswer(host)) return;
     this.#seen.add(host, probe.nonce, probe.sequence, probe.length);
     this.#reply(fan, host, probe);
   }
@@ -120,10 +119,11 @@ export class Responder {
 
   async #open(address: number): Promise<void> {
     try {
-      this.#sockets.set(
-        address,
-        await ProbeSocket.open(address, (...request) => this.#answer(address, ...request)),
-      );
+      const socket = await ProbeSocket.open(address, {
+        mayAsk: (sender) => this.#mayAsk(address, sender),
+        answer: (...request) => this.#answer(address, ...request),
+      });
+      this.#sockets.set(address, socket);
     } catch (error) {
       this.#log.warn(
         `no answers to probes at ${formatAddress(address)} port ${PROBE_PORT}: ${errorText(error)}`,
@@ -131,22 +131,27 @@ export class Responder {
     }
   }
 
+  #mayAsk(address: number, sender: number): boolean {
+    const isInside = this.#fans.some(
+      ({ plan: { mapping } }) => mapping.address === address && contains(mapping.underlay, sender),
+    );
+    return isInside && sender !== address && this.#limits.takeAnswer(sender);
+  }
+
   async #answer(address: number, request: Request, sender: number): Promise<Answer | undefined> {
     const here = this.#fans.filter(({ plan }) => plan.mapping.address === address);
-    const isInside = here.some(({ plan }) => contains(plan.mapping.underlay, sender));
-    if (!isInside || sender === address || !this.#limits.take(sender)) return undefined;
     const { id, ask, nonce } = request;
     const fan = chooseFan(here, request.overlay);
     if (ask === 'facts') {
       const facts = fan ? await this.#factsOf(fan, sender) : null;
-      const macs = await ownMacs(request.macs);
+      const macs = await this.#macs.among(request.macs);
       return { id, answer: 'facts', version: this.#options.version, fans: here.length, fan: facts, macs };
     }
     if (!NONCE.test(nonce)) return undefined;
     if (ask === 'seen') return { id, answer: 'seen', probes: this.#seen.of(sender, nonce).slice(-MOST_SEEN) };
     if (!fan) return undefined;
     if (ask === 'way') {
-      return this.#lookUps.take(performance.now())
+      return this.#limits.takeLookUp(sender)
         ? { id, answer: 'way', stop: await wayTo(fan, sender) }
         : undefined;
     }
@@ -156,7 +161,14 @@ export class Responder {
 
   async #factsOf({ view, plan }: FanRecord, sender: number): Promise<Facts> {
     const { overlay, underlay, slice, io } = view;
-    return { overlay, underlay, slice, mtu: plan.mtu, io, path: await this.#options.pathMtu(sender) };
+    return {
+      overlay,
+      underlay,
+      slice,
+      mtu: plan.mtu,
+      io,
+      path: (await this.#lore.current()).paths.get(sender) ?? null,
+    };
   }
 
   #reply(fan: FanRecord, host: number, probe: Pick<Probe, 'sequence' | 'nonce' | 'length'>): void {
@@ -175,13 +187,6 @@ async function wayTo(fan: FanRecord, host: number): Promise<Stop | null> {
   const leg = { source: fan.view.gateway, destination, towards: 'tun' } as const;
   const { stop } = await followLeg(fan, leg, await readLinks());
   return stop ? { ...stop, why: stop.why.slice(0, MOST_WHY) } : null;
-}
-
-/** Those of `macs` that devices of this host have. */
-async function ownMacs(macs: readonly string[]): Promise<string[]> {
-  if (macs.length === 0) return [];
-  const own = new Set((await readLinks()).map(({ hardwareAddress }) => hardwareAddress));
-  return macs.filter((mac) => own.has(mac));
 }
 
 /** The fan with this overlay, else one that overlaps it, so that the asker can see how it differs. */

@@ -3,7 +3,8 @@
  *
  * receive and send keep outer packets out of connection tracking, which our NAT would otherwise turn on for each of
  * them: there is no connection to know of, and every one of them would be looked up, twice on its way.
- * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by.
+ * postrouting masquerades what leaves the slice for anywhere but the overlay, on whichever device it leaves by; never
+ * from the port of probes, by which a peer's fand knows that it speaks to a host (diagnosis/probe/probe-socket.ts).
  * keep comes just before the NAT of others and gives packets of the overlay the source that they have: the kernel takes
  * the first source NAT of a connection that any chain decides, of nftables or of the old iptables, so that no masquerade
  * for the slice, such as Docker's, hides a container behind its host.
@@ -15,6 +16,7 @@
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { parsePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { PROBE_PORT } from '../../base/probe-port.js';
 import { changeRuleset, field, match, meta, type NftExpression, readRuleset } from '../firewall/nft.js';
 import type { StepKind } from './step.js';
 
@@ -43,6 +45,10 @@ const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
 const QUOTED_PROTOCOL = { base: 'th', offset: (8 + 9) * 8, len: 8 };
+
+/** Hosts speak to each other's fand from this port: no container does so in its host's name. */
+const PROBE_SOURCE = [match(field('udp', 'sport'), PROBE_PORT)];
+const OTHER_PORTS = [32_768, 65_535];
 
 export const natStep: StepKind<NatData> = {
   describe: ({ slice }) => `set up NAT for ${slice}`,
@@ -113,7 +119,13 @@ export function ownChains(data: NatData): OwnChain[] {
             rules: keepSource(data, data.tun),
           } as const,
         ]),
-    { name: 'postrouting', type: 'nat', hook: 'postrouting', prio: SOURCE_NAT, rules: [masquerade(data)] },
+    {
+      name: 'postrouting',
+      type: 'nat',
+      hook: 'postrouting',
+      prio: SOURCE_NAT,
+      rules: [masquerade(data, PROBE_SOURCE, { port: { range: OTHER_PORTS } }), masquerade(data)],
+    },
   ];
 }
 
@@ -134,13 +146,19 @@ function outer(ours: 'saddr' | 'daddr', theirs: 'saddr' | 'daddr', data: NatData
   ];
 }
 
-function masquerade({ slice, overlay, bridge }: NatData): NftExpression[] {
+/** Of what `matches` as well. */
+function masquerade(
+  { slice, overlay, bridge }: NatData,
+  matches: NftExpression[] = [],
+  to: object | null = null,
+): NftExpression[] {
   return [
     match(field('ip', 'saddr'), network(slice)),
     match(field('ip', 'daddr'), network(overlay), '!='),
     match(meta('oifname'), bridge, '!='),
+    ...matches,
     { counter: null },
-    { masquerade: null },
+    { masquerade: to },
   ];
 }
 

@@ -103,7 +103,7 @@ export class RawReceiver extends Receiver {
   }
 }
 
-/** Receives ICMP errors, IPv4 header first. */
+/** Receives ICMP errors, IPv4 header first, each with the index of its device as tag. */
 export class IcmpReceiver extends Receiver {
   static open(options: ReceiverOptions = {}): IcmpReceiver {
     return new IcmpReceiver({
@@ -111,6 +111,7 @@ export class IcmpReceiver extends Receiver {
       ...options,
       protocol: PROTOCOL_ICMP,
       icmpTypes: ICMP_ERRORS,
+      tellDevice: true,
     });
   }
 }

@@ -83,6 +83,11 @@ export function flowsOf(flowsFd: number): FlowSink {
   return { addFlow: (words) => void native.programAddFlow(flowsFd, words) };
 }
 
+/** Bytes of the longest outer packet that an encap program with this peersFd has sent to `peer` (int32) of late; 0: none. */
+export function largestSentOf(peersFd: number, peer: number): number {
+  return native.programLargest(peersFd, peer >>> 0);
+}
+
 export class FanProgram implements FlowSink {
   readonly #handles: ProgramHandles;
 
@@ -116,6 +121,11 @@ export class FanProgram implements FlowSink {
   /** For flowsOf in another worker, good until `detach`. */
   get flowsFd(): number {
     return this.#handles.flows;
+  }
+
+  /** For largestSentOf, good until `detach`. */
+  get peersFd(): number {
+    return this.#handles.peers;
   }
 
   /** Calls `each` for every peer whose packets the program has sent on: u32 address, packets and inner bytes. Allocates. */

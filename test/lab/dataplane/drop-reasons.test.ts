@@ -91,7 +91,9 @@ const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][
   ['bridge-source', 'fan', claim(container, 'eth0', packet(THERE, HERE))],
   ['container-tunnel', 'fan', claim(container, 'eth0', tunnelled(HERE, PEER, packet(HERE, THERE)))],
   ['tunnel-astray', 'fan', claim(() => victim, 'far', tunnelled(PEER, VICTIM, packet(THERE, HERE)))],
-  ['too-big', 'fan', () => arrive('icmp-too-big')().then(depart(big))],
+  ['icmp-source', 'fan', arrive('icmp-stranger')],
+  ['icmp-implausible', 'fan', arrive('icmp-68')],
+  ['too-big', 'fan', () => depart(big)().then(arrive('icmp-too-big')).then(depart(big))],
   ['icmp-rate', 'fan', () => whileStopped(victim, depart(big, TOO_BIG_FLOOD))],
   ['tun-write-failed', 'fan', () => victim.ip(`link set ${TUN} down`).then(arrive('good'))],
 ];

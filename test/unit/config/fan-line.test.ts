@@ -143,6 +143,8 @@ describe('parseFanLine refuses', () => {
     ['250 eth0 dscp 64', 'usage', 'from 0 to 63'],
     ['250 eth0 io fast', 'usage', 'auto or raw'],
     ['250 eth0 bridge a/b', 'usage', 'no device name'],
+    ['250 eth0 bridge fan*', 'usage', 'ends in'],
+    ['250 eth0 min-path-mtu 67', 'usage', 'from 68 to 65535'],
     ['250.0.0.1/8 eth0', 'bad-overlay', 'did you mean 250.0.0.0/8'],
     ['250.0.0.1/8 172.30.0.28/16', 'bad-overlay', 'did you mean 250.0.0.0/8'],
     ['250.0.0/8 eth0', 'bad-overlay', '250.0.0/8'],

@@ -31,12 +31,14 @@ export function fanSpec(
     ioNotes: [],
     decapRefused: undefined,
     underlayMtu: 1500,
+    minPathMtu: 576,
     counterBlock: 1,
     ttl: -1,
     dscp: -1,
     fragment: true,
     receiverGroup: 0,
     kernelFlows: { encap: -1, decap: -1 },
+    kernelPeers: -1,
     ...more,
   };
 }

@@ -1,51 +1,84 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../../../src/addr/ipv4-address.js';
 import { Counters, HOST_BLOCK } from '../../../../src/dataplane/tables/counters.js';
+import type { FanSpec } from '../../../../src/dataplane/tables/fan-spec.js';
 import { ForwardingTable } from '../../../../src/dataplane/tables/forwarding-table.js';
+import { IcmpOrigin } from '../../../../src/dataplane/walks/icmp-origin.js';
 import { IcmpReplies } from '../../../../src/dataplane/walks/icmp-replies.js';
 import { PathErrors } from '../../../../src/dataplane/walks/path-errors.js';
 import { PathMtuTable } from '../../../../src/dataplane/walks/path-mtu.js';
+import { SentSizes } from '../../../../src/dataplane/walks/sent-sizes.js';
 import { checksum } from '../../../../src/wire/checksum.js';
 import { decodeIpv4 } from '../../../../src/wire/ipv4.js';
-import { batchOf, bytesOf, fanSpec, nonZero, packet, tunnelled } from '../packets.js';
+import { batchOf, bytesOf, type Fields, fanSpec, nonZero, packet, tunnelled } from '../packets.js';
 
 const US = '172.30.0.28';
 const PEER = '172.30.0.27';
 const ROUTER = '172.30.0.1';
-const inner = packet('250.0.28.2', '250.0.27.2', { dontFragment: true });
+const [LO, ETH0, BRIDGE] = [1, 2, 7];
+const FULL = 1480 - 20;
+const inner = packet('250.0.28.2', '250.0.27.2', { dontFragment: true, payload: FULL });
+const ours = (to = PEER, what = inner, fields: Fields = { dontFragment: true }) =>
+  tunnelled(US, to, what, fields);
 
 /** An ICMP error from the router about one of our packets, of which `quoted` bytes are quoted. */
 function icmpError(
   type: number,
   code: number,
   mtu: number,
-  about = tunnelled(US, PEER, inner),
-  quoted = about.length,
+  about = ours(),
+  quoted = Math.min(about.length, 548),
+  from = ROUTER,
 ): Uint8Array {
   const icmp = new Uint8Array(8 + quoted);
   icmp.set([type, code, 0, 0, 0, 0, mtu >> 8, mtu & 255]);
   icmp.set(about.subarray(0, quoted), 8);
   const sum = checksum(icmp, 0, icmp.length);
   icmp.set([sum >> 8, sum & 255], 2);
-  const bytes = packet(ROUTER, US, { protocol: 1, payload: icmp.length });
+  const bytes = packet(from, US, { protocol: 1, payload: icmp.length });
   bytes.set(icmp, 20);
   return bytes;
 }
 
-function receive(bytes: Uint8Array) {
+interface Circumstances {
+  /** Index of the device that it comes in by. */
+  device?: number;
+  /** Bytes that the peer was sent of late. */
+  sent?: number;
+  /** The peer is behind a router. */
+  routed?: boolean;
+  spec?: Partial<FanSpec>;
+}
+
+function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumstances = {}) {
   const counters = new Counters();
-  const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16)]);
+  const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16, spec)]);
   const pathMtu = new PathMtuTable();
   const replies = new IcmpReplies(counters);
-  const errors = new PathErrors(counters, pathMtu, replies, table);
-  const fan = errors.process(batchOf([bytes]), 0, 1);
-  return {
-    fan,
-    replies: replies.batch,
-    mtu: pathMtu.lookup(parseAddress(PEER), 1500, 1),
-    counters: nonZero(counters.read(1)),
-    host: nonZero(counters.read(HOST_BLOCK)),
+  const sizes = new SentSizes();
+  const peer = parseAddress(PEER) | 0;
+  if (sent > 0) sizes.note(peer, sent);
+  const origin = new IcmpOrigin({ indexOf: () => ETH0, isRouted: () => routed });
+  const largestSent = (_: number, to: number) => sizes.largest(to);
+  const errors = new PathErrors({ counters, pathMtu, replies, origin, largestSent, speaks: true }, table);
+  const receive = (bytes: Uint8Array, nowMs = 1) => {
+    const rx = batchOf([bytes]);
+    rx.setTag(0, device);
+    return errors.process(rx, 0, nowMs);
   };
+  return {
+    receive,
+    replies: replies.batch,
+    mtu: () => pathMtu.lookup(peer, 1500, 1),
+    counted: () => nonZero(counters.read(1)),
+    host: () => nonZero(counters.read(HOST_BLOCK)),
+  };
+}
+
+function receive(bytes: Uint8Array, circumstances: Circumstances = {}) {
+  const { receive: take, replies, mtu, counted, host } = rig(circumstances);
+  const fan = take(bytes);
+  return { fan, replies, mtu: mtu(), counters: counted(), host: host() };
 }
 
 describe('an ICMP error about our packet', () => {
@@ -62,15 +95,9 @@ describe('an ICMP error about our packet', () => {
     expect(counters).toEqual({ 'icmp-rx-packets': 1, 'icmp-tx-packets': 1 });
   });
 
-  it('"too big" with a short quote is only learnt', () => {
-    const { replies, mtu } = receive(icmpError(3, 4, 1400, undefined, 20 + 8));
+  it.each([0, 8, 19, 27])('"too big" with %i inner bytes quoted is only learnt', (quoted) => {
+    const { replies, mtu } = receive(icmpError(3, 4, 1400, undefined, 20 + quoted));
     expect(mtu).toBe(1400);
-    expect(replies.count).toBe(0);
-  });
-
-  it.each([0, 67])('"too big" with MTU %i is ignored', (announced) => {
-    const { replies, mtu } = receive(icmpError(3, 4, announced));
-    expect(mtu).toBe(1500);
     expect(replies.count).toBe(0);
   });
 
@@ -96,21 +123,133 @@ describe('an ICMP error about our packet', () => {
     expect(counters).toEqual({ 'icmp-rx-packets': 1 });
   });
 
-  const forged: [string, Uint8Array][] = [
-    ['another source', tunnelled('172.30.0.99', PEER, inner)],
-    ['a peer that the inner destination does not map to', tunnelled(US, '172.30.0.26', inner)],
-    ['an inner source that is not ours', tunnelled(US, PEER, packet('250.0.26.2', '250.0.27.2'))],
-    ['an inner destination outside the overlay', tunnelled(US, PEER, packet('250.0.28.2', '8.8.8.8'))],
+  it('about another protocol is none of our business', () => {
+    const { host, counters } = receive(icmpError(3, 1, 0, packet(US, PEER)));
+    expect({ ...host, ...counters }).toEqual({});
+  });
+});
+
+describe('a quote', () => {
+  const from = (source: string) => packet(source, '250.0.27.2', { payload: FULL });
+  const to = (destination: string) => packet('250.0.28.2', destination, { payload: FULL });
+  const lying = (at: number, value: number) => {
+    const bytes = ours();
+    bytes[at] = value;
+    return bytes;
+  };
+  const forged: [string, Uint8Array, number?][] = [
+    ['another source', tunnelled('172.30.0.99', PEER, inner, { dontFragment: true })],
+    ['a peer that the inner destination does not map to', ours('172.30.0.26')],
+    ['ourselves as the peer', ours(US)],
+    ['the broadcast address as the peer', ours('172.30.255.255'), 28],
+    ['a peer outside the underlay', ours('8.8.8.8'), 28],
+    ['an inner source that is not ours', ours(PEER, from('250.0.26.2'))],
+    ['an inner source that is not ours, and no destination', ours(PEER, from('250.0.26.2')), 20 + 16],
+    ['an inner destination outside the overlay', ours(PEER, to('8.8.8.8'))],
+    ['an inner packet that is not IPv4', lying(20, 0x65), 28],
+    ['an inner length that is not what fills the outer one', lying(22, 1), 28],
+    ['options, which we never send', lying(0, 0x46)],
   ];
-  it.each(forged)('with %s is refused', (_, about) => {
-    const { replies, mtu, host } = receive(icmpError(3, 4, 1400, about));
+  it.each(forged)('with %s is refused', (_, about, quoted) => {
+    const { replies, mtu, host } = receive(icmpError(3, 4, 1400, about, quoted));
     expect(mtu).toBe(1500);
     expect(replies.count).toBe(0);
     expect(host).toEqual({ 'drop-icmp-invalid-packets': 1 });
   });
 
-  it('about another protocol is none of our business', () => {
-    const { host, counters } = receive(icmpError(3, 1, 0, packet(US, PEER)));
-    expect({ ...host, ...counters }).toEqual({});
+  it.each<[string, Uint8Array]>([
+    ['without DF', icmpError(3, 4, 1400, ours(PEER, inner, {}))],
+    ['that fits the path', icmpError(3, 4, 1400, ours(PEER, packet('250.0.28.2', '250.0.27.2')))],
+  ])('%s is of no packet that was too big', (_, bytes) => {
+    const { mtu, counters } = receive(bytes);
+    expect([mtu, counters]).toEqual([1500, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+});
+
+describe('a path MTU', () => {
+  it.each([0, 67, 68, 575])('of %i is not believed', (announced) => {
+    const { replies, mtu, counters } = receive(icmpError(3, 4, announced));
+    expect([mtu, replies.count, counters]).toEqual([1500, 0, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+
+  it.each([
+    [576, 576, 576],
+    [300, 301, 301],
+    [300, 299, 1500],
+  ])('is believed down to min-path-mtu: %i, told %i', (minPathMtu, announced, learnt) => {
+    expect(receive(icmpError(3, 4, announced), { spec: { minPathMtu } }).mtu).toBe(learnt);
+  });
+
+  it.each([
+    [0, 1400],
+    [1400, 1400],
+    [900, 1000],
+  ])('is not believed where the peer was sent %i bytes of late, told %i', (sent, announced) => {
+    const { mtu, replies, counters } = receive(icmpError(3, 4, announced), { sent });
+    expect([mtu, replies.count, counters]).toEqual([1500, 0, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+
+  it('any other error is not believed of a peer that was sent nothing', () => {
+    const { replies, counters } = receive(icmpError(3, 1, 0), { sent: 0 });
+    expect([replies.count, counters]).toEqual([0, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+});
+
+describe('an ICMP error comes', () => {
+  const tooBigFrom = (from: string) => icmpError(3, 4, 1400, undefined, undefined, from);
+
+  it.each<[string, string, Circumstances, number]>([
+    ['the peer itself', PEER, {}, 1400],
+    ['a host of the underlay', '172.30.7.7', {}, 1400],
+    ['a router far away, to a peer behind a router', '8.8.8.8', { routed: true }, 1400],
+    ['a stranger, to a peer on the link', '8.8.8.8', {}, 1500],
+    ['a container', '250.0.28.9', { routed: true }, 1500],
+    ['a container of another host', '250.0.27.9', { routed: true }, 1500],
+    ['ourselves', US, {}, 1500],
+    ['ourselves, by lo', US, { device: LO }, 1500],
+    ['loopback', '127.0.0.1', { routed: true }, 1500],
+    ['a group', '224.0.0.5', { routed: true }, 1500],
+    ['no address', '0.0.0.0', { routed: true }, 1500],
+    ['the broadcast address', '172.30.255.255', { routed: true }, 1500],
+    ['the router, by the bridge', ROUTER, { device: BRIDGE }, 1500],
+  ])('from %s', (_, from, circumstances, learnt) => {
+    const { mtu, counters } = receive(tooBigFrom(from), circumstances);
+    const expected =
+      learnt === 1500 ? { 'drop-icmp-source-packets': 1 } : { 'icmp-rx-packets': 1, 'icmp-tx-packets': 1 };
+    expect([mtu, counters]).toEqual([learnt, expected]);
+  });
+
+  it('from our own kernel where it found no neighbour', () => {
+    const { replies } = receive(icmpError(3, 1, 0, undefined, undefined, US), { device: LO });
+    expect(replies.count).toBe(1);
+  });
+});
+
+describe('rates', () => {
+  const drain = (fan: ReturnType<typeof rig>) => {
+    fan.replies.count = 0;
+  };
+
+  it('one sender of errors does not use up what is there for the others', () => {
+    const fan = rig();
+    for (let i = 0; i < 2000; i++) {
+      fan.receive(icmpError(3, 4, 1400));
+      drain(fan);
+    }
+    expect(fan.counted()['icmp-tx-packets']).toBe(50);
+    expect(fan.counted()['drop-icmp-rate-packets']).toBe(1950);
+    const about = ours(PEER, packet('250.0.28.3', '250.0.27.2', { dontFragment: true, payload: FULL }));
+    expect(fan.receive(icmpError(3, 4, 1400, about, undefined, '172.30.0.2'))).toBeDefined();
+  });
+
+  it('nor does one container', () => {
+    const fan = rig();
+    for (let i = 0; i < 200; i++) {
+      fan.receive(icmpError(3, 4, 1400, undefined, undefined, `172.30.1.${i}`));
+      drain(fan);
+    }
+    expect(fan.counted()['icmp-tx-packets']).toBe(50);
+    const about = ours(PEER, packet('250.0.28.3', '250.0.27.2', { dontFragment: true, payload: FULL }));
+    expect(fan.receive(icmpError(3, 4, 1400, about, undefined, '172.30.0.2'))).toBeDefined();
   });
 });

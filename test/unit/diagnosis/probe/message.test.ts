@@ -11,7 +11,6 @@ import {
   REQUEST_LEN,
 } from '../../../../src/diagnosis/probe/message.js';
 import { SeenProbes } from '../../../../src/diagnosis/probe/seen-probes.js';
-import { SenderLimits } from '../../../../src/diagnosis/probe/sender-limits.js';
 
 const FACTS = {
   overlay: '250.0.0.0/8',
@@ -126,15 +125,5 @@ describe('what the responder remembers', () => {
     for (let i = 0; i < 256; i++) seen.add(3, `n${i}`, 0, 44);
     expect(seen.of(1, 'n')).toEqual([]);
     expect(seen.of(3, 'n255')).toHaveLength(1);
-  });
-
-  it('how often it answered each host, and all of them', () => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    const limits = new SenderLimits();
-    const taken = (host: number) =>
-      Array.from({ length: 400 }, () => limits.take(host)).filter(Boolean).length;
-    expect([1, 1, 2, 3, 4, 5, 6].map(taken)).toEqual([200, 0, 200, 200, 200, 200, 0]);
-    vi.advanceTimersByTime(1000);
-    expect([taken(1), taken(6)]).toEqual([50, 50]);
   });
 });
