@@ -83,6 +83,20 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'no-heal',
+    summary: 'leave what somebody else takes away from the fan, and only say so (see "show")',
+    set: (options) => {
+      options.heal = false;
+    },
+  },
+  {
+    name: 'follow-address',
+    summary: 'when the underlay device gets another address, move the fan to its slice',
+    set: (options) => {
+      options.followAddress = true;
+    },
+  },
+  {
     name: 'off',
     summary: 'in /etc/network/fan: leave the line alone',
     set: (options) => {
@@ -124,6 +138,9 @@ export function formatFlags(options: Readonly<FanOptions>): string {
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);
   if (!options.fragment) words.push('no-fragment');
+  // A fand before 0.2.0 recorded neither.
+  if (options.heal === false) words.push('no-heal');
+  if (options.followAddress) words.push('follow-address');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');

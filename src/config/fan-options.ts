@@ -27,6 +27,10 @@ export interface FanOptions {
   dscp?: number;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
   fragment: boolean;
+  /** fand puts back what somebody else took away. */
+  heal: boolean;
+  /** fand moves the fan to the slice of the address that the underlay's device has come to have. */
+  followAddress: boolean;
 }
 
 export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
@@ -37,4 +41,6 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   debug: false,
   io: 'auto',
   fragment: true,
+  heal: true,
+  followAddress: false,
 };

@@ -117,6 +117,20 @@ export async function bridgePorts(bridge: string): Promise<string[]> {
   return (await readLinks()).filter((link) => link.master === bridge).map((link) => link.name);
 }
 
+/** Makes devices ports of a bridge; returns those that are, without any that has gone meanwhile. */
+export async function enslave(ports: readonly string[], bridge: string): Promise<string[]> {
+  const taken: string[] = [];
+  for (const port of ports) {
+    try {
+      await run('ip', ['link', 'set', 'dev', port, 'master', bridge]);
+      taken.push(port);
+    } catch (error) {
+      if (await findLink(port)) throw error;
+    }
+  }
+  return taken;
+}
+
 /** Deletes a device; one that has gone meanwhile is as good. */
 export async function deleteLink(name: string): Promise<void> {
   try {

@@ -5,7 +5,7 @@ import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
 import { dhcpDead } from './dhcp.js';
 import { countersWrong, forgedSource, overflow } from './drops.js';
 import type { Check } from './finding.js';
-import { bridgeNetfilter, dhcpBlocked, natRulesMissing } from './firewall.js';
+import { acceptsMissing, bridgeNetfilter, dhcpBlocked, natRulesMissing } from './firewall.js';
 import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
@@ -42,6 +42,7 @@ export const CHECKS: readonly Check[] = [
   protocol4Blocked,
   dhcpBlocked,
   natRulesMissing,
+  acceptsMissing,
   dhcpDead,
   offloadsOff,
   overflow,

@@ -35,17 +35,12 @@ export const fanDead: Check = {
   severity: 'critical',
   async examine({ status, fans }) {
     if (!status) return fans.length > 0 ? [ok('fand must run first')] : [];
-    return fans.map(({ view, request, plan }) =>
-      view.state === 'up'
-        ? ok(`${view.bridge} is up`)
-        : fail(
-            `${view.bridge} is dead: its TUN ${plan.tun} broke, or could not be restored`,
-            upLine(request),
-            {
-              revive: request,
-            },
-          ),
-    );
+    return fans.map(({ view, request, plan }) => {
+      const { bridge } = view;
+      if (view.state !== 'dead') return ok(`${bridge} is up`);
+      const evidence = `${bridge} is dead: its TUN ${plan.tun} broke, or could not be restored`;
+      return { ...fail(evidence, upLine(request), { revive: request }), bridge };
+    });
   },
 };
 

@@ -6,6 +6,7 @@
 import type { FanRecord } from '../../control/state-store.js';
 import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
 import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
+import { type FirewallData, missingAccepts } from '../../host/steps/firewall-step.js';
 import { readSysctl } from '../../host/sysctl.js';
 import { dropAmong, judged } from './drop-finding.js';
 import { type Check, FIX, type Finding, fail, ok, warn } from './finding.js';
@@ -50,7 +51,7 @@ export const bridgeNetfilter: Check = {
 export const dhcpBlocked: Check = {
   name: 'dhcp-blocked',
   severity: 'major',
-  examine: async (patient) => (await patient.eachFan((fan) => examineDhcp(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineDhcp(patient, fan)),
 };
 
 export const natRulesMissing: Check = {
@@ -62,6 +63,21 @@ export const natRulesMissing: Check = {
       const missing = missingRules(await patient.ruleset(), table);
       if (missing.length === 0) return ok(`table ip ${table} is as it was set up`);
       return fail(`table ip ${table} lacks ${missing.join(', ')}`, FIX, { repairs: ['nat', 'firewall'] });
+    }),
+};
+
+/** A warning: whether anything is dropped for want of them, other checks say. */
+export const acceptsMissing: Check = {
+  name: 'accepts-missing',
+  severity: 'minor',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, steps }) => {
+      const step = steps.find(({ kind }) => kind === 'firewall');
+      if (!step) return ok(`${plan.bridge} has no part in the firewall`);
+      const missing = missingAccepts(await patient.ruleset(), step.data as unknown as FirewallData);
+      if (missing.length === 0) return ok(`${plan.bridge} has its accepts where a chain drops`);
+      const evidence = `${plan.bridge} lacks ${missing.join(', ')}`;
+      return { ...warn(evidence, FIX), mend: { repairs: ['firewall'] } };
     }),
 };
 

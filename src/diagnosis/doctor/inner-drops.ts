@@ -50,7 +50,7 @@ export interface Way {
 export const forwardDrop: Check = {
   name: 'forward-drop',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan((fan) => examineFan(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineFan(patient, fan)),
 };
 
 async function examineFan(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {

@@ -7,8 +7,19 @@
  */
 
 import { run } from '../run.js';
-import { type NftChain, type NftRule, type Ruleset, readRuleset } from './nft.js';
-import { type Beside, compare, isXtState, type Json, matchOf, networksIn, verdictsOf } from './nft-match.js';
+import type { NftChain, NftRule, Ruleset } from './nft.js';
+import {
+  asksForIpip,
+  type Beside,
+  compare,
+  devicesAt,
+  devicesIn,
+  isXtState,
+  type Json,
+  matchOf,
+  networksIn,
+  verdictsOf,
+} from './nft-match.js';
 import {
   type Action,
   type BaseChain,
@@ -40,8 +51,7 @@ const DEVICE_LINE = /^\t\ttype .* devices? (?:= \{)?([^;}]*?)\}? priority/;
 const STATE_RULE = /\bct state ([\w,]+) .*# handle (\d+)$/;
 
 /** The base chains of this host that an IPv4 packet passes. */
-export async function readNftBases(): Promise<BaseChain[]> {
-  const ruleset = await readRuleset();
+export async function readNftBases(ruleset: Ruleset): Promise<BaseChain[]> {
   const needsText =
     ruleset.rules.some(({ expr }) => expr.some(isXtState)) ||
     ruleset.chains.some(({ hook }) => AT_A_DEVICE.includes(hook ?? ''));
@@ -121,6 +131,8 @@ function rulesOf(rule: NftRule, beside: Beside): FirewallRule[] {
     label: `rule handle ${rule.handle}${rule.comment === undefined ? '' : ` "${rule.comment}"`}`,
     remedy: `nft delete rule ${rule.family} ${rule.table} ${rule.chain} handle ${rule.handle}`,
     networks: networksIn(rule.expr, beside),
+    devices: rule.expr.flatMap((statement) => devicesIn(statement, beside)),
+    asksForIpip: rule.expr.some((statement) => asksForIpip(statement, beside)),
   };
   const map = rule.expr.find((statement) => 'vmap' in statement)?.vmap as Json | undefined;
   if (!map)
@@ -134,7 +146,11 @@ function rulesOf(rule: NftRule, beside: Beside): FirewallRule[] {
   if (!elements) return [{ ...whole, matches: (packet) => both(matches(packet), 'unread'), action: UNREAD }];
   return elements.map(([key, verdict]) => {
     const isElement = (packet: PacketKind) => compare(map.key as Json, key, packet, beside);
-    const one = { ...whole, matches: (packet: PacketKind) => both(matches(packet), isElement(packet)) };
+    const one = {
+      ...whole,
+      matches: (packet: PacketKind) => both(matches(packet), isElement(packet)),
+      devices: [...whole.devices, ...devicesAt(map.key as Json, [key])],
+    };
     return withAction(one, actionOf(verdict));
   });
 }

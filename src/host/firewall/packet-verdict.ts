@@ -40,6 +40,10 @@ export interface FirewallRule {
   readonly remedy: string;
   /** Networks and addresses that it names; of a range, the first. */
   readonly networks: readonly Prefix[];
+  /** Devices that it asks for, by name; one that ends in "*" stands for all that begin so. */
+  readonly devices: readonly string[];
+  /** It asks for protocol 4. */
+  readonly asksForIpip: boolean;
 }
 
 export interface FirewallChain {
@@ -71,12 +75,15 @@ export interface Drop {
   readonly remedy: string;
   /** False where a rule before it may have let the packet pass, or the rule itself could not be read. */
   readonly isSure: boolean;
+  /** The rules that lead there, the one that drops last; none where it is the policy of a chain. */
+  readonly trail: readonly FirewallRule[];
 }
 
 interface Dropped {
   readonly kind: 'drop';
   readonly by: string;
   readonly remedy: string;
+  readonly trail: readonly FirewallRule[];
 }
 
 type Outcome = { readonly kind: 'accept' | 'end' } | Dropped;
@@ -139,10 +146,14 @@ function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
   const doubt: Doubt = { isThere: false };
   const outcome = walk(base.table, base, asSeenBy(base, packet), doubt, 0);
   const isSure = !doubt.isThere;
-  if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
+  if (outcome.kind === 'drop') return dropOf(outcome, isSure);
   if (outcome.kind === 'end' && base.policy === 'drop')
-    return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
-  return doubt.drop && { by: doubt.drop.by, remedy: doubt.drop.remedy, isSure: false };
+    return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure, trail: [] };
+  return doubt.drop && dropOf(doubt.drop, false);
+}
+
+function dropOf({ by, remedy, trail }: Dropped, isSure: boolean): Drop {
+  return { by, remedy, isSure, trail };
 }
 
 function asSeenBy({ hook, priority }: BaseChain, packet: PacketKind): PacketKind {
@@ -169,10 +180,11 @@ function walk(
     const match = rule.action ? rule.matches(packet) : 'no';
     if (match === 'no' || !rule.action) continue;
     const aside: Doubt = match === 'yes' ? doubt : { isThere: false };
-    const drop: Outcome = { kind: 'drop', by: `${chain.label} (${rule.label})`, remedy: rule.remedy };
+    const by = `${chain.label} (${rule.label})`;
+    const drop: Dropped = { kind: 'drop', by, remedy: rule.remedy, trail: [rule] };
     const outcome = follow(rule.action, drop, (target) => {
       const next = depth < MOST_JUMPS ? table.get(target) : undefined;
-      return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
+      return next ? behind(rule, walk(table, next, packet, aside, depth + 1)) : AT_END;
     });
     const isFinal = rule.action.kind !== 'jump' || outcome.kind !== 'end';
     if (match === 'yes') {
@@ -184,6 +196,10 @@ function walk(
     if (match === 'unread' && unread) doubt.drop ??= unread;
   }
   return AT_END;
+}
+
+function behind(rule: FirewallRule, outcome: Outcome): Outcome {
+  return outcome.kind === 'drop' ? { ...outcome, trail: [rule, ...outcome.trail] } : outcome;
 }
 
 function follow(action: Action, drop: Outcome, into: (target: string) => Outcome): Outcome {

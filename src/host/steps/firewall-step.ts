@@ -19,7 +19,7 @@ import {
   type Ruleset,
   readRuleset,
 } from '../firewall/nft.js';
-import { chainsThatDrop } from './firewall-chains.js';
+import { chainsThatDrop, type Hook } from './firewall-chains.js';
 import type { StepKind } from './step.js';
 
 export interface FirewallData {
@@ -75,6 +75,20 @@ export const firewallStep: StepKind<FirewallData> = {
     return undefined;
   },
 };
+
+/** Chains that could drop the fan's packets and lack rules of ours, each with how many, in words. */
+export function missingAccepts(ruleset: Ruleset, data: FirewallData): string[] {
+  const comment = commentOf(data);
+  const lacking = (hook: Hook, wanted: number): string[] =>
+    chainsThatDrop(ruleset, hook).flatMap(({ family, table, name }) => {
+      const has = ruleset.rules.filter(
+        (rule) =>
+          rule.comment === comment && rule.family === family && rule.table === table && rule.chain === name,
+      ).length;
+      return has < wanted ? [`${wanted - has} of ${wanted} accepts in chain ${family} ${table} ${name}`] : [];
+    });
+  return [...lacking('forward', forwardAccepts(data).length), ...lacking('input', inputAccepts(data).length)];
+}
 
 function commentOf({ bridge }: FirewallData): string {
   return `ufan ${bridge}`;
