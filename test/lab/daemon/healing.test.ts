@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCommand } from '../../../bench/lab/command.js';
+import { attachContainers } from '../../../bench/lab/fan.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { listens } from '../../../bench/lab/transfer.js';
 import { FandClient } from '../../../src/control/client.js';
@@ -25,6 +26,7 @@ let count = 0;
 
 const host = () => net.host(1);
 const sh = (script: string) => host().exec(['sh', '-ec', script]);
+const log = () => readFileSync(join(host().dir, 'fand.log'), 'utf8');
 /** As fand says, without a fanctl that takes its time to start. */
 const view = async (): Promise<FanView> => (await new FandClient(runPaths(host().dir)).fans())[0]!;
 const isAnswered = async () =>
@@ -208,4 +210,109 @@ describe.each(['bpf', 'raw'])('io %s', (io) => {
   });
 
   it('down leaves nothing', expectNothingLeft);
+});
+
+describe('what is not put back', () => {
+  const checks = async () => [...new Set((await view()).health.map(({ check }) => check))];
+
+  beforeAll(async () => {
+    net = await FanLab.open({}, [...FAN, 'io', 'raw']);
+  });
+
+  afterAll(() => net?.remove());
+
+  it.each([
+    [
+      'a blackhole',
+      'ip route add blackhole 250.0.27.2',
+      'ip route del blackhole 250.0.27.2',
+      'route-overridden',
+    ],
+    [
+      'a policy rule',
+      'ip rule add from 250.0.28.0/24 to 250.0.0.0/8 prohibit',
+      'ip rule del from 250.0.28.0/24 to 250.0.0.0/8 prohibit',
+      'route-overridden',
+    ],
+    [
+      'a rule that names the bridge',
+      `iptables -I FORWARD -i ${BRIDGE} -j DROP`,
+      'nft delete table ip filter',
+      'forward-drop',
+    ],
+    [
+      'a rule of the old iptables that names the TUN, seen by the way',
+      `iptables-legacy -I FORWARD -o ${TUN} -j DROP; ip address add 10.9.9.9/32 dev lo`,
+      'iptables-legacy -F; iptables-legacy -X; ip address del 10.9.9.9/32 dev lo',
+      'forward-drop',
+    ],
+    [
+      'a rule that names protocol 4',
+      'iptables -I INPUT -p 4 -j REJECT',
+      'nft delete table ip filter',
+      'protocol-4-blocked',
+    ],
+    [
+      'the address of the underlay',
+      'ip address del 172.30.0.28/16 dev eth0',
+      'ip address add 172.30.0.28/16 broadcast + dev eth0',
+      'address-changed',
+    ],
+    ['the carrier', 'true', 'true', 'underlay-down'],
+  ])('%s', async (what, arrange, restore, check) => {
+    const wire = (state: string) => net.lab.wire.ip(`link set h1 ${state}`);
+    await sh(arrange);
+    if (what === 'the carrier') await wire('down');
+    const degraded = await until(view, ({ state }) => state === 'degraded');
+    expect(await checks()).toEqual([check]);
+    expect(degraded.health[0]).toMatchObject({ since: expect.stringMatching(/^20\S+Z$/) });
+    expect(degraded.health[0]!.fix).not.toBe('');
+    expect((await host().fanctl(['show'])).stdout).toContain(` degraded (${check})`);
+    expect(await isAnswered()).toBe(false);
+    await sh(restore);
+    if (what === 'the carrier') await wire('up');
+    await expectHealed('true', /^/);
+    expect(log()).toContain(`${BRIDGE} is degraded: ${check}: `);
+    expect(log()).toContain(`${BRIDGE}: ${check} is over`);
+  });
+
+  it('the same thing for the fourth time within a minute, until somebody asks', async () => {
+    for (let time = 1; time <= 4; time++) {
+      await sh('ip route del 250.0.0.0/8');
+      if (time < 4) await expectHealed('ip route', /^250\.0\.0\.0\/8 dev tun-/m);
+    }
+    await until(view, ({ state }) => state === 'degraded');
+    expect(await checks()).toEqual(['route-missing']);
+    expect(log()).toMatch(/route-missing was put back three times within a minute, and is left/);
+    await host().fanctl(['doctor', '--fix']);
+    await expectHealed('ip route', /^250\.0\.0\.0\/8 dev tun-/m);
+  });
+
+  it('down leaves nothing', expectNothingLeft);
+});
+
+describe('another address of the underlay', () => {
+  const MOVED = 'fan-250-0-30';
+
+  beforeAll(async () => {
+    net = await FanLab.open({}, [...FAN, 'follow-address', 'dhcp']);
+  });
+
+  afterAll(() => net?.remove());
+
+  it('moves the fan to its slice, with the ports of its bridge', async () => {
+    await sh(
+      'ip address del 172.30.0.28/16 dev eth0; sleep 0.2; ip address add 172.30.0.30/16 broadcast + dev eth0',
+    );
+    await until(view, ({ bridge, state }) => bridge === MOVED && state === 'up');
+    expect((await sh(`ip link show master ${MOVED}`)).stdout).toContain('c1');
+    expect((await sh('ip -o link')).stdout).not.toContain(BRIDGE);
+    await attachContainers(host(), await view());
+    await until(isAnswered, (passes) => passes);
+  });
+
+  it('down leaves nothing', async () => {
+    await expectNothingLeft();
+    expect((await sh('cat /proc/sys/net/ipv4/ip_forward')).stdout).toBe('0\n');
+  });
 });
