@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
+import { isAlive } from '../../control/process-end.js';
 import type { RunPaths } from '../../control/protocol.js';
 import type { FanRecord } from '../../control/state-store.js';
 import { findTroubles, type Troubles } from '../../diagnosis/doctor/doctor.js';
@@ -22,14 +23,14 @@ import { Attempts } from './attempts.js';
 import { readCost } from './cost.js';
 import { type Cure, curesFor } from './cure.js';
 import type { Health } from './health.js';
-import { Pace } from './pace.js';
+import { Pace, QUIET_MS } from './pace.js';
 import type { PortMemory } from './port-memory.js';
 import { Relevance } from './relevance.js';
 
 /** Of the look at what the kernel has said, which is two system calls. */
-const TICK_MS = 200;
+const TICK_MS = 500;
 /** Of the looks at what the kernel says nothing of: our dnsmasq, and the old iptables. */
-const DHCP_MS = 1000;
+const DHCP_MS = 1500;
 const LEGACY_MS = 10_000;
 /** After a cure it is looked again, and what that shows may need another. */
 const ROUNDS = 4;
@@ -56,11 +57,14 @@ export class Healer {
   readonly #pace = new Pace(performance.now());
   readonly #notices: HostNotices;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #isExamining = false;
   #seenChanges = 0;
   #dhcpAtMs = 0;
   #legacyAtMs = 0;
   #legacy = '';
+  /** Bridge → pid of its dnsmasq, as last found. */
+  readonly #servers = new Map<string, number>();
 
   /** `fand`: ourselves, as doctor asks for it. Throws an Error with {code, errno, syscall} where the kernel tells nothing. */
   constructor(
@@ -86,6 +90,7 @@ export class Healer {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#notices.close();
   }
 
@@ -94,7 +99,15 @@ export class Healer {
     this.#attempts.forget();
   }
 
+  /** Sooner than by the clock where something is to be looked at. */
   #tick(nowMs: number): void {
+    this.#take(nowMs);
+    clearTimeout(this.#soon);
+    if (this.#pace.isPending && !this.#isExamining)
+      this.#soon = setTimeout(() => this.#tick(performance.now()), QUIET_MS);
+  }
+
+  #take(nowMs: number): void {
     try {
       for (const notice of this.#notices.take()) this.#note(notice, nowMs);
     } catch (error) {
@@ -129,9 +142,7 @@ export class Healer {
     if (nowMs >= this.#dhcpAtMs) {
       this.#dhcpAtMs = nowMs + DHCP_MS;
       const steps = this.#fans.records.flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'dhcp'));
-      for (const { data } of steps) {
-        if ((await findServer(data as unknown as DhcpData)) === undefined) this.#pace.note(nowMs);
-      }
+      for (const { data } of steps) await this.#lookForServer(data as unknown as DhcpData, nowMs);
     }
     if (nowMs >= this.#legacyAtMs) {
       this.#legacyAtMs = nowMs + LEGACY_MS;
@@ -141,6 +152,16 @@ export class Healer {
         .digest('hex');
       if (this.#legacy !== before) this.#pace.note(nowMs);
     }
+  }
+
+  /** Once its dnsmasq was found, whether that process is there is all that is asked. */
+  async #lookForServer(data: DhcpData, nowMs: number): Promise<void> {
+    const known = this.#servers.get(data.bridge);
+    if (known !== undefined && (await isAlive(known))) return;
+    const pid = await findServer(data);
+    if (pid === undefined) this.#servers.delete(data.bridge);
+    else this.#servers.set(data.bridge, pid);
+    if (pid === undefined) this.#pace.note(nowMs);
   }
 
   async #examine(kind: 'prompt' | 'thorough'): Promise<void> {

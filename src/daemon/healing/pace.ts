@@ -5,7 +5,7 @@
  */
 
 /** Nothing more was told for so long, or this long has passed since the first. */
-const QUIET_MS = 100;
+export const QUIET_MS = 100;
 const LONGEST_MS = 500;
 /** Of the time, for examinations; this much may be used at once. */
 const SHARE = 0.05;
@@ -30,6 +30,11 @@ export class Pace {
   note(nowMs: number): void {
     this.#firstMs = Math.min(this.#firstMs, nowMs);
     this.#lastMs = nowMs;
+  }
+
+  /** Whether something has changed that was not looked at. */
+  get isPending(): boolean {
+    return this.#firstMs !== Number.POSITIVE_INFINITY;
   }
 
   /** What is to be done now. */
