@@ -113,6 +113,20 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'no-heal',
+    summary: 'leave what somebody else takes away from the fan, and only say so (see "show")',
+    set: (options) => {
+      options.heal = false;
+    },
+  },
+  {
+    name: 'follow-address',
+    summary: 'when the underlay device gets another address, move the fan to its slice',
+    set: (options) => {
+      options.followAddress = true;
+    },
+  },
+  {
     name: 'off',
     summary: 'in /etc/network/fan: leave the line alone',
     set: (options) => {
@@ -163,6 +177,9 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   // A record of a fand before 0.2 says nothing of it.
   if (options.clampMss === false) words.push('no-mss-clamp');
   if (options.foreignSources) words.push('foreign-sources');
+  // A fand before 0.2.0 recorded neither.
+  if (options.heal === false) words.push('no-heal');
+  if (options.followAddress) words.push('follow-address');
   if (options.off) words.push('off');
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');

@@ -33,6 +33,10 @@ export interface FanOptions {
   fragment: boolean;
   /** False: the MSS that TCP announces through the bridge is left as it is. */
   clampMss: boolean;
+  /** fand puts back what somebody else took away. */
+  heal: boolean;
+  /** fand moves the fan to the slice of the address that the underlay's device has come to have. */
+  followAddress: boolean;
 }
 
 /** RFC 791 §3.1: every host accepts so many bytes, and what carries less is hardly found. */
@@ -48,4 +52,6 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   foreignSources: false,
   fragment: true,
   clampMss: true,
+  heal: true,
+  followAddress: false,
 };

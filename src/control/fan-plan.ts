@@ -82,6 +82,7 @@ export function viewOf(plan: FanPlan, request: UpRequest, state: FanView['state'
     ioNotes: [],
     workers: plan.workers,
     state,
+    health: [],
     flags: formatFlags(request.options),
   };
 }

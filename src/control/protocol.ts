@@ -69,7 +69,19 @@ export interface DaemonStatus {
   changing?: boolean;
 }
 
-export type FanState = 'up' | 'dead';
+/** degraded: it is up, and `fanctl doctor` would call something a failure. */
+export type FanState = 'up' | 'degraded' | 'dead';
+
+/** One thing that is wrong with a fan, as fand last found it. */
+export interface HealthEntry {
+  /** The name of a check of `fanctl doctor`. */
+  check: string;
+  /** ISO 8601. */
+  since: string;
+  evidence: string;
+  /** The command that mends it. */
+  fix: string;
+}
 
 /** One fan as `fanctl show --json` prints it. */
 export interface FanView {
@@ -92,6 +104,8 @@ export interface FanView {
   /** Threads that forward for it. */
   workers: number;
   state: FanState;
+  /** What is wrong with it; empty where nothing is known to be. */
+  health: HealthEntry[];
   /** As in the text form: "dhcp host-reserve 1". */
   flags: string;
 }

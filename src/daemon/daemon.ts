@@ -7,7 +7,7 @@
  */
 import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorText } from '../base/error.js';
+import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type {
   Activity,
@@ -23,12 +23,16 @@ import type {
 } from '../control/protocol.js';
 import { RunDir } from '../control/run-dir.js';
 import { type State, StateStore } from '../control/state-store.js';
+import type { Fand } from '../diagnosis/doctor/doctor.js';
 import { explain } from '../diagnosis/explain/explain.js';
 import { probe } from '../diagnosis/probe/probe.js';
 import { Responder } from '../diagnosis/probe/responder.js';
 import { readActivity } from './activity.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
+import { Healer } from './healing/healer.js';
+import { Health } from './healing/health.js';
+import { PortMemory } from './healing/port-memory.js';
 import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
 import { ControlServer, type Routes, TextReply } from './server.js';
 import { Tracing } from './tracing.js';
@@ -66,6 +70,7 @@ export class Daemon {
   readonly #responder: Responder;
   readonly #manager: FanManager;
   readonly #tracing: Tracing;
+  readonly #healer: Healer;
   readonly #server: ControlServer;
   readonly #timers: NodeJS.Timeout[] = [];
   /** Whether a request has changed fans: without any then, nobody needs us. */
@@ -114,7 +119,9 @@ export class Daemon {
     );
     this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
     this.#forwarding.onConfigured = (fans) => this.#responder.configure(fans);
-    this.#manager = new FanManager(state, store, this.#forwarding, options.paths, log);
+    const watch = { ports: new PortMemory(), health: new Health(log) };
+    this.#manager = new FanManager(state, store, this.#forwarding, watch, options.paths, log);
+    this.#healer = new Healer(this.#manager, watch, options.paths, this.#asFand(), log);
     this.#tracing = new Tracing(this.#forwarding, () => this.#manager.records, log);
     const onIdle = (): void => this.#leaveIfEmpty();
     this.#server = new ControlServer(options.paths.socket, this.#routes(), onIdle, log);
@@ -137,9 +144,8 @@ export class Daemon {
   }
 
   #routes(): Routes {
-    const { version, workers } = this.#options;
-    const netns = readlinkSync('/proc/self/ns/net');
-    const status: DaemonStatus = { pid: process.pid, version, netns, workers };
+    const status = this.#status();
+    const { netns, version, workers } = status;
     this.#log.info({ runDir: this.#options.paths.dir, netns, version, workers }, 'fand runs');
     const manager = this.#manager;
     const changed = (): void => {
@@ -158,11 +164,33 @@ export class Daemon {
       },
       'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
       'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
-      'POST /v1/repair': (body) => manager.repair(body as RepairRequest),
+      'POST /v1/repair': (body) => {
+        this.#healer.forgetAttempts();
+        return manager.repair(body as RepairRequest);
+      },
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
       'POST /v1/trace': (body) => this.#tracing.open(body as TraceRequest),
       'DELETE /v1/trace': (body) => this.#tracing.end(body as EndTraceRequest),
+    };
+  }
+
+  #status(): DaemonStatus {
+    const { version, workers } = this.#options;
+    return { pid: process.pid, version, netns: readlinkSync('/proc/self/ns/net'), workers };
+  }
+
+  /** Ourselves, as the checks of doctor ask for us: they mend nothing. */
+  #asFand(): Fand {
+    const manager = this.#manager;
+    const mendsNothing = (): Promise<never> => Promise.reject(new FanError('daemon', 'checks mend nothing'));
+    return {
+      status: async () => this.#status(),
+      fans: async () => manager.views,
+      stats: () => this.#forwarding.stats(manager.records),
+      offenders: async () => this.#forwarding.offenders(manager.records),
+      repair: mendsNothing,
+      revive: mendsNothing,
     };
   }
 
@@ -187,13 +215,14 @@ export class Daemon {
   #watch(): void {
     this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
     this.#timers.push(setInterval(() => void this.#followUnderlay(), WATCH_MS));
+    this.#healer.start();
     const { leaveAfterMs } = this.#options;
     if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
   }
 
   /** Whoever started us may have been killed before its request; what a fand before us recorded stays recorded. */
   #leaveIfIdle(): void {
-    if (this.#manager.views.some(({ state }) => state === 'up')) return;
+    if (this.#manager.views.some(({ state }) => state !== 'dead')) return;
     if (this.#isBusy) {
       this.#timers.push(setTimeout(() => this.#leaveIfIdle(), RETRY_MS));
       return;
@@ -245,6 +274,7 @@ export class Daemon {
     if (this.#leaving) return;
     this.#leaving = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    this.#healer.stop();
     this.#server.refuse();
     await Promise.race([this.#manager.settled(), sleep(CHANGE_GRACE_MS)]);
     await this.#server.drain();

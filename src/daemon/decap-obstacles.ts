@@ -39,5 +39,5 @@ function isAnother(name: string, index: number): boolean {
 }
 
 function remade(device: string): string {
-  return `${device} was made anew: "down" and "up" attach to it`;
+  return `${device} was made anew, and will be attached to`;
 }

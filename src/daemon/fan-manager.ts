@@ -23,11 +23,17 @@ import type {
   UpRequest,
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
+import { enslave, readAddresses } from '../host/links.js';
 import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
+import { writeSysctl } from '../host/sysctl.js';
 import type { Forwarding } from './forwarding.js';
-import { Repairer } from './repair.js';
+import { type Cure, heals } from './healing/cure.js';
+import type { Health } from './healing/health.js';
+import type { PortMemory } from './healing/port-memory.js';
+import { newNameOf } from './underlay-device.js';
 import { UnderlayMtu } from './underlay-mtu.js';
+import { Upkeep } from './upkeep.js';
 
 export class FanManager {
   readonly #state: State;
@@ -39,13 +45,28 @@ export class FanManager {
   readonly #underlayMtu: UnderlayMtu;
   /** The fan that an `up` is at. */
   #rising: FanRecord | undefined;
+  readonly #upkeep: Upkeep;
+  readonly #ports: PortMemory;
+  readonly #health: Health;
   /** The change under way; the next one waits for it. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Changes under way or waiting. */
   #pending = 0;
+  /** Changes that were ever begun. */
+  #changes = 0;
 
-  /** Fans in `state` are dead until `up` restores them. */
-  constructor(state: State, store: StateStore, forwarding: Forwarding, paths: RunPaths, log: Logger) {
+  /** Fans in `state` are dead until `up` restores them. `watch`: what the healer knows of ports, and of troubles. */
+  constructor(
+    state: State,
+    store: StateStore,
+    forwarding: Forwarding,
+    watch: { readonly ports: PortMemory; readonly health: Health },
+    paths: RunPaths,
+    log: Logger,
+  ) {
+    this.#ports = watch.ports;
+    this.#health = watch.health;
+    this.#upkeep = new Upkeep(state, store, forwarding, watch.ports, log);
     this.#state = state;
     this.#store = store;
     this.#forwarding = forwarding;
@@ -56,9 +77,19 @@ export class FanManager {
     for (const fan of state.fans) fan.view.state = 'dead';
   }
 
-  /** Of those that are there; one that an `up` is still at is none yet. */
+  /** As `show` has them; in the records a fan is up or dead. One that an `up` is still at is none yet. */
   get views(): FanView[] {
-    return this.#state.fans.filter((fan) => fan !== this.#rising).map(({ view }) => view);
+    const there = this.#state.fans.filter((fan) => fan !== this.#rising);
+    return there.map(({ view }) => {
+      const health = [...this.#health.of(view.bridge)];
+      const state = view.state === 'up' && health.length > 0 ? 'degraded' : view.state;
+      return { ...view, state, health };
+    });
+  }
+
+  /** Grows with each change: what was seen of the host before is of no use then. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get records(): readonly FanRecord[] {
@@ -114,9 +145,9 @@ export class FanManager {
       const fan = this.#state.fans.find((each) => each.id === id);
       if (fan?.view.state !== 'up') return;
       fan.view.state = 'dead';
-      this.#log.error(
-        `${fan.view.bridge} is dead, its TUN ${fan.plan.tun} broke (${message}): "fanctl up" restores it`,
-      );
+      this.#upkeep.lost.add(id);
+      const next = heals(fan) ? 'it is restored' : '"fanctl up" restores it';
+      this.#log.error(`${fan.view.bridge} is dead, its TUN ${fan.plan.tun} broke (${message}): ${next}`);
       await this.#forwarding.configure(this.#upFans());
       await this.#store.save(this.#state);
     });
@@ -128,7 +159,21 @@ export class FanManager {
       await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
     }
     if (this.#forwarding.policiesChanged) await this.#inTurn(() => this.#followPolicies());
+    if (this.#forwarding.outdated(this.#upFans()).length > 0)
+      await this.#inTurn(() => this.#upkeep.reattach(this.#upFans()));
     if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
+  }
+
+  /** Lets fans that heal go by the new name of their underlay device, and those told so to the slice of its new address. */
+  async followDevices(): Promise<void> {
+    for (const fan of this.#upFans()) {
+      if (!heals(fan)) continue;
+      const name = await newNameOf(fan);
+      if (name !== undefined) await this.#inTurn(() => this.#upkeep.rename(fan, name, this.#upFans()));
+      else if (fan.request.options.followAddress && (await this.#canMove(fan)))
+        await this.#inTurn(() => this.#followAddress(fan));
+    }
+    await this.followUnderlay();
   }
 
   /**
@@ -150,13 +195,66 @@ export class FanManager {
   /** Does steps of the fans that are up once more, as `doctor --fix` asks for. Throws FanError step-failed. */
   repair({ repairs }: RepairRequest): Promise<RepairReply> {
     return this.#inTurn(async () => {
-      const repairer = new Repairer(this.#state, this.#store);
-      const steps = repairs.filter((repair) => repair !== 'relay');
-      const done = await repairer.repair(steps, this.#upFans());
-      if (repairs.includes('relay')) done.push(...(await this.#forwarding.renewRelays()));
+      const done = await this.#upkeep.redo(repairs, this.#upFans(), this.#upFans());
       for (const what of done) this.#log.info(`repair: ${what}`);
       return { done };
     });
+  }
+
+  /**
+   * The same by ourselves, for one fan, or without one for what all share; and settings under /proc/sys/net. Nothing
+   * where the fan has gone meanwhile. Throws FanError.
+   */
+  heal({ id, repairs, settings, isToRevive }: Cure): Promise<string[]> {
+    return this.#inTurn(async () => {
+      const fan = this.#state.fans.find((each) => each.id === id);
+      if (id !== undefined && fan === undefined) return [];
+      if (fan?.view.state === 'dead') return isToRevive ? this.#revive(fan) : [];
+      for (const { setting, value } of settings) await writeSysctl(setting, value);
+      const done = settings.map(({ setting, value }) => `wrote ${value} to /proc/sys/net/${setting}`);
+      return [...done, ...(await this.#upkeep.redo(repairs, fan ? [fan] : [], this.#upFans()))];
+    });
+  }
+
+  /** Whether a fan that is dead died under this fand, and is not to wait for somebody who brings it up. */
+  isLost({ id, view }: FanRecord): boolean {
+    return view.state === 'dead' && this.#upkeep.lost.has(id);
+  }
+
+  async #revive(fan: FanRecord): Promise<string[]> {
+    const notes = await this.#restore([fan]);
+    if (notes.length > 0) throw new FanError('step-failed', notes.join('; '));
+    await this.#upkeep.putBackPorts(fan.plan.bridge);
+    return [`brought ${fan.view.bridge} up again`];
+  }
+
+  /** The containers keep their addresses, which are another host's by now, until they ask for new ones. */
+  async #followAddress(fan: FanRecord): Promise<void> {
+    if (fan.view.state !== 'up' || !(await this.#canMove(fan))) return;
+    const before = fan.plan.bridge;
+    const ports = this.#ports.portsOf(before);
+    for (const note of await this.#takeDown(fan)) this.#log.warn(note);
+    try {
+      const { bridge } = await this.#bringUp(fan.request, []);
+      await enslave(ports, bridge);
+      this.#log.warn(`${before} has moved to ${bridge}, as its underlay has another address`);
+    } catch (error) {
+      this.#log.error(`${before} can't move: ${errorText(error)}; "fanctl up" tries again`);
+      // So that it is still there to be shown, brought up and taken down.
+      this.#state.fans.push({ ...fan, view: { ...fan.view, state: 'dead' }, steps: fanSteps(fan.plan) });
+      await this.#store.save(this.#state);
+    }
+  }
+
+  /** Whether its address has gone, and what its `up` said leads to another. What stands against that, doctor says. */
+  async #canMove({ id, plan, request }: FanRecord): Promise<boolean> {
+    const { address } = plan.mapping;
+    if ((await readAddresses()).some((each) => each.address === address)) return false;
+    const others = this.#state.fans.filter((other) => other.id !== id).map((other) => other.plan);
+    const { dir: runDir, stateDir } = this.#paths;
+    const options = { runDir, stateDir, workers: this.#forwarding.workers };
+    const next = await planFan(request, others, options).catch(() => undefined);
+    return next !== undefined && next.mapping.address !== address;
   }
 
   async #followPolicies(): Promise<void> {
@@ -179,7 +277,9 @@ export class FanManager {
     const plan = await planFan(request, others, { runDir, stateDir, workers: this.#forwarding.workers });
     const view = viewOf(plan, request, 'up');
     const fan: FanRecord = { id: randomUUID(), view, request, plan, steps: [], complete: false };
-    const first = this.isEmpty;
+    const first = this.#state.host.length === 0;
+    // Of a bridge of this name that stood here before.
+    this.#ports.takeOrphans(plan.bridge);
     this.#state.fans.push(fan);
     this.#rising = fan;
     try {
@@ -238,6 +338,7 @@ export class FanManager {
         await reapplySteps(STEP_KINDS, fan.steps);
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
+        this.#upkeep.lost.delete(fan.id);
         this.#log.info({ fan: fan.view }, `${fan.view.bridge} is restored`);
       } catch (error) {
         fan.view.state = 'dead';
@@ -264,6 +365,7 @@ export class FanManager {
     if (remembered.hasPorts) fan.steps = withLeasesKept(fan.steps);
     const wasUp = fan.view.state === 'up';
     fan.view.state = 'dead';
+    this.#health.forget(fan.view.bridge);
     if (wasUp) await this.#forwarding.configure(this.#upFans());
     const notes = await undoSteps(STEP_KINDS, fan.steps);
     this.#state.fans = this.#state.fans.filter((other) => other !== fan);
@@ -297,6 +399,7 @@ export class FanManager {
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
     this.#pending += 1;
+    this.#changes += 1;
     const mine = this.#turn.then(change).finally(() => {
       this.#pending -= 1;
     });

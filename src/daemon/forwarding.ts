@@ -15,16 +15,20 @@ import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
 import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
 import type { OnProbe } from '../dataplane/walks/probe-tap.js';
-import type { WorkerEvents } from '../dataplane/workers/client.js';
+import type { KernelCounts, WorkerEvents } from '../dataplane/workers/client.js';
 import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { Lore } from '../diagnosis/probe/peer-lore.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
+import { findDevice } from '../io/netlink/device-index.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { GuardTally } from './guard-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
+
+type Count = KernelCounts['encap'];
+const NOTHING: Count = { packets: 0, bytes: 0 };
 
 export class Forwarding {
   readonly #counters: WorkerCounters;
@@ -39,6 +43,10 @@ export class Forwarding {
   readonly #guard = new GuardTally();
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
+  /** Fan id → what programs in the kernel had sent on that were attached before those of now. */
+  readonly #earlierCounts = new Map<string, KernelCounts>();
+  /** Fan id → the underlay device that it was opened with. */
+  #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
   #obstacles: Readonly<Record<string, string>> = {};
   /** Takes what the traces see. */
@@ -90,8 +98,35 @@ export class Forwarding {
       for (const [id, block] of before) this.#blocks.set(id, block);
       throw error;
     }
-    for (const id of before.keys()) if (!fans.some((fan) => fan.id === id)) this.#blocks.delete(id);
+    for (const id of before.keys()) {
+      if (fans.some((fan) => fan.id === id)) continue;
+      this.#blocks.delete(id);
+      this.#earlierCounts.delete(id);
+    }
+    this.#devices = new Map(fans.map(({ id, plan }) => [id, plan.underlayDevice]));
     await this.onConfigured(fans);
+  }
+
+  /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there. */
+  outdated(fans: readonly FanRecord[]): FanRecord[] {
+    return fans.filter(({ id, plan: { underlayDevice, bridge } }) => {
+      const io = this.#io[id];
+      const at = { underlay: findDevice(underlayDevice)?.index, bridge: findDevice(bridge)?.index };
+      if (io === undefined || at.underlay === undefined || at.bridge === undefined) return false;
+      const isAnother = io.underlayIndex !== undefined && io.underlayIndex !== at.underlay;
+      const isMoved = this.#devices.get(id) !== underlayDevice;
+      return isAnother || isMoved || (io.decapAt !== undefined && io.decapAt.bridge !== at.bridge);
+    });
+  }
+
+  /** Attaches anew to the devices of some of `fans`, which are all that it forwards for. Throws as configure(). */
+  async reattach(some: readonly FanRecord[], fans: readonly FanRecord[]): Promise<void> {
+    const specs = await Promise.all(
+      fans.filter((fan) => !some.includes(fan)).map((fan) => this.#specOf(fan)),
+    );
+    for (const { id } of some) this.#keepKernelCounts(id);
+    await this.#workers?.configure(specs);
+    await this.configure(fans);
   }
 
   /** Path MTU that was learnt toward an underlay host, u32, outer header included; null where none was. */
@@ -133,14 +168,21 @@ export class Forwarding {
   /** Ours and those of the programs in the kernel, which send on all that they take. */
   #read(id: string, block: number): Record<string, number> {
     const counters = this.#counters.read(block);
-    const kernel = this.#workers?.kernelCounts(id);
-    for (const [direction, { packets, bytes }] of Object.entries(kernel ?? {})) {
+    const kernel = [this.#workers?.kernelCounts(id), this.#earlierCounts.get(id)];
+    for (const [direction, { packets, bytes }] of kernel.flatMap((counts) => Object.entries(counts ?? {}))) {
       for (const side of ['rx', 'tx']) {
         counters[`${direction}-${side}-packets`]! += packets;
         counters[`${direction}-${side}-bytes`]! += bytes;
       }
     }
     return counters;
+  }
+
+  /** What programs have counted that are about to go. */
+  #keepKernelCounts(id: string): void {
+    const now = this.#workers?.kernelCounts(id);
+    const { encap, decap } = this.#earlierCounts.get(id) ?? { encap: NOTHING, decap: NOTHING };
+    if (now) this.#earlierCounts.set(id, { encap: sum(encap, now.encap), decap: sum(decap, now.decap) });
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError not-configured where no fan is up. */
@@ -290,4 +332,8 @@ export class Forwarding {
     }
     throw new FanError('unsupported', `a host has at most ${MAX_FANS} fans: take one down first`);
   }
+}
+
+function sum(one: Count, other: Count): Count {
+  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes };
 }

@@ -11,7 +11,7 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** What can be put down to no fan has this as its `fan`, and the other labels empty. */
 const HOST = 'host';
-const STATES: readonly FanState[] = ['up', 'dead'];
+const STATES: readonly FanState[] = ['up', 'degraded', 'dead'];
 const FAN_LABELS = ['fan', 'overlay', 'underlay', 'io'] as const;
 type FanLabels = Record<(typeof FAN_LABELS)[number], string>;
 
@@ -67,6 +67,15 @@ function addFans(registry: Registry, { fans, peers, pathMtus }: Activity): void 
   const registers = [registry];
   const states = new Gauge({ name: 'ufan_fans', help: 'Fans, by state', labelNames: ['state'], registers });
   for (const state of STATES) states.set({ state }, fans.filter((fan) => fan.state === state).length);
+  const troubles = new Gauge({
+    name: 'ufan_fan_troubles',
+    help: 'What degrades a fan, by the name of the check of fanctl doctor: 1 while it does',
+    labelNames: ['fan', 'check'],
+    registers,
+  });
+  for (const { bridge, health } of fans) {
+    for (const { check } of health) troubles.set({ fan: bridge, check }, 1);
+  }
   const seen = new Gauge({
     name: 'ufan_peers',
     help: 'Underlay hosts that packets went to or came from, as far as they are remembered',

@@ -1,6 +1,6 @@
 /**
- * Puts back what somebody else changed on the host since `up`: steps done once more. Only on request (`fanctl doctor
- * --fix`): a firewall that drops the fan's packets may mean it.
+ * Puts back what somebody else changed on the host since `up`: steps done once more. For who asks (`fanctl doctor
+ * --fix`), and unasked for what healing/cure.ts lets: a firewall that drops the fan's packets may mean it.
  */
 import { FanError } from '../base/error.js';
 import type { Repair } from '../control/protocol.js';

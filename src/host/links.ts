@@ -115,6 +115,20 @@ export async function ownDevices(): Promise<Set<string>> {
   return new Set((await readLinks()).filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
 }
 
+/** Makes devices ports of a bridge; returns those that are, without any that has gone meanwhile. */
+export async function enslave(ports: readonly string[], bridge: string): Promise<string[]> {
+  const taken: string[] = [];
+  for (const port of ports) {
+    try {
+      await run('ip', ['link', 'set', 'dev', port, 'master', bridge]);
+      taken.push(port);
+    } catch (error) {
+      if (await findLink(port)) throw error;
+    }
+  }
+  return taken;
+}
+
 /** Deletes a device; one that has gone meanwhile is as good. */
 export async function deleteLink(name: string): Promise<void> {
   try {

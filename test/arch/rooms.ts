@@ -73,9 +73,14 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
     'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/*',
   ],
   [
+    'daemon/healing',
+    'when a fan is looked at, what is put back unasked, what is wrong with it; changes nothing itself',
+    'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/*',
+  ],
+  [
     'daemon',
     'fand: its life and its fans; touches no packet, prints nothing',
-    'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/*',
+    'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/* daemon/healing',
   ],
   [
     'cli/output',

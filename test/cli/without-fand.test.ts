@@ -20,6 +20,7 @@ const FAN: FanView = {
   ioNotes: [],
   workers: 1,
   state: 'up',
+  health: [],
   flags: 'dhcp host-reserve 1',
 };
 const OTHER: FanView = {

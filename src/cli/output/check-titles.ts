@@ -68,6 +68,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'protocol-4-blocked': 'IP protocol 4 passes',
       'dhcp-blocked': 'DHCP passes',
       'nat-rules-missing': "the fan's own rules are there",
+      'accepts-missing': "chains that may drop have the fan's accepts",
       'guard-missing': 'the rules against forged packets are there',
     },
   },

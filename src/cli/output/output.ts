@@ -79,8 +79,7 @@ export function formatCompactJson(value: unknown): string {
 /** The table of `show`: a header, and a line for each fan; `isLong`: another with what else it has. */
 export function formatFans(fans: readonly FanView[], isLong = false): string {
   const rows = fans.flatMap((fan) => {
-    const flags = fan.state === 'up' ? fan.flags : `${fan.flags} ${fan.state}`;
-    const row = formatRow(fan.bridge, fan.overlay, fan.underlay, flags);
+    const row = formatRow(fan.bridge, fan.overlay, fan.underlay, `${fan.flags}${stateSuffix(fan)}`);
     const { slice, gateway, mtu, io } = fan;
     return isLong ? [row, `${DETAIL}slice ${slice}, gateway ${gateway}, MTU ${mtu}, io ${io}`] : [row];
   });
@@ -90,6 +89,13 @@ export function formatFans(fans: readonly FanView[], isLong = false): string {
 /** Under the overlay: the first column names bridges only. */
 const DETAIL = ' '.repeat(17);
 
+/** Nothing for a fan that is well; with the checks that fail for one that is degraded. */
+function stateSuffix({ state, health }: FanView): string {
+  if (state === 'up') return '';
+  const checks = [...new Set(health.map(({ check }) => check))].join(', ');
+  return state === 'degraded' ? ` degraded (${checks})` : ` ${state}`;
+}
+
 function formatRow(bridge: string, overlay: string, underlay: string, flags: string): string {
   return printable(`${bridge.padEnd(16)} ${overlay.padEnd(20)} ${underlay.padEnd(20)} ${flags}`);
 }
@@ -97,7 +103,23 @@ function formatRow(bridge: string, overlay: string, underlay: string, flags: str
 /** A view with the keys of `show --json`, in their documented order and no others. */
 export function fanToJson(fan: FanView): FanView {
   const { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags } = fan;
-  return { bridge, overlay, underlay, slice, gateway, device, mtu, io, ioNotes, workers, state, flags };
+  // A fand before 0.2.0 recorded none.
+  const { health = [] } = fan;
+  return {
+    bridge,
+    overlay,
+    underlay,
+    slice,
+    gateway,
+    device,
+    mtu,
+    io,
+    ioNotes,
+    workers,
+    state,
+    health,
+    flags,
+  };
 }
 
 /** Counters by fan, the host's last; only those above 0 unless `all`. `format` writes a value. */

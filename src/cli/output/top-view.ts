@@ -191,7 +191,7 @@ function rateTitles({ number }: Widths): string {
 }
 
 function fanRows(fan: FanRates, outPicture: string, inPicture: string, { number }: Widths): string[] {
-  if (fan.state !== 'up') return [`${fan.bridge.padEnd(NAME)}${fan.state}`];
+  if (fan.state === 'dead') return [`${fan.bridge.padEnd(NAME)}${fan.state}`];
   return [
     `${fan.bridge.padEnd(NAME)}${'out'.padEnd(DIRECTION)}${rateCells(fan.out, number)}${outPicture}`,
     `${`  io ${fan.io}`.padEnd(NAME)}${'in'.padEnd(DIRECTION)}${rateCells(fan.in, number)}${inPicture}`,

@@ -140,7 +140,8 @@ export class Ports {
     const { receiverGroup, cuts } = underlay;
     const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
     const decapAt = programs?.decap?.devices;
-    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt } };
+    const { hopsIndex: underlayIndex } = underlay;
+    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt, underlayIndex } };
   }
 
   #adopt(next: FanPort[]): void {

@@ -23,6 +23,8 @@ export interface UnderlayPort {
   readonly sender: TxDevice;
   /** Of the underlay's device; undefined in raw mode, which leaves routing to the kernel. */
   readonly deviceIndex: number | undefined;
+  /** The same where a relay needs it too; undefined where the device is not Ethernet. */
+  readonly hopsIndex: number | undefined;
   /** What this way does without. */
   readonly notes: readonly string[];
   /** By which packet receivers of other workers share what comes in; 0 in raw mode. */
@@ -120,11 +122,13 @@ export class UnderlayPorts {
       hops = NextHops.open(device, address);
     } catch {
       // No Ethernet, so no frames to relay.
-      return { ...port, ...without, token, hops: undefined, relayed: undefined, sender: raw, cuts: false };
+      const none = { hops: undefined, hopsIndex: undefined, relayed: undefined } as const;
+      return { ...port, ...without, ...none, token, sender: raw, cuts: false };
     }
     this.#poller.add(hops.fd, token + 1);
     const relayed = this.#relay(new RelaySender(hops, raw, raw), device);
-    return { ...port, ...without, token, hops, relayed, sender: relayed, cuts: true };
+    const hopsIndex = hops.deviceIndex;
+    return { ...port, ...without, token, hops, hopsIndex, relayed, sender: relayed, cuts: true };
   }
 
   /** The raw receiver looks away first: no packet may come in twice. */
@@ -145,7 +149,7 @@ export class UnderlayPorts {
       this.#poller.add(receiver.fd, token);
       this.#poller.add(hops.fd, token + 1);
       const opened = { mode: 'packet', device, address, token, raw, hops, frames, receiver } as const;
-      const port = { ...opened, deviceIndex, receiverGroup: receiver.group };
+      const port = { ...opened, deviceIndex, hopsIndex: deviceIndex, receiverGroup: receiver.group };
       if (withoutShim === undefined)
         return { ...port, relayed: undefined, sender: frames, notes: [], cuts: false };
       const relayed = this.#relay(new RelaySender(hops, raw, frames), device);

@@ -59,6 +59,8 @@ export interface FanIo {
   cuts: boolean;
   /** Where decap in the kernel is attached, by index; undefined where the daemon does it. */
   decapAt: { underlay: number; bridge: number } | undefined;
+  /** Index of the underlay's device, whose frames it knows; undefined where the kernel alone routes. */
+  underlayIndex: number | undefined;
 }
 
 /** The relay at an underlay device, its index by the device's name (host/relays.ts). */

@@ -5,7 +5,7 @@ import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
 import { dhcpDead } from './dhcp.js';
 import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
-import { bridgeNetfilter, dhcpBlocked, guardMissing, natRulesMissing } from './firewall.js';
+import { acceptsMissing, bridgeNetfilter, dhcpBlocked, guardMissing, natRulesMissing } from './firewall.js';
 import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
@@ -50,6 +50,7 @@ export const CHECKS: readonly Check[] = [
   dhcpBlocked,
   natRulesMissing,
   guardMissing,
+  acceptsMissing,
   dhcpDead,
   offloadsOff,
   overflow,

@@ -11,7 +11,8 @@ import type { Patient } from './patient.js';
 export const containerMtu: Check = {
   name: 'container-mtu',
   severity: 'major',
-  examine: async (patient) => (await patient.eachFan((fan) => examineFan(patient, fan))).flat(),
+  isCostly: true,
+  examine: (patient) => patient.eachFan((fan) => examineFan(patient, fan)),
 };
 
 async function examineFan(patient: Patient, { plan }: FanRecord): Promise<Finding[]> {

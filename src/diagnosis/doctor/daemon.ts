@@ -36,17 +36,12 @@ export const fanDead: Check = {
   async examine({ status, fans }) {
     // That it must run first is said above.
     if (!status) return [];
-    return fans.map(({ view, request, plan }) =>
-      view.state === 'up'
-        ? ok(`${view.bridge} is up`)
-        : fail(
-            `${view.bridge} is dead: its TUN ${plan.tun} broke, or could not be restored`,
-            upLine(request),
-            {
-              revive: request,
-            },
-          ),
-    );
+    return fans.map(({ view, request, plan }) => {
+      const { bridge } = view;
+      if (view.state !== 'dead') return ok(`${bridge} is up`);
+      const evidence = `${bridge} is dead: its TUN ${plan.tun} broke, or could not be restored`;
+      return { ...fail(evidence, upLine(request), { revive: request }), bridge };
+    });
   },
 };
 

@@ -1,7 +1,8 @@
 /** Checks of the devices that `up` made, and of the Ethernet addresses on the bridge. */
 import { formatAddress } from '../../addr/ipv4-address.js';
-import type { FanRecord } from '../../control/state-store.js';
+import { formatPrefix, samePrefix } from '../../addr/prefix.js';
 import { macOf } from '../../host/steps/bridge-step.js';
+import type { FanPlan } from '../../host/steps/fan-steps.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
 
@@ -21,6 +22,8 @@ export const bridgeChanged: Check = {
         const address = plan.mapping.gateway + i;
         if (!has.includes(address)) wrong.push(`without ${formatAddress(address)}`);
       }
+      if (wrong.length === 0 && !(await isRouted(patient, plan)))
+        wrong.push(`without its route ${formatPrefix(plan.mapping.slice)}`);
       if (wrong.length === 0) return ok(`${plan.bridge} is as it was set up`);
       return fail(`${plan.bridge}: ${wrong.join(', ')}`, FIX, { repairs: ['bridge'] });
     }),
@@ -29,22 +32,30 @@ export const bridgeChanged: Check = {
 export const tunChanged: Check = {
   name: 'tun-changed',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan(({ plan }) => examineTun(patient, plan))).flat(),
+  examine: (patient) =>
+    patient.eachFan(async ({ plan }) => {
+      const link = await patient.link(plan.tun);
+      // A fan whose TUN was removed is dead, which another check says.
+      if (!link) return [];
+      const wrong = linkFaults(link, plan.mtu);
+      const has = (await patient.addresses()).filter((a) => a.device === plan.tun).map((a) => a.address);
+      if (!has.includes(plan.mapping.gateway)) wrong.push(`without ${formatAddress(plan.mapping.gateway)}`);
+      if (wrong.length === 0) return ok(`${plan.tun} is as it was set up`);
+      return fail(`${plan.tun}: ${wrong.join(', ')}`, FIX, { repairs: ['tun', 'route'] });
+    }),
 };
 
 export const duplicateMac: Check = {
   name: 'duplicate-mac',
   severity: 'major',
-  examine: async (patient) => (await patient.eachFan((fan) => examineMacs(patient, fan.plan.bridge))).flat(),
+  isCostly: true,
+  examine: (patient) => patient.eachFan((fan) => examineMacs(patient, fan.plan.bridge)),
 };
 
-async function examineTun(patient: Patient, { tun, mtu }: FanRecord['plan']): Promise<Finding[]> {
-  const link = await patient.link(tun);
-  // A fan whose TUN was removed is dead, which another check says.
-  if (!link) return [];
-  const wrong = linkFaults(link, mtu);
-  if (wrong.length === 0) return [ok(`${tun} is as it was set up`)];
-  return [fail(`${tun}: ${wrong.join(', ')}`, FIX, { repairs: ['tun', 'route'] })];
+/** Whether what is for the slice leads to the bridge, as far as a route of that width says. */
+async function isRouted(patient: Patient, { bridge, mapping }: FanPlan): Promise<boolean> {
+  const routes = await patient.routes();
+  return routes.some((r) => r.device === bridge && samePrefix(r.destination, mapping.slice));
 }
 
 function linkFaults(link: { flags: readonly string[]; mtu: number }, mtu: number): string[] {

@@ -9,6 +9,7 @@ import { errorText } from '../../base/error.js';
 import type { CheckResult, Repair, RunPaths } from '../../control/protocol.js';
 import { writeSysctl } from '../../host/sysctl.js';
 import { ANYWHERE, CHECKS } from './checks.js';
+import { anyMeantFor } from './drop-finding.js';
 import type { Check, Finding, Mend } from './finding.js';
 import { type Fand, Patient } from './patient.js';
 
@@ -32,6 +33,8 @@ interface Examination {
 const UNREADABLE: Pick<Check, 'name' | 'severity'> = { name: 'unreadable', severity: 'info' };
 /** A dead fand is revived first, the rest is mended then. */
 const ROUNDS = 2;
+/** Where `up` puts accepts. */
+const ACCEPTING_HOOKS = ['forward', 'input'];
 
 /** Where nothing of what fand recorded can be read, most often for want of root, that is the one result. */
 export async function diagnose(paths: RunPaths, fand: Fand, fix: boolean): Promise<Diagnosis> {
@@ -42,6 +45,37 @@ export async function diagnose(paths: RunPaths, fand: Fand, fix: boolean): Promi
     examination = await examine(paths, fand);
   }
   return { ...examination.diagnosis, done };
+}
+
+/** What is wrong, as fand asks for it. */
+export interface Troubles {
+  /** Names of the checks that were made. */
+  readonly made: readonly string[];
+  /** What they found that is not well. */
+  readonly found: readonly { readonly check: string; readonly finding: Finding }[];
+  /** Bridges of the fans whose packets somebody drops on purpose, by a rule that names them. */
+  readonly opposed: ReadonlySet<string>;
+}
+
+/**
+ * The same checks for fand itself: those that take no time, or with `isThorough` all of them. Throws FanError where
+ * nothing can be examined.
+ */
+export async function findTroubles(paths: RunPaths, fand: Fand, isThorough: boolean): Promise<Troubles> {
+  const patient = await Patient.meet(paths, fand);
+  const wanted = CHECKS.filter(({ asksFand, isCostly }) => isThorough || !(asksFand || isCostly));
+  const [made, bases] = await Promise.all([
+    Promise.all(wanted.map((check) => make(check, patient))),
+    patient.firewall(),
+  ]);
+  const opposed = patient.fans.filter(({ plan }) => anyMeantFor(bases, ACCEPTING_HOOKS, plan));
+  return {
+    made: made.filter(({ wasMade }) => wasMade).map(({ check }) => check.name),
+    found: made.flatMap(({ check, findings }) =>
+      findings.filter(({ status }) => status !== 'ok').map((finding) => ({ check: check.name, finding })),
+    ),
+    opposed: new Set(opposed.map(({ plan }) => plan.bridge)),
+  };
 }
 
 async function examine(paths: RunPaths, fand: Fand): Promise<Examination> {

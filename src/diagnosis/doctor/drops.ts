@@ -47,7 +47,7 @@ export const forgedSource: Check = {
       const evidence = `${bridge} drops packets whose inner source maps to another host: ${now} just now, ${total} in all${from}`;
       const width = underlay.slice(underlay.indexOf('/'));
       const fix = `on ${last?.address ?? 'the sender'}: fanctl show (it must have ${overlay} on ${width}), or stop what forges them`;
-      return { ...(now < SEVERAL ? warn(evidence, fix) : fail(evidence, fix)), direction: 'in' };
+      return { ...(now < SEVERAL ? warn(evidence, fix) : fail(evidence, fix)), direction: 'in', bridge };
     });
   },
 };

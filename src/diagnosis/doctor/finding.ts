@@ -2,6 +2,7 @@
  * What a check is and what it finds. One more check: a module here, and its line in checks.ts.
  */
 import type { CheckResult, Repair, UpRequest } from '../../control/protocol.js';
+import type { Drop } from '../../host/firewall/packet-verdict.js';
 import type { Patient } from './patient.js';
 
 export type Severity = CheckResult['severity'];
@@ -20,6 +21,10 @@ export interface Finding {
   readonly direction?: 'out' | 'in';
   /** Where it differs from the check's own. */
   readonly severity?: Severity;
+  /** The fan of this bridge; absent where it is of the host, and so of all. */
+  readonly bridge?: string;
+  /** The drop of the firewall that it tells of. */
+  readonly drop?: Drop;
 }
 
 export interface Check {
@@ -29,6 +34,8 @@ export interface Check {
   readonly severity: Severity;
   /** True: it asks fand, and cannot be made where none runs. */
   readonly asksFand?: boolean;
+  /** True: it costs more the more containers there are, so fand makes it now and then only. */
+  readonly isCostly?: boolean;
   /** None: there was nothing to look at. Reads only. */
   examine(patient: Patient): Promise<Finding[]>;
 }

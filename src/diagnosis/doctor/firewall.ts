@@ -7,6 +7,7 @@ import type { FanRecord } from '../../control/state-store.js';
 import { GUARD_FAMILY, GUARD_TABLE } from '../../host/firewall/guard.js';
 import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
 import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
+import { type FirewallData, missingAccepts } from '../../host/steps/firewall-step.js';
 import { type GuardData, missingFromGuard } from '../../host/steps/guard-step.js';
 import { type NatData, ownChains } from '../../host/steps/nat-step.js';
 import { readSysctl } from '../../host/sysctl.js';
@@ -51,7 +52,7 @@ export const bridgeNetfilter: Check = {
 export const dhcpBlocked: Check = {
   name: 'dhcp-blocked',
   severity: 'major',
-  examine: async (patient) => (await patient.eachFan((fan) => examineDhcp(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineDhcp(patient, fan)),
 };
 
 export const guardMissing: Check = {
@@ -82,6 +83,21 @@ export const natRulesMissing: Check = {
       const missing = missingRules(await patient.ruleset(), table, chains);
       if (missing.length === 0) return ok(`table ip ${table} is as it was set up`);
       return fail(`table ip ${table} lacks ${missing.join(', ')}`, FIX, { repairs: ['nat', 'firewall'] });
+    }),
+};
+
+/** A warning: whether anything is dropped for want of them, other checks say. */
+export const acceptsMissing: Check = {
+  name: 'accepts-missing',
+  severity: 'minor',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, steps }) => {
+      const step = steps.find(({ kind }) => kind === 'firewall');
+      if (!step) return ok(`${plan.bridge} has no part in the firewall`);
+      const missing = missingAccepts(await patient.ruleset(), step.data as unknown as FirewallData);
+      if (missing.length === 0) return ok(`${plan.bridge} has its accepts where a chain drops`);
+      const evidence = `${plan.bridge} lacks ${missing.join(', ')}`;
+      return { ...warn(evidence, FIX), mend: { repairs: ['firewall'] } };
     }),
 };
 

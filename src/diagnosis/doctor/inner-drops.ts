@@ -52,7 +52,7 @@ export const forwardDrop: Check = {
   severity: 'critical',
   examine: async (patient) => {
     const bases = await patient.firewall();
-    return (await patient.eachFan(async ({ plan }) => examineForward(bases, plan))).flat();
+    return patient.eachFan(async ({ plan }) => examineForward(bases, plan));
   },
 };
 

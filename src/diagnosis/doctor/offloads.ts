@@ -9,17 +9,15 @@ const MERGING = 'generic-receive-offload';
 export const offloadsOff: Check = {
   name: 'offloads-off',
   severity: 'minor',
-  examine: async (patient) => {
-    const found = await patient.eachFan(async ({ plan, view }): Promise<Finding[]> => {
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, view }): Promise<Finding[]> => {
       const link = await patient.link(plan.underlayDevice);
       const isReal = link?.kind === '';
       return [
-        ...(view.state === 'up' ? [await examineTun(plan.tun)] : []),
+        ...(view.state !== 'dead' ? [await examineTun(plan.tun)] : []),
         ...(isReal ? [await examineUnderlay(plan.underlayDevice)] : []),
       ];
-    });
-    return found.flat();
-  },
+    }),
 };
 
 async function examineTun(tun: string): Promise<Finding> {

@@ -29,7 +29,7 @@ const LEFT_TO_FAND =
 export const protocol4Blocked: Check = {
   name: 'protocol-4-blocked',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan((fan) => examineFan(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineFan(patient, fan)),
 };
 
 async function examineFan(patient: Patient, fan: FanRecord): Promise<Finding[]> {

@@ -126,9 +126,15 @@ export class Patient {
     return isServed ? fans : [];
   }
 
-  /** One finding for each fan. */
-  eachFan<T>(examine: (fan: FanRecord) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.fans.map(examine));
+  /** What is found of each fan, one finding or several, each with the fan's bridge. */
+  async eachFan<Found extends object>(
+    examine: (fan: FanRecord) => Promise<Found | readonly Found[]>,
+  ): Promise<(Found & { bridge: string })[]> {
+    const found = this.fans.map(async (fan) => {
+      const findings = [await examine(fan)].flat() as Found[];
+      return findings.map((finding) => ({ ...finding, bridge: fan.plan.bridge }));
+    });
+    return (await Promise.all(found)).flat();
   }
 
   links(): Promise<Link[]> {
@@ -172,7 +178,7 @@ export class Patient {
   }
 
   firewall(): Promise<BaseChain[]> {
-    return this.#once('firewall', readFirewall);
+    return this.#once('firewall', async () => readFirewall(await this.ruleset()));
   }
 
   stats(): Promise<Watched<Stats>> {

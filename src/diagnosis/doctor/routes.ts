@@ -23,6 +23,8 @@ export interface Candidate {
   readonly because: string;
   /** How the operator removes it. */
   readonly remedy: string;
+  /** It leads somewhere and stands where ours did: ours goes before it. */
+  readonly isReplacement?: boolean;
 }
 
 export const routeMissing: Check = {
@@ -42,7 +44,7 @@ export const routeMissing: Check = {
 export const routeOverridden: Check = {
   name: 'route-overridden',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan((fan) => examineOverlay(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineOverlay(patient, fan)),
 };
 
 async function hasRoute(patient: Patient, { plan }: FanRecord): Promise<boolean> {
@@ -113,7 +115,8 @@ async function examineAddress(
   }
   if (!ours.has(device)) {
     const because = candidate.because === '' ? 'another route or a policy rule' : candidate.because;
-    return fail(`${text} leads to ${device} instead of ${plan.tun}: ${because}`, candidate.remedy);
+    const evidence = `${text} leads to ${device} instead of ${plan.tun}: ${because}`;
+    return fail(evidence, candidate.remedy, candidate.isReplacement ? { repairs: ['route'] } : undefined);
   }
   // Only what the host itself sends goes astray.
   if (local === undefined || ours.has(local)) return undefined;
@@ -142,6 +145,8 @@ export async function candidatesIn(patient: Patient, network: Prefix): Promise<C
       address: hostIn(route.destination, network),
       because: `route ${formatPrefix(route.destination)} (${route.device})`,
       remedy: removalOf(route) + (samePrefix(route.destination, network) ? `; ${FIX}` : ''),
+      isReplacement:
+        samePrefix(route.destination, network) && !TYPES.includes(route.device) && !route.isLocal,
     }));
   const rules = (await patient.destinationRules())
     .filter(({ destination }) => overlaps(destination, network))

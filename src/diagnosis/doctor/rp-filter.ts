@@ -18,7 +18,7 @@ import { type Candidate, candidatesIn } from './routes.js';
 export const rpFilter: Check = {
   name: 'rp-filter',
   severity: 'critical',
-  examine: async (patient) => (await patient.eachFan((fan) => examineUnderlay(patient, fan))).flat(),
+  examine: (patient) => patient.eachFan((fan) => examineUnderlay(patient, fan)),
 };
 
 async function examineUnderlay(patient: Patient, fan: FanRecord): Promise<Finding[]> {

@@ -44,8 +44,10 @@ const TESTS: Readonly<Record<string, Test>> = {
   '--sport': ({ sourcePort }, value) => isPort(sourcePort, value),
   '--dport': ({ destinationPort }, value) => isPort(destinationPort, value),
 };
-/** Options that name a network. */
+/** Options that name a network, or a device. */
 const NETWORKS = ['-s', '-d'];
+const DEVICES = ['-i', '-o'];
+const IPIP = 4;
 
 /** Tables in the order of their hooks, each with its priority (linux/netfilter_ipv4.h). */
 const TABLES: readonly (readonly [string, number])[] = [
@@ -114,6 +116,8 @@ function wordsOf(line: string): string[] {
 function ruleOf(words: readonly string[], at: number, remedy: string): FirewallRule {
   const networks: Prefix[] = [];
   const tests: ((packet: PacketKind) => Match)[] = [];
+  const devices: string[] = [];
+  let asksForIpip = false;
   let action: Action | undefined;
   let isNegated = false;
   for (let i = 0; i < words.length; i++) {
@@ -130,13 +134,16 @@ function ruleOf(words: readonly string[], at: number, remedy: string): FirewallR
     }
     if (!word.startsWith('-')) continue;
     if (NETWORKS.includes(word)) networks.push(parseNetwork(value));
+    if (DEVICES.includes(word) && !isNegated) devices.push(value.replace(/\+$/, '*'));
+    if (word === '-p' && !isNegated) asksForIpip ||= protocolNumber(value) === IPIP;
     const test = TESTS[word] ?? UNKNOWN;
     const wanted = isNegated ? not : (match: Match) => match;
     tests.push((packet) => wanted(test(packet, value)));
     isNegated = false;
   }
   const matches = (packet: PacketKind) => tests.map((test) => test(packet)).reduce(both, 'yes');
-  return { matches, label: `rule ${at}`, remedy, networks, ...(action ? { action } : {}) };
+  const names = { networks, devices, asksForIpip };
+  return { matches, label: `rule ${at}`, remedy, ...names, ...(action ? { action } : {}) };
 }
 
 /** Of `-j SNAT --to-source 10.0.0.1` and its like; without an address (MASQUERADE, `--to-ports`) it is the device's. */

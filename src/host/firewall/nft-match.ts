@@ -32,6 +32,8 @@ export interface Beside {
 const METERS = ['limit', 'ct count', 'quota'];
 const XT_STATES = ['conntrack', 'state'];
 const ADDRESS = /^\d+\.\d+\.\d+\.\d+$/;
+const DEVICE_KEYS = ['iifname', 'iif', 'oifname', 'oif'];
+const IPIP = 4;
 /** In the place of an element: whatever no other one is. */
 const CATCH_ALL = '*';
 
@@ -100,6 +102,34 @@ export function networksIn(node: unknown, beside: Beside): Prefix[] {
   if (prefix !== undefined) return networkOf(prefix as Json) ?? [];
   if (Array.isArray(range)) return networksIn(range[0], beside);
   return Object.values(node).flatMap((value) => networksIn(value, beside));
+}
+
+/** Devices that a statement asks for by name. */
+export function devicesIn(statement: Json, beside: Beside): string[] {
+  const { left, options } = askedBy(statement, beside);
+  return devicesAt(left, options);
+}
+
+/** Those of `options` that are names of devices, where `left` reads one. */
+export function devicesAt({ meta }: Json, options: readonly unknown[]): string[] {
+  const { key } = (meta ?? {}) as Json;
+  if (!DEVICE_KEYS.includes(String(key))) return [];
+  return options.map(unwrap).filter((option) => typeof option === 'string');
+}
+
+/** Whether a statement asks for protocol 4. */
+export function asksForIpip(statement: Json, beside: Beside): boolean {
+  const { left, options } = askedBy(statement, beside);
+  const { meta, payload } = left as { meta?: Json; payload?: Json };
+  const isProtocol = meta?.key === 'l4proto' || (payload?.protocol === 'ip' && payload.field === 'protocol');
+  return isProtocol && options.some((option) => protocolNumber(unwrap(option) as string) === IPIP);
+}
+
+/** What it reads of the packet, and what that must be (one of); nothing where that must not be. */
+function askedBy(statement: Json, beside: Beside): { left: Json; options: readonly unknown[] } {
+  const { op, left, right } = (statement.match ?? {}) as Json;
+  const asks = op === '==' || op === 'in';
+  return { left: (left ?? {}) as Json, options: asks ? (optionsOf(right, beside) ?? []) : [] };
 }
 
 function networkOf({ addr, len }: Json): Prefix[] | undefined {

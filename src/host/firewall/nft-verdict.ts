@@ -9,8 +9,18 @@
 import { formatPrefix } from '../../addr/prefix.js';
 import { run } from '../run.js';
 import { GUARD_TABLE } from './guard.js';
-import { type NftChain, type NftRule, type Ruleset, readRuleset } from './nft.js';
-import { type Beside, compare, elementsOf, type Json, matchOf, networksIn } from './nft-match.js';
+import type { NftChain, NftRule, Ruleset } from './nft.js';
+import {
+  asksForIpip,
+  type Beside,
+  compare,
+  devicesAt,
+  devicesIn,
+  elementsOf,
+  type Json,
+  matchOf,
+  networksIn,
+} from './nft-match.js';
 import { natMapOf, translationOf } from './nft-nat.js';
 import {
   type Action,
@@ -45,8 +55,7 @@ const STATES = /\bct state ([\w,]+) /;
 const DESTINATION_TYPE = /\bfib daddr type ((?:!= )?\w+) /;
 
 /** The base chains of this host that an IPv4 packet passes. */
-export async function readNftBases(): Promise<BaseChain[]> {
-  const ruleset = await readRuleset();
+export async function readNftBases(ruleset: Ruleset): Promise<BaseChain[]> {
   const needsText =
     ruleset.rules.some(({ expr }) => expr.some((statement) => 'xt' in statement)) ||
     ruleset.chains.some(({ hook }) => AT_A_DEVICE.includes(hook ?? ''));
@@ -133,6 +142,8 @@ function rulesOf(rule: NftRule, sets: Beside['sets'], text = ''): FirewallRule[]
     label: `rule handle ${rule.handle}${rule.comment === undefined ? '' : ` "${rule.comment}"`}`,
     remedy: `nft delete rule ${rule.family} ${rule.table} ${rule.chain} handle ${rule.handle}`,
     networks: networksIn(rule.expr, beside),
+    devices: rule.expr.flatMap((statement) => devicesIn(statement, beside)),
+    asksForIpip: rule.expr.some((statement) => asksForIpip(statement, beside)),
   };
   const map = rule.expr.find((statement) => 'vmap' in statement)?.vmap as Json | undefined;
   if (!map) {
@@ -145,7 +156,11 @@ function rulesOf(rule: NftRule, sets: Beside['sets'], text = ''): FirewallRule[]
   if (!elements) return [{ ...whole, matches: (packet) => both(matches(packet), 'unread'), action: UNREAD }];
   return elements.map(([key, verdict]) => {
     const isElement = (packet: PacketKind) => compare(map.key as Json, key, packet, beside);
-    const one = { ...whole, matches: (packet: PacketKind) => both(matches(packet), isElement(packet)) };
+    const one = {
+      ...whole,
+      matches: (packet: PacketKind) => both(matches(packet), isElement(packet)),
+      devices: [...whole.devices, ...devicesAt(map.key as Json, [key])],
+    };
     return withAction(one, actionOf(verdict, text));
   });
 }

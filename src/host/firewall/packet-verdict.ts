@@ -51,6 +51,10 @@ export interface FirewallRule {
   readonly remedy: string;
   /** Networks and addresses that it names; of a range, the first. */
   readonly networks: readonly Prefix[];
+  /** Devices that it asks for, by name; one that ends in "*" stands for all that begin so. */
+  readonly devices: readonly string[];
+  /** It asks for protocol 4. */
+  readonly asksForIpip: boolean;
 }
 
 export interface FirewallChain {
@@ -86,12 +90,15 @@ export interface Drop {
   readonly remedy: string;
   /** False where a rule before it may have let the packet pass, or the rule itself could not be read. */
   readonly isSure: boolean;
+  /** The rules that lead there, the one that drops last; none where it is the policy of a chain. */
+  readonly trail: readonly FirewallRule[];
 }
 
 interface Dropped {
   readonly kind: 'drop';
   readonly by: string;
   readonly remedy: string;
+  readonly trail: readonly FirewallRule[];
 }
 
 interface Translated {
@@ -159,10 +166,14 @@ export function networksInside(
 function judge(base: BaseChain, packet: PacketKind): Drop | undefined {
   const { outcome, doubt } = pass(base, packet);
   const isSure = !doubt.isThere;
-  if (outcome.kind === 'drop') return { by: outcome.by, remedy: outcome.remedy, isSure };
+  if (outcome.kind === 'drop') return dropOf(outcome, isSure);
   if (outcome.kind === 'end' && base.policy === 'drop')
-    return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure };
-  return doubt.drop && { by: doubt.drop.by, remedy: doubt.drop.remedy, isSure: false };
+    return { by: `${base.label} (policy drop)`, remedy: base.policyRemedy, isSure, trail: [] };
+  return doubt.drop && dropOf(doubt.drop, false);
+}
+
+function dropOf({ by, remedy, trail }: Dropped, isSure: boolean): Drop {
+  return { by, remedy, isSure, trail };
 }
 
 /** What becomes of the packet in a base chain, and what is not sure of that. */
@@ -197,9 +208,11 @@ function walk(
     const match = rule.action ? rule.matches(packet) : 'no';
     if (match === 'no' || !rule.action) continue;
     const aside: Doubt = match === 'yes' ? doubt : { isThere: false };
-    const outcome = follow(rule.action, `${chain.label} (${rule.label})`, rule.remedy, (target) => {
+    const by = `${chain.label} (${rule.label})`;
+    const drop: Dropped = { kind: 'drop', by, remedy: rule.remedy, trail: [rule] };
+    const outcome = follow(rule.action, drop, (target) => {
       const next = depth < MOST_JUMPS ? table.get(target) : undefined;
-      return next ? walk(table, next, packet, aside, depth + 1) : AT_END;
+      return next ? behind(rule, walk(table, next, packet, aside, depth + 1)) : AT_END;
     });
     const isFinal = rule.action.kind !== 'jump' || outcome.kind !== 'end';
     if (match === 'yes') {
@@ -215,10 +228,14 @@ function walk(
   return AT_END;
 }
 
-function follow(action: Action, by: string, remedy: string, into: (target: string) => Outcome): Outcome {
+function behind(rule: FirewallRule, outcome: Outcome): Outcome {
+  return outcome.kind === 'drop' ? { ...outcome, trail: [rule, ...outcome.trail] } : outcome;
+}
+
+function follow(action: Action, drop: Dropped, into: (target: string) => Outcome): Outcome {
   if ('target' in action) return into(action.target);
-  if (action.kind === 'drop') return { kind: 'drop', by, remedy };
-  if (action.kind === 'nat') return { kind: 'nat', by, translation: action.translation };
+  if (action.kind === 'drop') return drop;
+  if (action.kind === 'nat') return { kind: 'nat', by: drop.by, translation: action.translation };
   return action.kind === 'accept' ? ACCEPTED : AT_END;
 }
 

@@ -10,6 +10,7 @@
  * one than that of our own, so that it is never taken for one to remove.
  */
 import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
+import { formatPrefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import {
   type DeviceAddress,
@@ -20,6 +21,7 @@ import {
   OWN_ALIAS,
   readAddresses,
 } from '../links.js';
+import { readMainRoutes } from '../routes.js';
 import { run } from '../run.js';
 import { disableIpv6 } from '../sysctl.js';
 import type { StepKind } from './step.js';
@@ -82,6 +84,7 @@ export const bridgeStep: StepKind<BridgeData> = {
     const settings = ['alias', alias, 'address', macOf(data.gateway), 'mtu', String(mtu)];
     await run('ip', ['link', 'set', 'dev', bridge, ...settings, 'up']);
     for (const address of addressesOf(data)) await ensureAddress(bridge, address, data.length);
+    await ensureRoute(data);
     await check(data);
   },
 
@@ -152,6 +155,15 @@ async function addressesOn(bridge: string): Promise<DeviceAddress[]> {
 function addressesOf(data: BridgeData): number[] {
   const gateway = parseAddress(data.gateway);
   return Array.from({ length: data.hostReserve }, (_, i) => gateway + i);
+}
+
+/** The kernel makes it with the address; somebody may have flushed it since. */
+async function ensureRoute({ bridge, gateway, length }: BridgeData): Promise<void> {
+  const slice = prefixOf(parseAddress(gateway), length);
+  const routes = await readMainRoutes();
+  if (routes.some((route) => route.device === bridge && samePrefix(route.destination, slice))) return;
+  const how = ['dev', bridge, 'proto', 'kernel', 'scope', 'link', 'src', gateway];
+  await run('ip', ['-4', 'route', 'prepend', formatPrefix(slice), ...how]);
 }
 
 async function check(data: BridgeData): Promise<void> {

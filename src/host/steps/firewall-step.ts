@@ -22,7 +22,7 @@ import {
 } from '../firewall/nft.js';
 import { readLinks } from '../links.js';
 import { arrivalDevice } from '../underlay.js';
-import { chainsThatDrop } from './firewall-chains.js';
+import { chainsThatDrop, type Hook } from './firewall-chains.js';
 import type { StepKind } from './step.js';
 
 export interface FirewallData {
@@ -107,6 +107,20 @@ async function arrivalAtInput({ address, underlayDevice }: FirewallData): Promis
   const links = await readLinks();
   const master = links.find(({ name }) => name === device)?.master;
   return links.find(({ name, kind }) => name === master && kind === 'vrf')?.name ?? device;
+}
+
+/** Chains that could drop the fan's packets and lack rules of ours, each with how many, in words. */
+export function missingAccepts(ruleset: Ruleset, data: FirewallData): string[] {
+  const comment = commentOf(data);
+  const lacking = (hook: Hook, wanted: number): string[] =>
+    chainsThatDrop(ruleset, hook).flatMap(({ family, table, name }) => {
+      const has = ruleset.rules.filter(
+        (rule) =>
+          rule.comment === comment && rule.family === family && rule.table === table && rule.chain === name,
+      ).length;
+      return has < wanted ? [`${wanted - has} of ${wanted} accepts in chain ${family} ${table} ${name}`] : [];
+    });
+  return [...lacking('forward', forwardAccepts(data).length), ...lacking('input', inputAccepts(data).length)];
 }
 
 function commentOf({ bridge }: FirewallData): string {

@@ -24,7 +24,8 @@ export const routeStep: StepKind<RouteData> = {
     if (stale) await removeRoute(data);
     if ((await ownRoutes(data)).length === 0) {
       const how = ['dev', data.tun, 'src', data.gateway, 'proto', 'static'];
-      await run('ip', ['-4', 'route', 'add', data.overlay, ...how]);
+      // Before any that somebody put in its place: theirs stays, and counts again when ours goes.
+      await run('ip', ['-4', 'route', 'prepend', data.overlay, ...how]);
     }
     if ((await ownRoutes(data)).length === 0) {
       throw new FanError(

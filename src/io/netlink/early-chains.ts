@@ -17,9 +17,9 @@ import {
   textOf,
 } from './rtnetlink.js';
 
-const NETLINK_NETFILTER = 12;
+export const NETLINK_NETFILTER = 12;
 /** NFNLGRP_NFTABLES, as a bit of netlinkOpen. */
-const GROUP_NFTABLES = 1 << 6;
+export const GROUP_NFTABLES = 1 << 6;
 /** NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_… */
 const NEW_TABLE = 0x0a00;
 const DEL_TABLE = 0x0a02;
@@ -27,6 +27,8 @@ const NEW_CHAIN = 0x0a03;
 const GET_CHAIN = 0x0a04;
 const DEL_CHAIN = 0x0a05;
 const CHANGES: readonly number[] = [NEW_TABLE, DEL_TABLE, NEW_CHAIN, DEL_CHAIN];
+const NEW_RULE = 0x0a06;
+const DEL_RULE = 0x0a08;
 const ENOBUFS = 105;
 const EMSGSIZE = 90;
 const BUFFER_BYTES = 1 << 16;
@@ -43,6 +45,11 @@ export interface EarlyChain {
   readonly name: string;
   /** At whose ingress; undefined for one of bridges. */
   readonly devices: readonly string[] | undefined;
+}
+
+/** Whether a notification of this type is of tables, chains or rules that have come, changed or gone. */
+export function isRuleChange(type: number): boolean {
+  return CHANGES.includes(type) || type === NEW_RULE || type === DEL_RULE;
 }
 
 /** Those that there are, kept current by the kernel's notifications. */

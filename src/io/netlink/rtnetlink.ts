@@ -27,14 +27,21 @@ export const MESSAGE = {
   newLink: 16,
   delLink: 17,
   getLink: 18,
+  newAddress: 20,
+  delAddress: 21,
   newRoute: 24,
+  delRoute: 25,
   getRoute: 26,
   newNeighbour: 28,
   delNeighbour: 29,
   getNeighbour: 30,
+  newRule: 32,
+  delRule: 33,
   newQdisc: 36,
   delQdisc: 37,
   getQdisc: 38,
+  newSettings: 80,
+  delSettings: 81,
 } as const;
 
 /** Of netlinkOpen: rtnetlink(7). */
@@ -48,6 +55,7 @@ export const GROUP = {
   ipv4Address: 1 << 4,
   ipv4Route: 1 << 6,
   ipv4Rule: 1 << 7,
+  ipv4Settings: 1 << 23,
 } as const;
 
 const IFLA = { address: 1, name: 3, mtu: 4, master: 10, operState: 16, info: 18 } as const;
@@ -63,6 +71,10 @@ const LINK_LEN = 16;
 const ROUTE_LEN = 12;
 const NEIGHBOUR_LEN = 12;
 const TRAFFIC_LEN = 20;
+const ADDRESS_LEN = 8;
+/** netconfmsg: u8 family, padded. */
+const SETTINGS_LEN = 4;
+const NETCONFA_IFINDEX = 1;
 const RTN_UNICAST = 1;
 const IFF_UP = 1;
 
@@ -130,6 +142,7 @@ export function decodeLink({ body }: Message): Link | undefined {
 /** What a link is, and in what. */
 export interface LinkRole {
   index: number;
+  name: string;
   /** Index of the bridge that it is a port of; 0 = none. */
   master: number;
   /** As in `ip link add type`; empty where the message doesn't say, as one of the bridge's own family. */
@@ -149,6 +162,11 @@ export function encodeGetLinkAt(index: number): Uint8Array {
   return encode(MESSAGE.getLink, body, []);
 }
 
+/** Asks for all links. */
+export function encodeGetLinks(): Uint8Array {
+  return encode(MESSAGE.getLink, new Uint8Array(LINK_LEN), [], NLM_F_REQUEST | NLM_F_DUMP);
+}
+
 export function decodeLinkRole({ body }: Message): LinkRole | undefined {
   if (body.byteLength < LINK_LEN) return undefined;
   const attributes = decodeAttributes(body, LINK_LEN);
@@ -158,6 +176,7 @@ export function decodeLinkRole({ body }: Message): LinkRole | undefined {
   const kind = textOf(info.get(IFLA_INFO.kind));
   return {
     index: body.getInt32(4, LITTLE),
+    name: textOf(attributes.get(IFLA.name)),
     master: indexOf(attributes.get(IFLA.master)) ?? 0,
     kind,
     isUp: (body.getUint32(8, LITTLE) & IFF_UP) !== 0,
@@ -190,6 +209,23 @@ export interface Route {
   device: number;
   /** Next hop on it; absent where the destination itself is on the link. */
   gateway?: number;
+}
+
+/** Of a newRoute or delRoute: its destination, host-order u32 and bits; a default route has neither. */
+export function decodeDestination({ body }: Message): { base: number; length: number } | undefined {
+  if (body.byteLength < ROUTE_LEN) return undefined;
+  const base = addressOf(decodeAttributes(body, ROUTE_LEN).get(RTA.destination));
+  return { base: base ?? 0, length: body.getUint8(1) };
+}
+
+/** Of a newAddress or delAddress: the index of its device. */
+export function decodeAddressDevice({ body }: Message): number | undefined {
+  return body.byteLength < ADDRESS_LEN ? undefined : body.getInt32(4, LITTLE);
+}
+
+/** Of a newSettings or delSettings: the index of the device, −1 for all, −2 for those to come (linux/netconf.h). */
+export function decodeSettingsDevice({ body }: Message): number | undefined {
+  return indexOf(decodeAttributes(body, SETTINGS_LEN).get(NETCONFA_IFINDEX));
 }
 
 /** Asks which way a packet from `source` to `destination` (host-order u32) leaves. */

@@ -110,7 +110,9 @@ it('stays as it was where the underlay takes less than a fan needs, and says so 
     () => showFans(net.host(2)),
     ([fan]) => fan?.mtu === 556,
   );
-  expect(await showFans(net.host(1))).toMatchObject([{ mtu: 1480, state: 'up' }]);
+  await expect
+    .poll(() => showFans(net.host(1)))
+    .toMatchObject([{ mtu: 1480, state: 'degraded', health: [{ check: 'underlay-mtu-changed' }] }]);
   expect(log(net).match(/eth0 has MTU 575/g)).toHaveLength(1);
   await setMtu(net, 1500);
   await follows(net, 1480);

@@ -24,7 +24,7 @@ const withSet = (rule: string, elements: string) =>
 let net: FanLab;
 
 beforeAll(async () => {
-  net = await FanLab.open({}, [...FAN, 'io', 'raw']);
+  net = await FanLab.open({}, [...FAN, 'no-heal', 'io', 'raw']);
 });
 
 afterEach(() =>
@@ -132,14 +132,14 @@ describe('dhcp-blocked', () => {
     ],
   ])('%s', async (_, arrange, evidence) => {
     await broken().fanctl(['down', '-e', '--force']);
-    await raiseFan(broken(), [...FAN, 'io', 'raw', 'dhcp']);
+    await raiseFan(broken(), [...FAN, 'no-heal', 'io', 'raw', 'dhcp']);
     await sh(arrange);
     const { results } = await diagnose(broken());
     expect(results.filter(({ status }) => status === 'fail')).toMatchObject([
       { check: 'dhcp-blocked', evidence: expect.stringMatching(evidence) },
     ]);
     await broken().fanctl(['down', '-e', '--force']);
-    await raiseFan(broken(), [...FAN, 'io', 'raw']);
+    await raiseFan(broken(), [...FAN, 'no-heal', 'io', 'raw']);
   });
 });
 
@@ -149,7 +149,7 @@ describe('protocol-4-blocked where the io passes by the rule', () => {
 
   afterAll(async () => {
     await broken().fanctl(['down', '-e', '--force']);
-    await raiseFan(broken(), [...FAN, 'io', 'raw']);
+    await raiseFan(broken(), [...FAN, 'no-heal', 'io', 'raw']);
   });
 
   it.each([
@@ -160,7 +160,7 @@ describe('protocol-4-blocked where the io passes by the rule', () => {
     ['raw', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
   ] as const)('io %s, %s', async (io, _, arrange, status, received, evidence) => {
     await broken().fanctl(['down', '-e', '--force']);
-    await raiseFan(broken(), [...FAN, 'io', io]);
+    await raiseFan(broken(), [...FAN, 'no-heal', 'io', io]);
     await sh(`${arrange}; ip neigh flush dev eth0`);
     expect(await talk(received === 0 ? UNANSWERED : {})).toMatchObject({ received });
     expect(await troubles(broken())).toMatchObject([

@@ -27,7 +27,7 @@ const OTHER_WAY_BACK = `ip link add away type veth peer name far; ip link set fa
 let net: FanLab;
 
 beforeAll(async () => {
-  net = await FanLab.open({}, [...FAN, 'io', 'raw']);
+  net = await FanLab.open({}, [...FAN, 'no-heal', 'io', 'raw']);
 });
 
 afterAll(() => net?.remove());
@@ -335,7 +335,7 @@ describe('underlay-down', () => {
     } finally {
       await broken().fanctl(['down', '-e', '--force']);
       await sh('ip link set dev lan0 name eth0');
-      await raiseFan(broken(), [...FAN, 'io', 'raw']);
+      await raiseFan(broken(), [...FAN, 'no-heal', 'io', 'raw']);
     }
     expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
   });
@@ -360,7 +360,7 @@ describe('rp-filter', () => {
 describe.each(['packet', 'bpf'])('io %s', (io) => {
   it('is beside INPUT, and behind what its device drops', async () => {
     await broken().fanctl(['down', '-e', '--force']);
-    await raiseFan(broken(), [...FAN, 'io', io]);
+    await raiseFan(broken(), [...FAN, 'no-heal', 'io', io]);
     const talk = (options = {}) => ping(net.container(1), net.address(2), options);
     try {
       await sh('iptables -A INPUT -p 4 -j DROP');
@@ -376,7 +376,7 @@ describe.each(['packet', 'bpf'])('io %s', (io) => {
     } finally {
       await sh(`nft delete table ip filter; ip link del away; sysctl -qw net.ipv4.conf.eth0.rp_filter=0`);
       await broken().fanctl(['down', '-e', '--force']);
-      await raiseFan(broken(), [...FAN, 'io', 'raw']);
+      await raiseFan(broken(), [...FAN, 'no-heal', 'io', 'raw']);
     }
   });
 });

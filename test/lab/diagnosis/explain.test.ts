@@ -285,7 +285,7 @@ const STRAY: Stray[] = [
 let net: FanLab;
 
 beforeAll(async () => {
-  net = await FanLab.open({}, [...FAN, 'io', 'packet']);
+  net = await FanLab.open({}, [...FAN, 'no-heal', 'io', 'packet']);
 });
 afterAll(() => net?.remove());
 

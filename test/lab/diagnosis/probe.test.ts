@@ -79,7 +79,10 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
   beforeAll(async () => {
     lab = await createLab({ hosts: 3, containers: 1 });
     [one, two] = [lab.host(1), lab.host(2)];
-    await Promise.all([raiseFan(one, [...FAN, 'io', io]), raiseFan(two, [...FAN, 'io', io])]);
+    await Promise.all([
+      raiseFan(one, [...FAN, 'no-heal', 'io', io]),
+      raiseFan(two, [...FAN, 'no-heal', 'io', io]),
+    ]);
   });
   afterEach(async () => {
     for (const step of undo.splice(0).reverse()) await step();
@@ -150,7 +153,7 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     await two.fanctl(['up', '250.0.0.0/8', 'eth0/20', 'io', io]);
     undo.push(async () => {
       await two.fanctl(['down', '-e', '--force']);
-      await raiseFan(two, [...FAN, 'io', io]);
+      await raiseFan(two, [...FAN, 'no-heal', 'io', io]);
     });
     expect(await failure(one, PEER)).toMatchObject({
       check: 'width-mismatch',
@@ -267,11 +270,11 @@ describe.each(['raw', 'packet', 'bpf'])('io %s', (io) => {
     await one.fanctl(['down', '-e', '--force']);
     // For the fand that starts there, arping is no program.
     const script = 'mount --bind /dev/null /usr/bin/arping && exec "$@"';
-    const up = [process.execPath, FANCTL, 'up', ...FAN, 'io', io];
+    const up = [process.execPath, FANCTL, 'up', ...FAN, 'no-heal', 'io', io];
     await one.exec(['unshare', '-m', 'sh', '-c', script, 'sh', ...up]);
     undo.push(async () => {
       await one.fanctl(['down', '-e', '--force']);
-      await raiseFan(one, [...FAN, 'io', io]);
+      await raiseFan(one, [...FAN, 'no-heal', 'io', io]);
     });
     const { code, checks } = await probe(one, PEER);
     expect(checks.filter(({ status }) => status !== 'ok')).toMatchObject([

@@ -14,6 +14,7 @@ const FAN: FanView = {
   ioNotes: [],
   workers: 1,
   state: 'up',
+  health: [],
   flags: 'host-reserve 1',
 };
 
@@ -34,7 +35,18 @@ export function sampleActivity(): Activity {
     rssBytes: 80_000_000,
     openFiles: 23,
     workers: [{ cpuMs: 1000, packets: 4000 }],
-    fans: [FAN, { ...FAN, bridge: 'fan-99-0-28', overlay: '99.0.0.0/8', state: 'dead' }],
+    fans: [
+      FAN,
+      {
+        ...FAN,
+        bridge: 'fan-99-0-28',
+        overlay: '99.0.0.0/8',
+        state: 'dead',
+        health: [
+          { check: 'fan-dead', since: '2026-01-02T03:04:05.678Z', evidence: 'gone', fix: 'fanctl up' },
+        ],
+      },
+    ],
     stats: {
       host: { counters: countersFrom(100) },
       fans: [{ bridge, overlay, underlay, io, counters: countersFrom(1000) }],

@@ -301,10 +301,11 @@ describe('the old iptables', () => {
   it('has more tables than filter, and remedies say which', () => {
     const [before] = legacyBases('-P PREROUTING ACCEPT\n-A PREROUTING -i tun+ -j DROP', 'raw', -300);
     expect(before).toMatchObject({ hook: 'prerouting', priority: -300 });
-    expect(findDrop([before!], 'prerouting', { ...PACKET, input: 'tun-250-0-28' })).toEqual({
+    expect(findDrop([before!], 'prerouting', { ...PACKET, input: 'tun-250-0-28' })).toMatchObject({
       by: 'iptables-legacy -t raw chain PREROUTING (rule 1)',
       remedy: 'iptables-legacy -t raw -D PREROUTING 1',
       isSure: true,
+      trail: [{ devices: ['tun*'], asksForIpip: false }],
     });
   });
 

@@ -148,6 +148,7 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
       `00000100 02000000 03100000 00000000 ${name} 24001200 0b000100 627269646765 0000 14000200 05000700 ${filtering}000000 05001600 01000000`;
     expect(role(bridge('01'))).toEqual({
       index: 2,
+      name: 'br0',
       master: 0,
       kind: 'bridge',
       isUp: true,
@@ -160,6 +161,7 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
     const veth = `00000100 04000000 43100100 00000000 08000a00 02000000 10001200 09000100 76657468 00000000`;
     expect(role(veth)).toEqual({
       index: 4,
+      name: '',
       master: 2,
       kind: 'veth',
       isUp: true,
@@ -174,6 +176,7 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
     const ofBridge = '07000100 04000000 43100100 00000000 08000a00 02000000';
     expect(role(ofBridge)).toEqual({
       index: 4,
+      name: '',
       master: 2,
       kind: '',
       isUp: true,

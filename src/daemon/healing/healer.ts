@@ -1,0 +1,231 @@
+/**
+ * Keeps the fans as `up` made them, and knows what is wrong with them:
+ *
+ *   1. the kernel says that something has changed (host-notices.ts), or a process of ours has ended
+ *   2. once that has settled (pace.ts), the checks of `fanctl doctor` look at the host
+ *   3. what is ours to put back (cure.ts) is, as a change of fan-manager.ts between any others, and they look again
+ *   4. what is left is what `show` calls degraded (health.ts)
+ */
+import { createHash } from 'node:crypto';
+import { errorText } from '../../base/error.js';
+import type { Logger } from '../../base/log.js';
+import { isAlive } from '../../control/process-end.js';
+import type { RunPaths } from '../../control/protocol.js';
+import type { FanRecord } from '../../control/state-store.js';
+import { findTroubles, type Troubles } from '../../diagnosis/doctor/doctor.js';
+import type { Fand } from '../../diagnosis/doctor/patient.js';
+import { legacyListing } from '../../host/firewall/legacy.js';
+import { type DhcpData, findServer } from '../../host/steps/dhcp-step.js';
+import { askAll } from '../../io/netlink/ask.js';
+import { HostNotices, type Notice } from '../../io/netlink/host-notices.js';
+import { decodeLinkRole, encodeGetLinks, NETLINK_ROUTE } from '../../io/netlink/rtnetlink.js';
+import { Attempts } from './attempts.js';
+import { readCost } from './cost.js';
+import { type Cure, curesFor } from './cure.js';
+import type { Health } from './health.js';
+import { Pace, QUIET_MS } from './pace.js';
+import type { PortMemory } from './port-memory.js';
+import { Relevance } from './relevance.js';
+
+/** Of the look at what the kernel has said, which is two system calls. */
+const TICK_MS = 500;
+/** Of the looks at what the kernel says nothing of: our dnsmasq, and the old iptables. */
+const DHCP_MS = 1500;
+const LEGACY_MS = 10_000;
+/** After a cure it is looked again, and what that shows may need another. */
+const ROUNDS = 4;
+
+/** The fans, as fan-manager.ts has them. */
+export interface HealedFans {
+  readonly records: readonly FanRecord[];
+  readonly isBusy: boolean;
+  readonly changes: number;
+  isLost(fan: FanRecord): boolean;
+  followDevices(): Promise<void>;
+  heal(cure: Cure): Promise<string[]>;
+}
+
+export class Healer {
+  readonly #fans: HealedFans;
+  readonly #paths: RunPaths;
+  readonly #fand: Fand;
+  readonly #health: Health;
+  readonly #ports: PortMemory;
+  readonly #log: Logger;
+  readonly #attempts = new Attempts();
+  readonly #relevance = new Relevance();
+  readonly #pace = new Pace(performance.now());
+  readonly #notices: HostNotices;
+  #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #isExamining = false;
+  #seenChanges = 0;
+  #dhcpAtMs = 0;
+  #legacyAtMs = 0;
+  #legacy = '';
+  /** Bridge → pid of its dnsmasq, as last found. */
+  readonly #servers = new Map<string, number>();
+
+  /** `fand`: ourselves, as doctor asks for it. Throws an Error with {code, errno, syscall} where the kernel tells nothing. */
+  constructor(
+    fans: HealedFans,
+    watch: { readonly ports: PortMemory; readonly health: Health },
+    paths: RunPaths,
+    fand: Fand,
+    log: Logger,
+  ) {
+    this.#fans = fans;
+    this.#ports = watch.ports;
+    this.#health = watch.health;
+    this.#paths = paths;
+    this.#fand = fand;
+    this.#log = log;
+    this.#notices = HostNotices.open();
+    this.#readLinks();
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(performance.now()), TICK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#soon);
+    this.#notices.close();
+  }
+
+  /** An operator has asked for repairs: what was left is tried again. */
+  forgetAttempts(): void {
+    this.#attempts.forget();
+  }
+
+  /** Sooner than by the clock where something is to be looked at. */
+  #tick(nowMs: number): void {
+    this.#take(nowMs);
+    clearTimeout(this.#soon);
+    if (this.#pace.isPending && !this.#isExamining)
+      this.#soon = setTimeout(() => this.#tick(performance.now()), QUIET_MS);
+  }
+
+  #take(nowMs: number): void {
+    try {
+      for (const notice of this.#notices.take()) this.#note(notice, nowMs);
+    } catch (error) {
+      this.#log.error(`what the kernel says can't be read, healing waits: ${errorText(error)}`);
+    }
+    if (this.#fans.changes !== this.#seenChanges) this.#pace.note(nowMs);
+    this.#seenChanges = this.#fans.changes;
+    if (this.#fans.records.length === 0 || this.#fans.isBusy || this.#isExamining) return;
+    const due = this.#pace.due(nowMs);
+    if (due) void this.#examine(due);
+    else void this.#lookForSilent(nowMs).catch((error) => this.#log.error({ err: error }, 'healing'));
+  }
+
+  #note(notice: Notice, nowMs: number): void {
+    if (notice.of === 'link') this.#ports.note(notice.link, notice.isGone, nowMs);
+    if (notice.of === 'anything') this.#readLinks();
+    if (this.#relevance.concerns(notice, this.#fans.records)) this.#pace.note(nowMs);
+  }
+
+  #readLinks(): void {
+    const nowMs = performance.now();
+    askAll(NETLINK_ROUTE, encodeGetLinks(), (message) => {
+      const link = decodeLinkRole(message);
+      if (!link) return;
+      this.#ports.note(link, false, nowMs);
+      this.#relevance.learn(link);
+    });
+  }
+
+  /** What ends or changes without a word of the kernel's. */
+  async #lookForSilent(nowMs: number): Promise<void> {
+    if (nowMs >= this.#dhcpAtMs) {
+      this.#dhcpAtMs = nowMs + DHCP_MS;
+      const steps = this.#fans.records.flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'dhcp'));
+      for (const { data } of steps) await this.#lookForServer(data as unknown as DhcpData, nowMs);
+    }
+    if (nowMs >= this.#legacyAtMs) {
+      this.#legacyAtMs = nowMs + LEGACY_MS;
+      const before = this.#legacy;
+      this.#legacy = createHash('sha1')
+        .update(await legacyListing())
+        .digest('hex');
+      if (this.#legacy !== before) this.#pace.note(nowMs);
+    }
+  }
+
+  /** Once its dnsmasq was found, whether that process is there is all that is asked. */
+  async #lookForServer(data: DhcpData, nowMs: number): Promise<void> {
+    const known = this.#servers.get(data.bridge);
+    if (known !== undefined && (await isAlive(known))) return;
+    const server = await findServer(data);
+    if (server) this.#servers.set(data.bridge, server.pid);
+    else {
+      this.#servers.delete(data.bridge);
+      this.#pace.note(nowMs);
+    }
+  }
+
+  async #examine(kind: 'prompt' | 'thorough'): Promise<void> {
+    this.#isExamining = true;
+    this.#pace.begin();
+    const before = readCost();
+    try {
+      await this.#fans.followDevices();
+      for (let round = 0; round < ROUNDS; round++) {
+        if (!(await this.#look(kind === 'thorough'))) break;
+      }
+    } catch (error) {
+      this.#log.error(`the host could not be examined: ${errorText(error)}`);
+    } finally {
+      this.#pace.end(kind, readCost() - before, performance.now());
+      this.#isExamining = false;
+    }
+  }
+
+  /** Whether something was put back, so that it is to be looked again. */
+  async #look(isThorough: boolean): Promise<boolean> {
+    const { changes } = this.#fans;
+    const troubles = await findTroubles(this.#paths, this.#fand, isThorough);
+    // Of a host that is being changed at this moment nothing is true for long.
+    if (this.#fans.changes !== changes) return false;
+    const cures = this.#cures(troubles);
+    for (const cure of cures) await this.#apply(cure);
+    if (cures.length > 0) return true;
+    const bridges = this.#fans.records.map(({ plan }) => plan.bridge);
+    this.#health.update(bridges, troubles, new Date());
+    return false;
+  }
+
+  #cures(troubles: Troubles): Cure[] {
+    const nowMs = performance.now();
+    const records = this.#fans.records.filter(({ complete }) => complete);
+    const asked = new Set<string>();
+    const cures = curesFor(
+      troubles,
+      records,
+      (fan) => this.#fans.isLost(fan),
+      (of, check, thing) => {
+        asked.add(thing);
+        return this.#attempts.take(thing, nowMs, () => this.#tellLeft(of, check));
+      },
+    );
+    this.#attempts.settle(asked);
+    return cures;
+  }
+
+  #tellLeft(of: string, check: string): void {
+    const what = `${of}: ${check} was put back three times within a minute, and is left now`;
+    this.#log.error(`${what}; once nobody takes it away any more: fanctl doctor --fix`);
+  }
+
+  async #apply(cure: Cure): Promise<void> {
+    const because = cure.because.join('; ');
+    try {
+      const done = await this.#fans.heal(cure);
+      if (done.length > 0) this.#log.warn(`${cure.of} is healed: ${done.join(', ')}, because: ${because}`);
+    } catch (error) {
+      this.#log.error(`${cure.of} could not be healed: ${errorText(error)}; because: ${because}`);
+    }
+  }
+}
