@@ -19,6 +19,7 @@
         "lock.c",
         "merge.c",
         "netlink.c",
+        "notify.c",
         "packet_receive.c",
         "packet_send.c",
         "packet_socket.c",

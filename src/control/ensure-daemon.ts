@@ -11,9 +11,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { errorText, FanError } from '../base/error.js';
 import { FandClient } from './client.js';
 import { makeRunDir, removeRunDir } from './made-run-dir.js';
@@ -114,7 +114,7 @@ function spawnFand(
   isMade: boolean,
   workers: number | undefined,
 ): ChildProcess {
-  const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
+  const fand = createRequire(import.meta.url).resolve('#fand');
   const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`];
   if (isMade) words.push('--remove-run-dir');
   if (workers !== undefined) words.push('--workers', `${workers}`);
