@@ -9,10 +9,7 @@ export type { Logger };
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
-export async function createLog(
-  name: string,
-  level = process.env.UFAN_LOG_LEVEL ?? 'info',
-): Promise<Logger> {
+export async function createLog(name: string, level = process.env.UFAN_LOG_LEVEL ?? 'info'): Promise<Logger> {
   const known = LEVELS.includes(level) ? level : 'info';
   const options: LoggerOptions = {
     name,
