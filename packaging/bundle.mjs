@@ -2,8 +2,8 @@
  * bundle.mjs DIRECTORY: the release as files. Each program is one CommonJS file without node_modules; beside them the
  * addon, the BPF objects and the man pages. What the code finds by "#…" the release's own package.json says.
  */
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -15,8 +15,32 @@ const MANUALS = PROGRAMS.map((name) => `man/${name}.8`);
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-const { metafile } = await build({
+/** Modules for other programs, with their declarations. */
+const API = ['mapping', 'client'];
+
+const shared = {
   absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node18.19',
+  minify: true,
+  legalComments: 'none',
+  // Of another Node's addon; without it probes take our own sockets.
+  external: ['raw-socket'],
+  logLevel: 'warning',
+};
+
+await build({
+  ...shared,
+  entryPoints: API.map((name) => `src/api/${name}.ts`),
+  outdir: join(out, 'lib/api'),
+  outExtension: { '.js': '.mjs' },
+  format: 'esm',
+});
+for (const name of API) declarations(join(root, `dist/src/api/${name}.d.ts`));
+
+const { metafile } = await build({
+  ...shared,
   entryPoints: {
     fanctl: 'src/cli/fanctl.ts',
     fanatic: 'src/cli/fanatic.ts',
@@ -26,17 +50,9 @@ const { metafile } = await build({
   },
   outdir: join(out, 'lib'),
   outExtension: { '.js': '.cjs' },
-  bundle: true,
-  platform: 'node',
   format: 'cjs',
-  target: 'node18.19',
-  minify: true,
-  legalComments: 'none',
-  // Of another Node's addon; without it probes take our own sockets.
-  external: ['raw-socket'],
   define: { 'import.meta.url': '__filename' },
   metafile: true,
-  logLevel: 'warning',
 });
 
 for (const program of PROGRAMS) {
@@ -70,6 +86,17 @@ function copy(from, to) {
   chmodSync(join(out, to), 0o644);
 }
 
+/** Copies a built declaration, and those that it imports, to types/. */
+function declarations(from) {
+  const to = join(out, 'types', relative(join(root, 'dist/src'), from));
+  if (existsSync(to)) return;
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+  for (const [, path] of readFileSync(from, 'utf8').matchAll(/from '(\.[^']+)\.js'/g)) {
+    declarations(join(dirname(from), `${path}.d.ts`));
+  }
+}
+
 function releaseManifest() {
   const { name, version, description, license, os } = manifest;
   return {
@@ -83,7 +110,13 @@ function releaseManifest() {
     libc: ['glibc'],
     bin: Object.fromEntries(PROGRAMS.map((program) => [program, `bin/${program}`])),
     man: MANUALS,
-    files: ['bin', 'lib', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
+    exports: {
+      ...Object.fromEntries(
+        API.map((name) => [`./${name}`, { types: `./types/api/${name}.d.ts`, default: `./lib/api/${name}.mjs` }]),
+      ),
+      './package.json': './package.json',
+    },
+    files: ['bin', 'lib', 'types', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
     imports: {
       '#native': './native/ufan.node',
       '#gso-shim': './native/gso_shim.bpf.o',

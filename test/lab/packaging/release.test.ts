@@ -50,6 +50,25 @@ describe("npm's tarball", () => {
     expect(existsSync(join(prefix, 'lib/node_modules/ufan/node_modules'))).toBe(false);
   });
 
+  it('has the modules for other programs, and their declarations', async () => {
+    const home = join(prefix, 'lib/node_modules/ufan');
+    const program = `import { readFileSync } from 'node:fs';
+      const names = await Promise.all(['mapping', 'client'].map(async (name) => Object.keys(await import('ufan/' + name))));
+      const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+      for (const { types } of [exports['./mapping'], exports['./client']]) readFileSync(types);
+      console.log(names.every((found) => found.length > 1));`;
+    // A package may name itself.
+    const script = [
+      'sh',
+      '-c',
+      'cd "$0" && exec "$1" --input-type=module -e "$2"',
+      home,
+      process.execPath,
+      program,
+    ];
+    expect((await run(script)).stdout).toBe('true\n');
+  });
+
   it('brings fans up between which containers reach each other, probes them, and takes them down', async () => {
     for (const host of lab.hosts) {
       await fan(host, 'up', '250.0.0.0/8', 'eth0/16');
