@@ -19,6 +19,7 @@
         "lock.c",
         "merge.c",
         "netlink.c",
+        "notify.c",
         "packet_receive.c",
         "packet_send.c",
         "packet_socket.c",
@@ -35,7 +36,8 @@
         "vnet.c"
       ],
       "defines": ["_GNU_SOURCE", "NAPI_VERSION=8"],
-      "cflags": ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+      "cflags": ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
+      "ldflags": ["-Wl,-z,relro,-z,now"],
       "libraries": ["-lbpf"]
     },
     {

@@ -11,7 +11,7 @@ import { listLabs, removeLab } from './cleanup.js';
 import { attachContainers, showFans } from './fan.js';
 import { createLab, type Lab, openLab } from './lab.js';
 import type { Namespace } from './namespace.js';
-import { FANCTL } from './repository.js';
+import { PROGRAMS } from './repository.js';
 import { PROFILES } from './underlay.js';
 
 const USAGE = `usage: npm run lab -- [--hosts N] [--containers M] [--mtu N] [--profile ${PROFILES.join('|')}]
@@ -101,8 +101,18 @@ function writeScripts(lab: Lab): void {
     );
     script(name, `exec env ${env.join(' ')} ip netns exec ${where.name} "$@"`);
   }
-  script('fanctl', `exec ${process.execPath} ${FANCTL} "$@"`);
+  for (const [program, file] of Object.entries(PROGRAMS)) script(program, hostOnly(lab, program, file));
   script('attach', `exec ${process.execPath} ${process.argv[1]} attach ${lab.dir}`);
+}
+
+/** A program of ufan for the hosts of this lab: in the lab's shell, which is on the machine, it would change the machine. */
+function hostOnly(lab: Lab, program: string, file: string): string {
+  const refusal = `${program}: this shell is on the machine itself, not on a host of the lab: say h1 ${program}`;
+  return [
+    `case $UFAN_RUN_DIR in "${lab.dir}"/*) exec ${process.execPath} ${file} "$@" ;; esac`,
+    `echo "${refusal}\${*:+ $*}" >&2`,
+    'exit 1',
+  ].join('\n');
 }
 
 function commandsToTry(lab: Lab, prefix: string): string {

@@ -8,8 +8,14 @@ import { fileURLToPath } from 'node:url';
 
 export const REPOSITORY = findRoot(dirname(fileURLToPath(import.meta.url)));
 
-/** The built command, as `npm link` puts it on PATH. */
-export const FANCTL = join(REPOSITORY, 'dist/src/cli/fanctl.js');
+/** The built programs, as `npm link` puts them on PATH. */
+export const PROGRAMS = {
+  fanctl: join(REPOSITORY, 'dist/src/cli/fanctl.js'),
+  fanatic: join(REPOSITORY, 'dist/src/cli/fanatic.js'),
+  fand: join(REPOSITORY, 'dist/src/daemon/fand.js'),
+} as const;
+
+export const FANCTL = PROGRAMS.fanctl;
 
 /** What scripts/setup made beside the build: the busybox tree, compiled peers, its log. */
 export const SETUP_DIR = join(REPOSITORY, '.setup');

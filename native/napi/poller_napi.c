@@ -1,9 +1,11 @@
-/* pollerOpen … eventClear, close, lockFile: arguments only (see poller.h, lock.h). */
+/* pollerOpen … eventClear, close, lockFile, notify: arguments only (see poller.h, lock.h,
+ * notify.h). */
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
 #include "../lock.h"
+#include "../notify.h"
 #include "../poller.h"
 #include "arguments.h"
 #include "exports.h"
@@ -91,6 +93,18 @@ static napi_value js_lock_file(napi_env env, napi_callback_info info) {
   return number_or_throw(env, fd, syscall);
 }
 
+static napi_value js_notify(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  char path[PATH_MAX];
+  char text[512];
+  const char *syscall;
+  if (!arguments(env, info, 2, argv)) return NULL;
+  if (!argument_string(env, argv[0], "path", path, sizeof path)) return NULL;
+  if (!argument_string(env, argv[1], "text", text, sizeof text)) return NULL;
+  int error = notify_manager(path, text, &syscall);
+  return nothing_or_throw(env, error, syscall);
+}
+
 bool export_poller(napi_env env, napi_value exports) {
   return export_function(env, exports, "pollerOpen", js_poller_open) &&
          export_function(env, exports, "pollerAdd", js_poller_add) &&
@@ -101,5 +115,6 @@ bool export_poller(napi_env env, napi_value exports) {
          export_function(env, exports, "eventSignal", js_event_signal) &&
          export_function(env, exports, "eventClear", js_event_clear) &&
          export_function(env, exports, "close", js_close) &&
-         export_function(env, exports, "lockFile", js_lock_file);
+         export_function(env, exports, "lockFile", js_lock_file) &&
+         export_function(env, exports, "notify", js_notify);
 }

@@ -9,7 +9,7 @@ export type { Logger };
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
-export function createLog(name: string, level = process.env.UFAN_LOG_LEVEL ?? 'info'): Logger {
+export async function createLog(name: string, level = process.env.UFAN_LOG_LEVEL ?? 'info'): Promise<Logger> {
   const known = LEVELS.includes(level) ? level : 'info';
   const options: LoggerOptions = {
     name,
@@ -18,7 +18,7 @@ export function createLog(name: string, level = process.env.UFAN_LOG_LEVEL ?? 'i
     serializers: { err: printableError },
   };
   const log = process.stdout.isTTY
-    ? pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
+    ? pino(options, (await import('pino-pretty')).default({ ignore: 'pid,hostname' }))
     : pino(options);
   if (known !== level) log.warn({ level }, `UFAN_LOG_LEVEL is none of ${LEVELS.join(', ')}: info is used`);
   return log;

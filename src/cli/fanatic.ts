@@ -51,4 +51,4 @@ async function main(words: readonly string[]): Promise<void> {
   await runParser(program.enablePositionalOptions(), words);
 }
 
-await runProgram('fanatic', () => main(process.argv.slice(2)));
+void runProgram('fanatic', () => main(process.argv.slice(2)));

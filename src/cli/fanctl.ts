@@ -27,4 +27,4 @@ const COMMANDS: CommandLoaders = new Map([
   ['completion', async () => (await import('./commands/completion.js')).completionCommand(COMMANDS)],
 ]);
 
-await runProgram('fanctl', () => runCommandLine(COMMANDS, process.argv.slice(2)));
+void runProgram('fanctl', () => runCommandLine(COMMANDS, process.argv.slice(2)));

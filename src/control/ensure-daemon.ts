@@ -3,7 +3,7 @@
  *
  * 1. One that answers is used, provided that it serves our network namespace. One that is just starting, or leaving
  *    after its last `down`, is given the time to do so.
- * 2. Otherwise fand.js is started in a session of its own, its output appended to the log in UFAN_RUN_DIR.
+ * 2. Otherwise systemd starts it, where it has its unit (fand-unit.ts); or fand.js is started in a session of its own, its output appended to the log in UFAN_RUN_DIR.
  * 3. It is asked for its status until it answers. Where it ends first, its own last words are the error.
  *    Of two that start at once fand's lock lets one live; the other says so by its exit status, and everything begins
  *    anew: the winner may answer by then, or have left again.
@@ -11,11 +11,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { errorText, FanError } from '../base/error.js';
 import { FandClient } from './client.js';
+import { startFandUnit } from './fand-unit.js';
 import { makeRunDir, removeRunDir } from './made-run-dir.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from './protocol.js';
@@ -88,11 +89,15 @@ async function startDaemon(
   deadline: number,
   workers: number | undefined,
 ): Promise<DaemonStatus | undefined> {
+  const fand = createRequire(import.meta.url).resolve('#fand');
+  if (workers === undefined && (await startFandUnit(paths.dir, fand))) {
+    return awaitStatus(client, deadline, () => hasOther(paths));
+  }
   const isMade = await makeRunDir(paths);
   const log = await openLog(paths, deadline);
   if (!log) return undefined;
   const logStart = (await log.stat()).size;
-  const child = spawnFand(paths, log, isMade, workers);
+  const child = spawnFand(fand, paths, log, isMade, workers);
   await log.close();
   const status = await awaitStatus(client, deadline, async () => child.pid !== undefined && !hasEnded(child));
   const end = endOf(child);
@@ -109,12 +114,12 @@ async function startDaemon(
 
 /** In a session of its own, so that no Ctrl-C or hang-up of the operator's terminal reaches it. */
 function spawnFand(
+  fand: string,
   paths: RunPaths,
   log: FileHandle,
   isMade: boolean,
   workers: number | undefined,
 ): ChildProcess {
-  const fand = fileURLToPath(new URL('../daemon/fand.js', import.meta.url));
   const words = [fand, '--leave-after', `${LEAVE_AFTER_S}`];
   if (isMade) words.push('--remove-run-dir');
   if (workers !== undefined) words.push('--workers', `${workers}`);

@@ -39,7 +39,8 @@ export interface RunPaths {
   stateDir: string;
 }
 
-const RUN_DIR = '/run/ufan';
+/** Of a host's own fand. */
+export const RUN_DIR = '/run/ufan';
 const STATE_DIR = '/var/lib/ufan';
 
 /** Hosts that share a file system, as namespaces of one machine do, have a run directory each, and all else in it. */

@@ -13,6 +13,7 @@ import { EXIT_LOCKED, runPaths } from '../control/protocol.js';
 import { Locked } from '../control/run-dir.js';
 import { Daemon, type DaemonOptions } from './daemon.js';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-port.js';
+import { ServiceManager } from './service-manager.js';
 
 const FAND: Parsed = {
   name: 'fand',
@@ -126,18 +127,23 @@ async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<v
   const words = readOptions(given);
   const options = readEnvironment(words);
   if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
+  const manager = ServiceManager.fromEnvironment(log);
   const starting = Daemon.start(options, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    // One that fails to start has already left nothing behind.
-    process.on(signal, () => void starting.then((daemon) => daemon.stop(signal)).catch(() => undefined));
+    process.on(signal, () => {
+      manager.stopping();
+      // One that fails to start has already left nothing behind.
+      void starting.then((daemon) => daemon.stop(signal)).catch(() => undefined);
+    });
   }
   const daemon = await starting;
   if (words.restore) await daemon.restore();
+  manager.ready();
 }
 
 /** What keeps it from serving is logged, and told to a terminal as a line. */
 async function serveAndLog(given: ReadonlyMap<string, string>): Promise<void> {
-  const log = createLog('fand');
+  const log = await createLog('fand');
   try {
     await serve(given, log);
   } catch (error) {
@@ -161,4 +167,4 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-await main(process.argv.slice(2));
+void main(process.argv.slice(2));

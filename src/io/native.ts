@@ -197,6 +197,8 @@ export interface Native {
   close(fd: number): void;
   /** Opens (creating) and flocks a file exclusively; −EWOULDBLOCK as code EWOULDBLOCK when another holds it. */
   lockFile(path: string): number;
+  /** A datagram to the service manager (sd_notify(3)); "@" in front: an abstract socket. */
+  notify(path: string, text: string): void;
 }
 
 export const native: Native = createRequire(import.meta.url)('#native') as Native;

@@ -12,7 +12,7 @@ it('shows the control characters of messages and errors', async () => {
   writeFileSync(
     program,
     `import { createLog } from ${JSON.stringify(built('base/log.js'))};
-    const log = createLog('test');
+    const log = await createLog('test');
     log.warn(${words});
     log.error({ err: new Error(${words}) }, 'failed');`,
   );

@@ -59,6 +59,33 @@ describe('fanctl up', () => {
 });
 
 describe('fand', () => {
+  it('is what fanctl quotes where its environment is wrong', async () => {
+    const dir = join(scratch, 'environment');
+    const args = ['--net', 'env', 'UFAN_RESPONDER=maybe', process.execPath, built('cli/fanctl.js')];
+    const { status, stderr } = await runCommand('unshare', [...args, 'up', '250', 'lo'], dir);
+    expect(stderr).toMatch(/^fanctl: fand did not start: UFAN_RESPONDER: "maybe" is neither on nor off\n$/);
+    expect(status).toBe(1);
+    expect(existsSync(dir)).toBe(false);
+  });
+
+  it('tells its service manager that it is ready, that it lives, and that it leaves', async () => {
+    const program = `
+import os, signal, socket, subprocess, sys
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+manager.settimeout(30)
+env = {**os.environ, 'NOTIFY_SOCKET': sys.argv[1], 'WATCHDOG_USEC': '900000'}
+fand = subprocess.Popen(sys.argv[2:], env=env, stdout=subprocess.DEVNULL)
+print(*[manager.recv(100).decode() for _ in range(3)])
+fand.terminate()
+while (said := manager.recv(100).decode()) == 'WATCHDOG=1': pass
+print(said, fand.wait())`;
+    const socket = join(scratch, 'notify');
+    const args = ['--net', 'python3', '-c', program, socket, process.execPath, built('daemon/fand.js')];
+    const { stdout } = await runCommand('unshare', args, join(scratch, 'notified'));
+    expect(stdout).toBe('READY=1 WATCHDOG=1 WATCHDOG=1\nSTOPPING=1 0\n');
+  });
+
   it('refuses a UFAN_RESPONDER that is neither on nor off', async () => {
     const args = ['--net', 'env', 'UFAN_RESPONDER=maybe', process.execPath, built('daemon/fand.js')];
     const { status, stdout } = await runCommand('unshare', args, join(scratch, 'switch'));

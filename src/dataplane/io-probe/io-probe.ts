@@ -228,13 +228,17 @@ async function verdict(probe: () => Promise<void>): Promise<string | null> {
   }
 }
 
-ip(SET_UP);
-writeFileSync(FORWARDING, '1');
-const receiver = new PacketReceiver(deviceIndex('probe1'), parseAddress(PEER));
-const result: IoProbe = {
-  packet: await verdict(() => probePacket(receiver)),
-  bpf: await verdict(() => probeBpf(receiver)),
-  decap: await verdict(probeDecap),
-};
-process.stdout.write(JSON.stringify(result));
-process.exit();
+async function main(): Promise<void> {
+  ip(SET_UP);
+  writeFileSync(FORWARDING, '1');
+  const receiver = new PacketReceiver(deviceIndex('probe1'), parseAddress(PEER));
+  const result: IoProbe = {
+    packet: await verdict(() => probePacket(receiver)),
+    bpf: await verdict(() => probeBpf(receiver)),
+    decap: await verdict(probeDecap),
+  };
+  process.stdout.write(JSON.stringify(result));
+  process.exit();
+}
+
+void main();

@@ -22,9 +22,9 @@ export async function probe(
   const up = records.filter(({ view }) => view.state === 'up');
   if (up.length === 0) throw new FanError('not-configured', 'no fan is up on this host');
   const { fan, host, inner } = findPeer(up, parseAddress(target));
-  // With it comes an addon, raw-socket's: most hosts probe nobody.
-  const { Prober } = await import('./prober.js');
-  return new Prober(responder, fan, { host, inner }, count).run();
+  // Most hosts probe nobody.
+  const [{ Prober }, { IcmpSocket }] = await Promise.all([import('./prober.js'), import('./icmp-socket.js')]);
+  return new Prober(responder, fan, { host, inner }, count, await IcmpSocket.open()).run();
 }
 
 interface Peer {

@@ -41,7 +41,7 @@ import {
 } from './checks.js';
 import { checkContainers } from './container-way.js';
 import { Exchange } from './exchange.js';
-import { IcmpSocket } from './icmp-socket.js';
+import type { IcmpSocket } from './icmp-socket.js';
 import { measureMtu } from './measure-mtu.js';
 import { type Answer, MOST_MACS, type Request } from './message.js';
 import { ProbeSocket } from './probe-socket.js';
@@ -61,7 +61,7 @@ export class Prober {
   readonly #hostText: string;
   readonly #inner: number;
   readonly #count: number;
-  readonly #icmp = new IcmpSocket();
+  readonly #icmp: IcmpSocket;
   readonly #steps: ProbeStep[] = [];
   readonly #checks: ProbeResult[] = [];
   readonly #exchange: Exchange;
@@ -69,15 +69,17 @@ export class Prober {
   #incomplete = false;
 
   /**
-   * `host` is the peer's underlay address, in the fan's underlay, `inner` an overlay address of it; both u32. Throws
-   * FanError step-failed.
+   * `host` is the peer's underlay address, in the fan's underlay, `inner` an overlay address of it; both u32. `icmp` is
+   * closed at the end of its run.
    */
   constructor(
     responder: Responder,
     fan: FanRecord,
     { host, inner }: { host: number; inner: number },
     count: number,
+    icmp: IcmpSocket,
   ) {
+    this.#icmp = icmp;
     this.#responder = responder;
     this.#fan = fan;
     this.#host = host;

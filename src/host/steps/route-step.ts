@@ -9,6 +9,9 @@ import { type MainRoute, readMainRoutes } from '../routes.js';
 import { run } from '../run.js';
 import type { StepKind } from './step.js';
 
+/** Whose route it is (rtm_protocol): a number that nobody else has; packaging/network/rt_protos-ufan.conf names it. */
+const PROTOCOL = 250;
+
 export interface RouteData {
   readonly overlay: string;
   readonly tun: string;
@@ -23,7 +26,7 @@ export const routeStep: StepKind<RouteData> = {
     const [stale] = (await ownRoutes(data)).filter((route) => route.source !== parseAddress(data.gateway));
     if (stale) await removeRoute(data);
     if ((await ownRoutes(data)).length === 0) {
-      const how = ['dev', data.tun, 'src', data.gateway, 'proto', 'static'];
+      const how = ['dev', data.tun, 'src', data.gateway, 'proto', `${PROTOCOL}`];
       // Before any that somebody put in its place: theirs stays, and counts again when ours goes.
       await run('ip', ['-4', 'route', 'prepend', data.overlay, ...how]);
     }

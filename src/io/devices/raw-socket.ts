@@ -17,6 +17,7 @@ const OUTER_LEN = 20;
 /** Room for a few hundred super-packets; above net.core.[rw]mem_max where we are root. */
 const BUFFER_BYTES = 16 << 20;
 const ICMP_BUFFER_BYTES = 1 << 20;
+const ICMP_ECHO_REPLY = 1 << 0;
 /** Unreachable, source quench, redirect, time exceeded, parameter problem: the types that quote a packet. */
 const ICMP_ERRORS = (1 << 3) | (1 << 4) | (1 << 5) | (1 << 11) | (1 << 12);
 
@@ -103,14 +104,14 @@ export class RawReceiver extends Receiver {
   }
 }
 
-/** Receives ICMP errors, IPv4 header first, each with the index of its device as tag. */
+/** Receives ICMP errors, IPv4 header first, each with the index of its device as tag; and echo replies where asked to. */
 export class IcmpReceiver extends Receiver {
-  static open(options: ReceiverOptions = {}): IcmpReceiver {
+  static open(options: ReceiverOptions = {}, echoReplies = false): IcmpReceiver {
     return new IcmpReceiver({
       receiveBufferBytes: ICMP_BUFFER_BYTES,
       ...options,
       protocol: PROTOCOL_ICMP,
-      icmpTypes: ICMP_ERRORS,
+      icmpTypes: echoReplies ? ICMP_ERRORS | ICMP_ECHO_REPLY : ICMP_ERRORS,
       tellDevice: true,
     });
   }

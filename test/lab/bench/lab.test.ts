@@ -5,8 +5,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { LABS_DIR, sweepDeadLabs } from '../../../bench/lab/cleanup.js';
-import { RunningCommand } from '../../../bench/lab/command.js';
+import { LABS_DIR, removeLab, sweepDeadLabs } from '../../../bench/lab/cleanup.js';
+import { RunningCommand, run } from '../../../bench/lab/command.js';
 import { createLab, type Lab, type LabOptions, openLab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
@@ -138,5 +138,28 @@ describe('the end of a lab', () => {
     sweepDeadLabs();
     // A lab of another file that begins now may have been first.
     await expect.poll(() => remains(name)).toEqual([]);
+  });
+});
+
+describe("a kept lab's programs", () => {
+  it('work on its hosts, and refuse to change the machine from its shell', async () => {
+    const command = join(REPOSITORY, 'dist/bench/lab/lab-command.js');
+    const { stdout } = await run([process.execPath, command, '--hosts', '1']);
+    const name = /^lab (\S+):/m.exec(stdout)?.[1] ?? '';
+    const bin = join(LABS_DIR, name, 'bin');
+    try {
+      for (const program of ['fanctl', 'fanatic', 'fand']) {
+        const refused = await run([join(bin, program), 'up', '-a'], { anyExit: true });
+        expect(refused).toMatchObject({ code: 1, stdout: '' });
+        expect(refused.stderr).toBe(
+          `${program}: this shell is on the machine itself, not on a host of the lab: say h1 ${program} up -a\n`,
+        );
+        const inside = await run([join(bin, 'h1'), program, '--help']);
+        expect(inside.stdout).toContain(program);
+      }
+      expect((await run([join(bin, 'c1'), 'fanctl', 'show'], { anyExit: true })).stderr).toContain('say h1');
+    } finally {
+      removeLab(name);
+    }
   });
 });

@@ -1,0 +1,157 @@
+/**
+ * bundle.mjs DIRECTORY: the release as files. Each program is one CommonJS file without node_modules; beside them the
+ * addon, the BPF objects and the man pages. What the code finds by "#…" the release's own package.json says.
+ */
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const out = process.argv[2];
+const PROGRAMS = ['fanctl', 'fanatic', 'fand'];
+const OBJECTS = ['gso_shim', 'bridge_exit', 'encap', 'decap'].map((name) => `${name}.bpf.o`);
+const MANUALS = PROGRAMS.map((name) => `man/${name}.8`);
+
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** Modules for other programs, with their declarations. */
+const API = ['mapping', 'client'];
+
+const shared = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node18.19',
+  minify: true,
+  legalComments: 'none',
+  // Of another Node's addon; without it probes take our own sockets.
+  external: ['raw-socket'],
+  logLevel: 'warning',
+};
+
+await build({
+  ...shared,
+  entryPoints: API.map((name) => `src/api/${name}.ts`),
+  outdir: join(out, 'lib/api'),
+  outExtension: { '.js': '.mjs' },
+  format: 'esm',
+});
+for (const name of API) declarations(join(root, `dist/src/api/${name}.d.ts`));
+
+const { metafile } = await build({
+  ...shared,
+  entryPoints: {
+    fanctl: 'src/cli/fanctl.ts',
+    fanatic: 'src/cli/fanatic.ts',
+    fand: 'src/daemon/fand.ts',
+    worker: 'src/dataplane/workers/worker.ts',
+    'io-probe': 'src/dataplane/io-probe/io-probe.ts',
+  },
+  outdir: join(out, 'lib'),
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': '__filename' },
+  metafile: true,
+});
+
+for (const program of PROGRAMS) {
+  // Its first line would stand in the middle of the function that load.cjs makes of it.
+  const file = join(out, 'lib', `${program}.cjs`);
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^#!.*\n/, ''));
+  chmodSync(file, 0o644);
+  script(
+    `bin/${program}`,
+    `require('../lib/node-version.cjs')('${program}');\nrequire('../lib/load.cjs')('${program}');`,
+  );
+}
+for (const file of ['node-version.cjs', 'load.cjs']) copy(`packaging/${file}`, `lib/${file}`);
+copy('native/build/Release/ufan.node', 'native/ufan.node');
+for (const object of OBJECTS) copy(`native/build/${object}`, `native/${object}`);
+for (const manual of MANUALS) copy(manual, manual);
+for (const text of ['LICENSE', 'README.md', 'CHANGELOG.md']) copy(text, text);
+cpSync(join(root, 'docs'), join(out, 'docs'), { recursive: true });
+writeFileSync(join(out, 'THIRD-PARTY'), thirdParty());
+writeFileSync(join(out, 'package.json'), `${JSON.stringify(releaseManifest(), undefined, 2)}\n`);
+
+function script(path, body) {
+  mkdirSync(dirname(join(out, path)), { recursive: true });
+  writeFileSync(join(out, path), `#!/usr/bin/env node\n'use strict';\n${body}\n`);
+  chmodSync(join(out, path), 0o755);
+}
+
+function copy(from, to) {
+  mkdirSync(dirname(join(out, to)), { recursive: true });
+  copyFileSync(join(root, from), join(out, to));
+  chmodSync(join(out, to), 0o644);
+}
+
+/** Copies a built declaration, and those that it imports, to types/. */
+function declarations(from) {
+  const to = join(out, 'types', relative(join(root, 'dist/src'), from));
+  if (existsSync(to)) return;
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+  for (const [, path] of readFileSync(from, 'utf8').matchAll(/from '(\.[^']+)\.js'/g)) {
+    declarations(join(dirname(from), `${path}.d.ts`));
+  }
+}
+
+function releaseManifest() {
+  const { name, version, description, license, os } = manifest;
+  return {
+    name,
+    version,
+    description,
+    license,
+    engines: { node: '>=18.19' },
+    os,
+    cpu: [process.arch],
+    libc: ['glibc'],
+    bin: Object.fromEntries(PROGRAMS.map((program) => [program, `bin/${program}`])),
+    man: MANUALS,
+    exports: {
+      ...Object.fromEntries(
+        API.map((name) => [`./${name}`, { types: `./types/api/${name}.d.ts`, default: `./lib/api/${name}.mjs` }]),
+      ),
+      './package.json': './package.json',
+    },
+    files: ['bin', 'lib', 'types', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
+    imports: {
+      '#native': './native/ufan.node',
+      '#gso-shim': './native/gso_shim.bpf.o',
+      '#bridge-exit-program': './native/bridge_exit.bpf.o',
+      '#encap-program': './native/encap.bpf.o',
+      '#decap-program': './native/decap.bpf.o',
+      '#io-probe': './lib/io-probe.cjs',
+      '#worker': './lib/worker.cjs',
+      '#fand': './bin/fand',
+      '#package': './package.json',
+    },
+  };
+}
+
+/** Names, authors' notices and licences of the modules whose code is in the bundles. */
+function thirdParty() {
+  const modules = new Set(
+    Object.keys(metafile.inputs)
+      .map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1])
+      .filter((name) => name !== undefined),
+  );
+  return [...modules].sort().map(notice).join(`\n${'-'.repeat(72)}\n\n`);
+}
+
+function notice(name) {
+  const dir = join(root, 'node_modules', name);
+  const { version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  const text = ['LICENSE', 'LICENSE.md', 'license', 'LICENCE']
+    .map((file) => {
+      try {
+        return readFileSync(join(dir, file), 'utf8');
+      } catch {
+        return undefined;
+      }
+    })
+    .find((found) => found !== undefined);
+  return `${name} ${version} (${license})\n\n${text ?? ''}`;
+}
