@@ -76,7 +76,7 @@ async function expectHealed(probe: string, expected: RegExp): Promise<void> {
 }
 
 async function expectNothingLeft(): Promise<void> {
-  await host().fanctl(['down', '-e']);
+  await host().fanctl(['down', '-e', '--force']);
   const { stdout } = await sh('ip -o link; ip route show table all; nft list ruleset; ip rule');
   expect(stdout).not.toMatch(/(fan|tun)-250|table ip ufan-|alias ufan|"ufan/);
 }

@@ -44,7 +44,7 @@ async function counted(name: string): Promise<number> {
 
 /** A stranger's frame is dropped for this reason, and no path is known. */
 async function expectRefused(from: Namespace, frames: readonly string[], reason: string): Promise<void> {
-  const name = `drop-icmp-${reason}-packets`;
+  const name = `drop-${reason}-packets`;
   const before = await counted(name);
   await from.exec([PYTHON, SEND, 'eth0', ...frames]);
   await until(
@@ -76,16 +76,16 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
   afterAll(() => lab?.remove());
 
   it('nobody narrows the path to a peer that was sent nothing', async () => {
-    await expectRefused(lab.host(3), byUnderlay['icmp-too-big']!, 'implausible');
-    await expectRefused(lab.host(3), byUnderlay['icmp-unsent']!, 'implausible');
+    await expectRefused(lab.host(3), byUnderlay['icmp-too-big']!, 'icmp-implausible');
+    await expectRefused(lab.host(3), byUnderlay['icmp-unsent']!, 'icmp-implausible');
   });
 
   it('nor the one to a peer in use: below 576, by a third party, or from a container', async () => {
     expect(await fullPings()).toMatchObject({ received: 3 });
-    await expectRefused(lab.host(3), byUnderlay['icmp-68']!, 'implausible');
-    await expectRefused(lab.host(3), byUnderlay['icmp-stranger']!, 'source');
-    await expectRefused(victim.container(2), byBridge['icmp-too-big']!, 'source');
-    await expectRefused(lab.host(3), byUnderlay['icmp-unsent']!, 'implausible');
+    await expectRefused(lab.host(3), byUnderlay['icmp-68']!, 'icmp-implausible');
+    await expectRefused(lab.host(3), byUnderlay['icmp-stranger']!, 'icmp-source');
+    await expectRefused(victim.container(2), byBridge['icmp-too-big']!, 'bridge-source');
+    await expectRefused(lab.host(3), byUnderlay['icmp-unsent']!, 'icmp-implausible');
   });
 
   it('and all is as before, in the routes of the host too', async () => {

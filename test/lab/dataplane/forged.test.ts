@@ -269,7 +269,7 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
 
   it('down takes it away', async () => {
     expect(await showFans(victim())).toHaveLength(2);
-    await victim().fanctl(['down', '-e']);
+    await victim().fanctl(['down', '-e', '--force']);
     expect((await victim().exec(['nft', 'list', 'tables'])).stdout.split('\n').filter(Boolean)).toEqual([
       'table inet guarded',
       'table ip published',

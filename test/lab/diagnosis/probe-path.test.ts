@@ -71,12 +71,12 @@ describe('a path of 1400 between hosts of 1500', () => {
 /** As long as an answer would be waited for that shall not come, s. */
 const SILENT = 0.5;
 
-/** Sends `text` to the responder at THERE from any port of `from`; its answer, or undefined where none comes in time. */
+/** Sends `text` to the responder at THERE from the port of probes; its answer, or undefined where none comes in time. */
 async function ask(from: Namespace, source: string, text: string, seconds = 10): Promise<string | undefined> {
   const script = `
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("${source}", 0)); s.settimeout(${seconds})
+s.bind(("${source}", 8326)); s.settimeout(${seconds})
 s.sendto(sys.stdin.buffer.read(), ("${THERE}", 8326))
 try: sys.stdout.write(s.recv(65536).decode())
 except TimeoutError: pass`;
@@ -88,18 +88,20 @@ describe('the responder', () => {
   let lab: Lab;
   let one: Host;
   let two: Host;
+  /** Without a fan, and so with the port of probes to itself. */
+  let asker: Host;
   const facts = JSON.stringify({ ufan: 1, id: 'x', ask: 'facts', overlay: '250.0.0.0/8', nonce: '' });
   beforeAll(async () => {
-    lab = await createLab({ containers: 0 });
-    [one, two] = [lab.host(1), lab.host(2)];
+    lab = await createLab({ hosts: 3, containers: 0 });
+    [one, two, asker] = [lab.host(1), lab.host(2), lab.host(3)];
     await Promise.all([raiseFan(one, FAN), raiseFan(two, FAN)]);
-    await one.ip('address add 10.77.0.1/24 dev eth0');
+    await asker.ip('address add 10.77.0.1/24 dev eth0');
     await two.ip('route add 10.77.0.0/24 dev eth0');
   });
   afterAll(() => lab?.remove());
 
   it('answers facts to the underlay, and nobody else', async () => {
-    expect(JSON.parse((await ask(one, HERE, facts.padEnd(1024)))!)).toMatchObject({
+    expect(JSON.parse((await ask(asker, asker.address, facts.padEnd(1024)))!)).toMatchObject({
       answer: 'facts',
       fans: 1,
       fan: {
@@ -110,11 +112,11 @@ describe('the responder', () => {
         path: null,
       },
     });
-    expect(await ask(one, '10.77.0.1', facts.padEnd(1024), SILENT)).toBeUndefined();
+    expect(await ask(asker, '10.77.0.1', facts.padEnd(1024), SILENT)).toBeUndefined();
   });
 
   it('never answers with more than it was asked with, nor what is no request', async () => {
-    expect(await ask(one, HERE, facts, SILENT)).toBeUndefined();
+    expect(await ask(asker, asker.address, facts, SILENT)).toBeUndefined();
     for (const text of [
       '',
       'x'.repeat(1024),
@@ -123,9 +125,9 @@ describe('the responder', () => {
       '[]',
       '{"ufan":1,"id":"x","ask":"facts"}'.padEnd(1024),
     ]) {
-      expect(await ask(one, HERE, text, SILENT)).toBeUndefined();
+      expect(await ask(asker, asker.address, text, SILENT)).toBeUndefined();
     }
-    expect(await ask(one, HERE, facts.padEnd(1024))).toBeDefined();
+    expect(await ask(asker, asker.address, facts.padEnd(1024))).toBeDefined();
   });
 
   it('answers a host only so often', async () => {
@@ -133,7 +135,7 @@ describe('the responder', () => {
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-s.bind(("${HERE}", 0)); s.settimeout(1)
+s.bind(("${asker.address}", 8326)); s.settimeout(1)
 request = sys.stdin.buffer.read()
 for i in range(1000):
     s.sendto(request, ("${THERE}", 8326))
@@ -142,7 +144,7 @@ count = 0
 try:
     while True: s.recv(65536); count += 1
 except TimeoutError: print(count)`;
-    const { stdout } = await one.exec([PYTHON, '-c', script], { input: facts.padEnd(1024) });
+    const { stdout } = await asker.exec([PYTHON, '-c', script], { input: facts.padEnd(1024) });
     expect(Number(stdout)).toBeGreaterThan(50);
     expect(Number(stdout)).toBeLessThan(500);
   });

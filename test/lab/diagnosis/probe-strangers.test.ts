@@ -26,7 +26,7 @@ async function asked(from: Namespace, address: string, port: number): Promise<st
 
 it('a host is answered', async () => {
   const bare = net.host(3);
-  await bare.fanctl(['down', '-e']);
+  await bare.fanctl(['down', '-e', '--force']);
   expect(await asked(bare, net.host(1).address, PORT)).toBe('answered');
 });
 
