@@ -6,7 +6,8 @@ import { RateLimit } from '../../base/rate-limit.js';
 import { SenderLimits } from '../../base/sender-limits.js';
 
 const PEERS = { perSecond: 50, burst: 200, allPerSecond: 5000, allBurst: 5000 };
-const STRANGERS = { perSecond: 50, burst: 200, allPerSecond: 2000, allBurst: 2000 };
+/** Few: an answer to a host that isn't there waits for ARP in the socket's buffer, where those of others wait behind it. */
+const STRANGERS = { perSecond: 50, burst: 100, allPerSecond: 50, allBurst: 100 };
 /** Look-ups of ways, which start a program or two: of one host, and of all. */
 const PEERS_LOOK_UPS = { perSecond: 1, burst: 10, allPerSecond: 5, allBurst: 20 };
 const STRANGERS_LOOK_UPS = { perSecond: 1, burst: 10, allPerSecond: 2, allBurst: 20 };

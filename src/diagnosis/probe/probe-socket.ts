@@ -28,6 +28,8 @@ const NO_ANSWERS: RequestHandler = { mayAsk: () => false, answer: async () => un
 
 /** An answer is no longer than its request. */
 const MOST_BYTES = REQUEST_LEN;
+/** Room for all answers that may wait for ARP at a time (asker-limits.ts), at some 2.3 kB of the kernel's each. */
+const SEND_BUFFER = 1 << 20;
 
 interface Waiting {
   readonly peer: string;
@@ -60,6 +62,7 @@ export class ProbeSocket {
       throw error;
     }
     socket.removeAllListeners('error');
+    socket.setSendBufferSize(SEND_BUFFER);
     return new ProbeSocket(socket, handler);
   }
 
