@@ -86,14 +86,18 @@ export const natRulesMissing: Check = {
     }),
 };
 
-/** A warning: whether anything is dropped for want of them, other checks say. */
+/**
+ * A warning, and for the healer: whether anything is dropped for want of them, other checks say. Who told a fan not to
+ * heal keeps his chains as they are.
+ */
 export const acceptsMissing: Check = {
   name: 'accepts-missing',
   severity: 'minor',
   examine: (patient) =>
-    patient.eachFan(async ({ plan, steps }) => {
+    patient.eachFan(async ({ plan, steps, request }) => {
       const step = steps.find(({ kind }) => kind === 'firewall');
       if (!step) return ok(`${plan.bridge} has no part in the firewall`);
+      if (request.options.heal === false) return ok(`${plan.bridge} leaves chains as they are`);
       const missing = missingAccepts(await patient.ruleset(), step.data as unknown as FirewallData);
       if (missing.length === 0) return ok(`${plan.bridge} has its accepts where a chain drops`);
       const evidence = `${plan.bridge} lacks ${missing.join(', ')}`;

@@ -5,7 +5,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckResult } from '../../../src/control/protocol.js';
-import { FanLab, PYTHON } from '../fan-lab.js';
+import { FAN, FanLab, PYTHON } from '../fan-lab.js';
 import { diagnose, failures, troubles } from './doctor-lab.js';
 
 const [BRIDGE, TUN] = ['fan-250-0-28', 'tun-250-0-28'];
@@ -27,7 +27,7 @@ for _ in range(20): s.sendto(b"x", ("250.0.27.2", 9008)); time.sleep(0.1)
 let net: FanLab;
 
 beforeAll(async () => {
-  net = await FanLab.open({});
+  net = await FanLab.open({}, [...FAN, 'no-heal']);
 });
 
 afterEach(() =>
