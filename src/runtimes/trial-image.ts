@@ -7,7 +7,8 @@ const APPLETS = ['sh', 'ping', 'nc', 'sleep', 'udhcpc', 'ip', 'echo', 'cat'];
 /** What LXD starts, and what its DHCP client does with an answer. */
 const INIT = `#!/bin/sh
 ip link set lo up
-udhcpc -i eth0 -t 20 -T 1 -s /etc/udhcpc
+ip link set eth0 up
+udhcpc -i eth0 -s /etc/udhcpc
 exec sleep 100000
 `;
 const ON_ADDRESS = `#!/bin/sh

@@ -40,7 +40,7 @@ export async function tryFan(
   const dir = await mkdtemp(`${tmpdir()}/ufan-trial-`);
   try {
     await engine.addImage(await buildTrialImage(dir, engine.form), tag);
-    for (const name of [first, second]) await engine.start(tag, name);
+    await Promise.all([first, second].map((name) => engine.start(tag, name)));
     const here = await awaitAddress(engine, first, fan);
     const there = await awaitAddress(engine, second, fan);
     tell(`two containers are on ${fan.bridge}: ${here} and ${there}`);

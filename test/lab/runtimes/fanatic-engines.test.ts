@@ -4,14 +4,14 @@
  */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildRoot } from '../../../bench/lab/docker-host.js';
 import { containerAddress, raiseFan } from '../../../bench/lab/fan.js';
 import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
-import { SETUP_DIR } from '../../../bench/lab/repository.js';
-import { FAN } from '../fan-lab.js';
+import { REPOSITORY, SETUP_DIR } from '../../../bench/lab/repository.js';
+import { FAN, PYTHON } from '../fan-lab.js';
 import { CONTAINERS_CONF, GuidedHost } from './guided-host.js';
 
 /** As Debian's, and with a line of somebody's. */
@@ -147,4 +147,68 @@ it('LXC', async () => {
   await reachesFar('lxc-attach --');
   await guided.does('lxc-stop -k && fanatic disable-lxc');
   expect(guided.read(guided.lxcConfig)).toBe(LXC_CONF);
+});
+
+it('Juju enables a fan that is there already, and brings all up', async () => {
+  const juju = 'fanatic enable-fan -u 172.30.0.0/16 -o 250.0.0.0/8 && fanctl up -a';
+  expect(await guided.does(juju)).toBe('fan-250-0-28\nfan-250-0-28\n');
+  expect(guided.read(`${host.dir}/fan.conf`)).toBe('250.0.0.0/8 172.30.0.0/16 dhcp dhcp-range 2-127\n');
+  expect(await guided.does('fanatic show --json')).toContain('"bridge": "fan-250-0-28"');
+});
+
+it('asks at a terminal, again where an answer is wrong', async () => {
+  const answers = [
+    ['Underlay', 'eth0/99'],
+    ['width after / is 0 to 32', '172.30.0.0/16'],
+    ['Overlay', ''],
+    ['Enable Docker', 'no'],
+    ['Enable LXD', 'no'],
+    ['Enable LXC', 'maybe'],
+    ['say yes or no', 'yes'],
+    ['Enable podman', 'no'],
+    ['Enable CNI', 'no'],
+  ];
+  const actions = answers.map(([question, answer]) => `$'wait=${question}' $'key=${answer}\\r'`).join(' ');
+  const said = await guided.does(
+    `${PYTHON} ${REPOSITORY}/test/cli/operator-at-terminal.py 80x24 ${actions} wait=fan-250-0-28 -- fanatic`,
+  );
+  expect(JSON.parse(said)).toMatchObject({ status: 0, restored: true });
+  expect(guided.read(guided.lxcConfig)).toContain('lxc.net.0.link = fan-250-0-28\n');
+});
+
+describe('refused, and nothing is changed', () => {
+  const on250 = '250 172.30.0.0/16';
+
+  it.each([
+    [
+      `UFAN_CNI_PLUGINS=/nowhere fanatic enable-cni ${on250}`,
+      /needs the CNI plugin bridge in \/nowhere: apt-get /,
+    ],
+    [
+      `mkdir -p $UFAN_CNI_DIR; touch $UFAN_CNI_DIR/10-fan-250-0-28-cni.conflist; fanatic enable-cni ${on250}`,
+      /10-fan-250-0-28-cni\.conflist is there already: move it away first/,
+    ],
+    [
+      `fanatic enable-fan 99 eth0 host-reserve 2 >/dev/null && fanatic enable-lxd 99 eth0`,
+      /LXD's containers ask for their addresses by DHCP, which fan-99-0-28 has not: fanctl config set /,
+    ],
+    [
+      `fanatic enable-lxc -q ${on250} && fanatic enable-fan 98 eth0 >/dev/null && fanatic enable-lxc 98 eth0`,
+      /LXC is enabled for fan-250-0-28: fanatic disable-lxc -o 250\.0\.0\.0\/8 -u 172\.30\.0\.0\/16 first/,
+    ],
+    [
+      `fanatic disable-fan ${on250}`,
+      /250\.0\.0\.0\/8 on 172\.30\.0\.0\/16 is used by lxc: fanatic disable-lxc first/,
+    ],
+    [
+      `mkdir -p $HOME_BIN && printf '#!/bin/sh\necho netavark\n' > $HOME_BIN/podman && chmod +x $HOME_BIN/podman &&
+       PATH=$HOME_BIN:$PATH fanatic enable-podman ${on250}`,
+      /podman makes its networks by netavark, .*: write network_backend = "cni"/,
+    ],
+  ])('%s', async (line, error) => {
+    const { code, stdout, stderr } = await guided.shell(line, { env: { HOME_BIN: `${host.dir}/netavark` } });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^fanatic: [^\n]+\n$/);
+    expect(stderr).toMatch(error);
+  });
 });
