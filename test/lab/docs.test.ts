@@ -14,7 +14,7 @@ import { type Block, documents, readBlocks } from '../command-blocks.js';
 import { FAN } from './fan-lab.js';
 
 /** What an operator watches before ^C. */
-const WATCH_SECONDS = 3;
+const WATCH_SECONDS = 2;
 /** The exit codes of timeout: of a command that ended well by itself, or was there to be interrupted. */
 const WATCHED = [0, 124];
 const SHELL = ['bash', '-e', '-o', 'pipefail', '-c'];
@@ -31,8 +31,8 @@ beforeAll(async () => {
   bin = join(lab.dir, 'bin');
   scratch = join(lab.dir, 'scratch');
   for (const dir of [bin, scratch]) mkdirSync(dir);
-  for (const name of ['cli/fanctl', 'cli/fanatic', 'daemon/fand']) {
-    symlinkSync(join(REPOSITORY, `dist/src/${name}.js`), join(bin, name.split('/')[1]!));
+  for (const name of ['fanctl', 'fanatic', 'fand']) {
+    symlinkSync(join(REPOSITORY, `packaging/bin/${name}.cjs`), join(bin, name));
   }
   writeFileSync(join(lab.dir, 'as-on-a-host'), asOnAHost(lab.host(1)));
   chmodSync(join(lab.dir, 'as-on-a-host'), 0o755);
