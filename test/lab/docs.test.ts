@@ -2,7 +2,7 @@
  * The commands of the documentation, as they stand there, page by page, in one lab. On the lab's first host
  * /run is its own, so that /run/ufan is what it is on a real one; the machine's /etc can't be written.
  */
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { raiseFan } from '../../bench/lab/fan.js';
@@ -55,9 +55,11 @@ exec "$@"
 `;
 }
 
+/** No fan up, and none in the file of fans. */
 async function lower(): Promise<void> {
   const unplug = (host: Host) => host.ip(...host.containers.map(({ port }) => `link set ${port} nomaster`));
   await Promise.all(lab.hosts.map((host) => unplug(host).then(() => host.fanctl(['down', '-e']))));
+  for (const { dir } of lab.hosts) rmSync(join(dir, 'fan.conf'), { force: true });
   isRaised = false;
 }
 
