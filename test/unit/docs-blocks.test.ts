@@ -1,8 +1,9 @@
-/** Each block of commands in the documentation is run by a test, or says why not; links lead to what is there. */
+/** Each block of commands in the documentation is run by a test, or says why not; links and names lead to what is there. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../../bench/lab/repository.js';
+import { COUNTER_NAMES } from '../../src/dataplane/tables/counters.js';
 import { blocksOf, documents, readBlocks } from '../command-blocks.js';
 
 const DOCUMENTS = documents();
@@ -63,5 +64,11 @@ describe('the documentation', () => {
     );
     const inside = targets.filter((target) => !/^[a-z]+:/.test(target));
     expect(inside.filter((target) => !existsSync(join(REPOSITORY, dirname(document), target)))).toEqual([]);
+  });
+
+  it.each(DOCUMENTS)('names no counter in %s that the code has not', (document) => {
+    const text = readFileSync(join(REPOSITORY, document), 'utf8');
+    const named = [...text.matchAll(/`(drop-[a-z0-9-]*)`/g)].map((match) => match[1]!);
+    expect(named.filter((name) => !['drop-', ...COUNTER_NAMES].includes(name))).toEqual([]);
   });
 });

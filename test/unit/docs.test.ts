@@ -24,7 +24,6 @@ import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { COUNTER_NAMES } from '../../src/dataplane/tables/counters.js';
 import { CHECKS } from '../../src/diagnosis/doctor/checks.js';
 import { PROBE_CHECKS } from '../../src/diagnosis/probe/checks.js';
-import { documents } from '../command-blocks.js';
 
 const READERS = [show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const WORKERS = [up, down, ...READERS, config, leases, logs, restart];
@@ -62,11 +61,6 @@ describe('docs/counters.md', () => {
     expect(rows.map((row) => row[1])).toEqual([...COUNTER_NAMES]);
     for (const [, name, unit] of rows) expect(name).toMatch(new RegExp(`-${unit}$`));
   });
-});
-
-it.each(documents())('names no counter in %s that the code has not', (document) => {
-  const named = [...read(document).matchAll(/`(drop-[a-z0-9-]*)`/g)].map((match) => match[1]!);
-  expect(named.filter((name) => !['drop-', ...COUNTER_NAMES].includes(name))).toEqual([]);
 });
 
 describe('docs/troubleshooting.md', () => {
