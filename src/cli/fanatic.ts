@@ -4,6 +4,7 @@
  * word names (fanatic/) and runs it.
  */
 import type { Parsed } from '../base/command-line.js';
+import { runPaths } from '../control/protocol.js';
 import { type Command, type CommandLoaders, runCommandLine } from './commands/command.js';
 import { runProgram } from './output/output.js';
 
@@ -12,9 +13,9 @@ const RUNTIMES = ['docker', 'lxd', 'incus', 'lxc', 'podman', 'cni'];
 
 const FANATIC: Parsed = {
   name: 'fanatic',
-  synopsis: ['COMMAND ...', '--version'],
+  synopsis: ['COMMAND ...', '', '--version'],
   description: `sets a host and its container runtimes up for a fan, to stay over a boot. A fan is
-said as OVERLAY UNDERLAY, or with -o and -u; without, the one line of /etc/network/fan is meant.`,
+said as OVERLAY UNDERLAY, or with -o and -u; without, the one line of /etc/network/fan is meant. fanatic alone, at a terminal, asks.`,
   options: [],
   sections: [
     [
@@ -36,6 +37,9 @@ const COMMANDS: CommandLoaders = new Map([
     [`disable-${name}`, () => loadRuntime(name, 'disableCommand')],
   ]),
   ['show', async () => (await import('./fanatic/show.js')).show],
+  ['test', async () => (await import('./fanatic/test.js')).test],
+  ['configure', async () => (await import('./fanatic/configure.js')).configure],
+  ['deconfigure', async () => (await import('./fanatic/configure.js')).deconfigure],
   ['help', async () => (await import('./commands/help.js')).helpCommand(COMMANDS, FANATIC)],
 ]);
 
@@ -44,4 +48,9 @@ async function loadRuntime(name: string, which: 'enableCommand' | 'disableComman
   return commands[which](commands.runtimeOf(name));
 }
 
-void runProgram('fanatic', () => runCommandLine(COMMANDS, process.argv.slice(2), FANATIC));
+void runProgram('fanatic', async () => {
+  const words = process.argv.slice(2);
+  if (words.length > 0 || !process.stdin.isTTY) return runCommandLine(COMMANDS, words, FANATIC);
+  const { runWizard } = await import('./fanatic/configure.js');
+  await runWizard(runPaths());
+});

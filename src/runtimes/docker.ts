@@ -52,15 +52,14 @@ async function useAsDefault(fan: RuntimeFan, range: string, wishes: Wishes, back
   );
   const undo = () => undoEdit(edit, (text, was) => withoutOurs(text, was, members, path));
   await restartOr(wishes, undo);
-  return { edits: [edit], notes: wishes.restart ? [] : [RESTART_NOTE] };
+  return { edits: [edit], keys: members, notes: wishes.restart ? [] : [RESTART_NOTE] };
 }
 
 async function dropDefault(entry: Entry, wishes: Wishes): Promise<readonly string[]> {
   if (wishes.restart && !wishes.force) await requireIdle('disable');
   const path = configPath();
   for (const edit of entry.edits) {
-    const ours: JsonObject = { bridge: entry.bridge, 'fixed-cidr': entry.range };
-    await undoEdit(edit, (text, was) => withoutOurs(text, was, ours, path));
+    await undoEdit(edit, (text, was) => withoutOurs(text, was, entry.keys ?? {}, path));
   }
   await restartOr(wishes, async () => {});
   return wishes.restart ? [] : [RESTART_NOTE];

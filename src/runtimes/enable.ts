@@ -30,7 +30,7 @@ export async function enableRuntime(
   if (!runtime.ownsRange) requireDhcp(runtime, fan);
   // Networks of one fan in the same runtime are told apart by it, but not their addresses.
   const range = runtime.ownsRange ? chooseRange(fan, wishes.range, ledger.of(fan)) : undefined;
-  const { edits, notes } = await runtime.enable(fan, range, wishes, ledger.backups);
+  const { edits, keys, notes } = await runtime.enable(fan, range, wishes, ledger.backups);
   await ledger.add({
     runtime: runtime.name,
     overlay: fan.overlay,
@@ -39,6 +39,7 @@ export async function enableRuntime(
     ...(wishes.network !== undefined && { network: wishes.network }),
     ...(range !== undefined && { range }),
     edits,
+    ...(keys && { keys }),
   });
   const overlap = range === undefined ? undefined : dhcpOverlap(fan, range);
   return { changed: true, notes: overlap === undefined ? notes : [...notes, overlap] };

@@ -44,11 +44,12 @@ export interface Entry {
   readonly range?: string;
   /** Of the runtime's own files. */
   readonly edits: readonly Edit[];
+  /** What was set in them. */
+  readonly keys?: Readonly<Record<string, unknown>>;
 }
 
 /** What enable() did, and what the operator should know. */
-export interface Setup {
-  readonly edits: readonly Edit[];
+export interface Setup extends Pick<Entry, 'edits' | 'keys'> {
   readonly notes: readonly string[];
 }
 

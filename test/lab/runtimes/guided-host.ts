@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Output, RunOptions } from '../../../bench/lab/command.js';
 import { buildImage, IMAGE } from '../../../bench/lab/docker-host.js';
 import type { Host } from '../../../bench/lab/host.js';
-import { FANCTL } from '../../../bench/lab/repository.js';
+import { FANCTL, SETUP_DIR } from '../../../bench/lab/repository.js';
 
 const FANATIC = FANCTL.replace('fanctl.js', 'fanatic.js');
 
@@ -31,6 +31,7 @@ export class GuidedHost {
       UFAN_DOCKER_CONFIG: this.dockerConfig,
       UFAN_CNI_DIR: this.cniDir,
       UFAN_LXC_CONFIG: this.lxcConfig,
+      UFAN_BUSYBOX: join(SETUP_DIR, 'busybox/bin/busybox'),
       DOCKER_HOST: `unix://${at('docker/docker.sock')}`,
     };
     mkdirSync(this.#bin, { recursive: true });
