@@ -41,6 +41,7 @@ const COMMANDS: CommandLoaders = new Map([
   ['configure', async () => (await import('./fanatic/configure.js')).configure],
   ['deconfigure', async () => (await import('./fanatic/configure.js')).deconfigure],
   ['help', async () => (await import('./commands/help.js')).helpCommand(COMMANDS, FANATIC)],
+  ['completion', async () => (await import('./commands/completion.js')).completionCommand(COMMANDS)],
 ]);
 
 async function loadRuntime(name: string, which: 'enableCommand' | 'disableCommand'): Promise<Command> {

@@ -3,14 +3,18 @@
  * it is there, `portmap`, in /etc/cni/net.d. Gateway and masquerading are left to the fan, whose bridge stays when the
  * last container goes. Its name makes it the first of the directory, which those programs take.
  */
-import { access } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { formatPrefix, parsePrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
-import { editFile, readText, undoEdit } from './config-edit.js';
+import { readText } from '../host/text-file.js';
+import { editFile, undoEdit } from './config-edit.js';
 import type { Entry, Runtime, RuntimeFan, Setup } from './runtime.js';
 
 const configDir = (): string => process.env.UFAN_CNI_DIR || '/etc/cni/net.d';
+/** Where host-local keeps what it gave, a directory a network; its own default. */
+const dataDir = (): string => process.env.UFAN_CNI_DATA || DATA_DIR;
+const DATA_DIR = '/var/lib/cni/networks';
 /** Where plugins are looked for: upstream's place, and Debian's. */
 const PLUGIN_DIRS = ['/opt/cni/bin', '/usr/lib/cni'];
 /** What podman 4 and containerd 1.6 read; see the specification of CNI 1.0. */
@@ -61,11 +65,26 @@ export async function isWritten({ edits }: Entry): Promise<boolean> {
   return texts.length > 0 && texts.every((text) => text !== undefined);
 }
 
-/** What somebody changed in it goes as well: all of the file is the fan's. */
+/**
+ * What somebody changed in it goes as well: all of the file is the fan's. Throws FanError in-use, with their addresses,
+ * while containers have any of it: the plugins need the file to take them off.
+ */
 export async function removeList({ edits }: Entry): Promise<readonly string[]> {
-  for (const edit of edits) await undoEdit(edit, () => undefined);
+  for (const edit of edits) {
+    const given = `${dataDir()}/${networkOf(edit.path)}`;
+    const addresses = (await readdir(given).catch(() => [])).filter((name) => /^[\d.]+$/.test(name));
+    if (addresses.length > 0) {
+      const held = addresses.join(', ');
+      throw new FanError('in-use', `${edit.path} is in use by containers with ${held}: remove these first`);
+    }
+    await undoEdit(edit, () => undefined);
+    await rm(given, { recursive: true, force: true });
+  }
   return [];
 }
+
+/** Of "/etc/cni/net.d/10-NAME.conflist". */
+const networkOf = (path: string): string => /\/\d+-([^/]*)\.conflist$/.exec(path)?.[1] ?? '';
 
 function listOf(fan: RuntimeFan, range: string, name: string, hasPortmap: boolean): object {
   const { base, length } = parsePrefix(range);
@@ -78,7 +97,13 @@ function listOf(fan: RuntimeFan, range: string, name: string, hasPortmap: boolea
     rangeEnd: formatAddress(last === sliceEnd ? last - 1 : last),
     gateway: fan.gateway,
   };
-  const ipam = { type: 'host-local', ranges: [[addresses]], routes: [{ dst: '0.0.0.0/0' }] };
+  const dir = dataDir();
+  const ipam = {
+    type: 'host-local',
+    ...(dir !== DATA_DIR && { dataDir: dir }),
+    ranges: [[addresses]],
+    routes: [{ dst: '0.0.0.0/0' }],
+  };
   const bridge = { type: 'bridge', bridge: fan.bridge, isGateway: false, ipMasq: false, mtu: fan.mtu, ipam };
   const portmap = { type: 'portmap', capabilities: { portMappings: true } };
   return { cniVersion: VERSION, name, plugins: [bridge, ...(hasPortmap ? [portmap] : [])] };

@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorText, FanError } from '../base/error.js';
-import { replaceFile } from '../host/replace-file.js';
+import { readText, replaceFile } from '../host/text-file.js';
 
 export interface Edit {
   readonly path: string;
@@ -16,18 +15,6 @@ export interface Edit {
   readonly sha256: string;
   /** The directories that we made for it, the innermost first. */
   readonly madeDirs: readonly string[];
-}
-
-/** The text of a file; undefined where there is none. Throws FanError config, not-root. */
-export async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'EACCES') throw new FanError('not-root', `no permission on ${path}: run as root`, { cause });
-    throw new FanError('config', `cannot read ${path}: ${errorText(cause)}`, { cause });
-  }
 }
 
 /** Writes what `change` makes of the text of the file, after copying the file to `backup`. Throws FanError config. */

@@ -8,7 +8,8 @@
 import { formatPrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { run } from '../host/run.js';
-import { editFile, readText, undoEdit } from './config-edit.js';
+import { readText } from '../host/text-file.js';
+import { editFile, undoEdit } from './config-edit.js';
 import { type JsonObject, parseObject, removeMember, setMembers } from './json-members.js';
 import type { Entry, Runtime, RuntimeFan, Setup, Wishes } from './runtime.js';
 import { awaitReady, requireProgram, restartService } from './service.js';

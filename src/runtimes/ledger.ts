@@ -4,7 +4,7 @@
  */
 import { readFile, rm, rmdir } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
-import { replaceFile } from '../host/replace-file.js';
+import { replaceFile } from '../host/text-file.js';
 import type { Entry } from './runtime.js';
 
 interface LedgerFile {

@@ -2,7 +2,8 @@
  * LXC on a fan: the first network device of containers made from now on, in /etc/lxc/default.conf, is on the fan's
  * bridge, with its MTU. Addresses come by the fan's DHCP. Containers that are there keep what they have.
  */
-import { editFile, readText, undoEdit } from './config-edit.js';
+import { readText } from '../host/text-file.js';
+import { editFile, undoEdit } from './config-edit.js';
 import { keyOf, removeKey, setKeys } from './key-lines.js';
 import type { Entry, Runtime, RuntimeFan, Setup } from './runtime.js';
 import { requireProgram } from './service.js';

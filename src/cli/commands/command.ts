@@ -1,6 +1,6 @@
 /**
- * What a command of fanctl or fanatic is: a name, its help, the options of its own, and the function that does it. From the one
- * definition come what the command line takes (commander, base/command-line.ts), the help, and shell completion.
+ * What a command of fanctl or fanatic is: a name, its help, the options of its own, and the function that does it. From
+ * the one definition come what the command line takes (commander, base/command-line.ts), the help, and shell completion.
  * The words that describe a fan are config/'s; they reach `run` untouched.
  */
 import { Command as Parser } from 'commander';

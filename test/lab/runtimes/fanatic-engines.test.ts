@@ -12,17 +12,8 @@ import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { SETUP_DIR } from '../../../bench/lab/repository.js';
 import { FAN } from '../fan-lab.js';
-import { GuidedHost } from './guided-host.js';
+import { CONTAINERS_CONF, GuidedHost } from './guided-host.js';
 
-/** Limits may not be raised in a container of CI; crun refuses hybrid cgroups. */
-const CONTAINERS_CONF = `[containers]
-default_ulimits = ["nofile=4096:8192", "nproc=4096:8192"]
-[engine]
-runtime = "runc"
-[network]
-network_backend = "cni"
-cni_plugin_dirs = ["/usr/lib/cni"]
-`;
 /** As Debian's, and with a line of somebody's. */
 const LXC_CONF = `lxc.net.0.type = empty
 lxc.apparmor.profile = unconfined
@@ -117,7 +108,9 @@ it('podman with CNI', async () => {
   expect(await guided.does(`fanatic test local-podman --peer ${far}`)).toMatch(
     /^two containers .*\n(ping .*: 3 of 3\n){3}TCP .*\n$/,
   );
+  expect(readdirSync(join(host.dir, 'addresses'))).toEqual(['fan-250-0-28']);
   await guided.does('fanatic disable-podman && fanatic disable-podman && ip link show fan-250-0-28');
+  expect(readdirSync(join(host.dir, 'addresses'))).toEqual([]);
   expect(lists()).toEqual([]);
 });
 
@@ -137,6 +130,8 @@ it('plain CNI', async () => {
     `CNI_IFNAME=eth0 CNI_PATH=/usr/lib/cni /usr/lib/cni/bridge < ${conf}`;
   expect(await guided.does(plugin('ADD'))).toContain('"address": "250.0.28.128/24"');
   expect(await ping(container, far, { size: 1452, df: true })).toMatchObject({ received: 3 });
+  const refused = await guided.shell('fanatic disable-cni');
+  expect(refused.stderr).toMatch(/is in use by containers with 250\.0\.28\.128: remove these first\n$/);
   await guided.does(plugin('DEL'));
   await guided.does('fanatic disable-cni');
   expect(lists()).toEqual([]);

@@ -9,6 +9,15 @@ import { buildImage, IMAGE } from '../../../bench/lab/docker-host.js';
 import type { Host } from '../../../bench/lab/host.js';
 import { FANCTL, SETUP_DIR } from '../../../bench/lab/repository.js';
 
+/** For podman: limits may not be raised in a container of CI; crun refuses hybrid cgroups. */
+export const CONTAINERS_CONF = `[containers]
+default_ulimits = ["nofile=4096:8192", "nproc=4096:8192"]
+[engine]
+runtime = "runc"
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["/usr/lib/cni"]
+`;
 const FANATIC = FANCTL.replace('fanctl.js', 'fanatic.js');
 
 export class GuidedHost {
@@ -30,6 +39,7 @@ export class GuidedHost {
       PATH: `${this.#bin}:${process.env.PATH}`,
       UFAN_DOCKER_CONFIG: this.dockerConfig,
       UFAN_CNI_DIR: this.cniDir,
+      UFAN_CNI_DATA: at('addresses'),
       UFAN_LXC_CONFIG: this.lxcConfig,
       UFAN_BUSYBOX: join(SETUP_DIR, 'busybox/bin/busybox'),
       DOCKER_HOST: `unix://${at('docker/docker.sock')}`,
