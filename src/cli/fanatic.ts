@@ -1,54 +1,57 @@
 #!/usr/bin/env node
 /**
- * fanatic, Ubuntu's guide to setting a host and its container engine up for a fan. Its commands are not in this
- * release; each says which command does the same by hand.
+ * fanatic, Ubuntu's guide to setting a host and its container runtimes up for a fan: loads the command that the first
+ * word names (fanatic/) and runs it.
  */
-import { createParser, type Parsed, packageVersion, runParser } from '../base/command-line.js';
-import { FanError } from '../base/error.js';
+import type { Parsed } from '../base/command-line.js';
+import { runPaths } from '../control/protocol.js';
+import { type Command, type CommandLoaders, runCommandLine } from './commands/command.js';
 import { runProgram } from './output/output.js';
 
-const ENGINE = 'start the engine on the bridge that fanctl up prints, with the MTU of fanctl show --json';
-
-/** What each command of fanatic is done by meanwhile. */
-const INSTEAD: readonly (readonly [string, string])[] = [
-  ['enable-fan', 'fanctl up OVERLAY UNDERLAY'],
-  ['disable-fan', 'fanctl down OVERLAY UNDERLAY'],
-  ['enable-docker', `${ENGINE} (dockerd --bridge=BRIDGE --mtu=MTU)`],
-  ['disable-docker', 'start dockerd without --bridge, then fanctl down OVERLAY UNDERLAY'],
-  ['enable-lxd', `${ENGINE} (lxc.net.0.link, lxc.net.0.mtu)`],
-  ['disable-lxd', 'take the bridge out of the profile, then fanctl down OVERLAY UNDERLAY'],
-  ['test', 'fanctl stats, and a ping between containers of two hosts'],
-  ['show', 'fanctl show'],
-  ['configure', 'fanctl up OVERLAY UNDERLAY'],
-  ['deconfigure', 'fanctl down -e'],
-];
+/** In the order of the help: fanatic/runtime-commands.ts makes a pair of commands of each. */
+const RUNTIMES = ['docker', 'lxd', 'incus', 'lxc', 'podman', 'cni'];
 
 const FANATIC: Parsed = {
   name: 'fanatic',
-  synopsis: ['COMMAND ...', '--version'],
-  description: 'Its commands are not in this release; beside each stands what does the same.',
+  synopsis: ['COMMAND ...', '', '--version'],
+  description: `sets a host and its container runtimes up for a fan, to stay over a boot. A fan is
+said as OVERLAY UNDERLAY, or with -o and -u; without, the one line of /etc/network/fan is meant. fanatic alone, at a terminal, asks.`,
   options: [],
+  sections: [
+    [
+      'More',
+      [
+        ['fanatic help COMMAND', 'all of one command'],
+        ['man fanatic', 'all of all'],
+      ],
+    ],
+  ],
+  examples: ['fanatic enable-fan -o 250.0.0.0/8 -u 172.30.0.0/16', 'fanatic enable-docker', 'fanatic show'],
 };
 
-async function main(words: readonly string[]): Promise<void> {
-  if (words.length === 0) {
-    throw new FanError('unsupported', 'the wizard is not in this release: use fanctl up OVERLAY UNDERLAY');
-  }
-  const version = `fanatic ${packageVersion()}`;
-  const program = createParser(FANATIC).version(version, '--version', 'print the version');
-  for (const [name, instead] of INSTEAD) {
-    const refuse = (): never => {
-      throw new FanError('unsupported', `${name} is not in this release: use ${instead}`);
-    };
-    const command = createParser({
-      name,
-      synopsis: [name],
-      description: `Instead: ${instead}.`,
-      options: [],
-    });
-    program.addCommand(command.summary(instead).allowUnknownOption().allowExcessArguments().action(refuse));
-  }
-  await runParser(program.enablePositionalOptions(), words);
+const COMMANDS: CommandLoaders = new Map([
+  ['enable-fan', async () => (await import('./fanatic/enable-fan.js')).enableFan],
+  ['disable-fan', async () => (await import('./fanatic/disable-fan.js')).disableFan],
+  ...RUNTIMES.flatMap((name): [string, () => Promise<Command>][] => [
+    [`enable-${name}`, () => loadRuntime(name, 'enableCommand')],
+    [`disable-${name}`, () => loadRuntime(name, 'disableCommand')],
+  ]),
+  ['show', async () => (await import('./fanatic/show.js')).show],
+  ['test', async () => (await import('./fanatic/test.js')).test],
+  ['configure', async () => (await import('./fanatic/configure.js')).configure],
+  ['deconfigure', async () => (await import('./fanatic/configure.js')).deconfigure],
+  ['help', async () => (await import('./commands/help.js')).helpCommand(COMMANDS, FANATIC)],
+  ['completion', async () => (await import('./commands/completion.js')).completionCommand(COMMANDS)],
+]);
+
+async function loadRuntime(name: string, which: 'enableCommand' | 'disableCommand'): Promise<Command> {
+  const commands = await import('./fanatic/runtime-commands.js');
+  return commands[which](commands.runtimeOf(name));
 }
 
-void runProgram('fanatic', () => main(process.argv.slice(2)));
+void runProgram('fanatic', async () => {
+  const words = process.argv.slice(2);
+  if (words.length > 0 || !process.stdin.isTTY) return runCommandLine(COMMANDS, words, FANATIC);
+  const { runWizard } = await import('./fanatic/configure.js');
+  await runWizard(runPaths());
+});

@@ -55,11 +55,13 @@ export function run(
   if (!isReading && isNoted(command, ...args)) return Promise.resolve('');
   return new Promise((resolve, reject) => {
     const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
-    execFile(command, [...args], options, (error, stdout, stderr) => {
+    const child = execFile(command, [...args], options, (error, stdout, stderr) => {
       const isFine = !error || statuses.includes(Number(error.code));
       if (!isFine) reject(failure(command, args, error, stderr));
       else resolve(stdout);
     });
+    // `lxc launch` waits for more on an input that is open. One that can't be started has an input all the same.
+    child.stdin?.on('error', () => {}).end();
   });
 }
 

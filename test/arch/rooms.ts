@@ -48,6 +48,11 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
   ['host/firewall', 'would its rules drop this packet? Adds none', 'base addr fan config host'],
   ['host/steps', 'what `up` does to the host, each step undoable', 'base addr fan config host host/firewall'],
   [
+    'runtimes',
+    'Docker, LXD and Incus, LXC, podman, CNI: what fanatic does to each; starts no fan',
+    'base addr fan config host',
+  ],
+  [
     'control',
     'what fanctl, fand and the diagnosis share: protocol, client, run directory, record of the fans',
     'base addr fan wire io/* dataplane/* trace config host/*',
@@ -92,7 +97,12 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
     'one file a command of fanctl',
     'base addr fan config trace control diagnosis/* cli/output',
   ],
-  ['cli', 'the programs fanctl and fanatic', 'base addr fan config trace control diagnosis/* cli/*'],
+  [
+    'cli/fanatic',
+    'one file a command of fanatic, but for the pairs of the runtimes',
+    'base addr fan config runtimes control cli/output cli/commands',
+  ],
+  ['cli', 'the programs fanctl and fanatic', 'base addr fan config trace runtimes control diagnosis/* cli/*'],
 ];
 
 export const ROOMS: readonly Room[] = TABLE.map(([name, holds, sees], index) => ({

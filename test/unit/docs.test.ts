@@ -24,6 +24,7 @@ import { FAN_FLAGS } from '../../src/config/fan-flags.js';
 import { COUNTER_NAMES } from '../../src/dataplane/tables/counters.js';
 import { CHECKS } from '../../src/diagnosis/doctor/checks.js';
 import { PROBE_CHECKS } from '../../src/diagnosis/probe/checks.js';
+import { RUNTIMES } from '../../src/runtimes/runtimes.js';
 
 const READERS = [show, stats, explain, probe, trace, capture, dissect, doctor, top];
 const WORKERS = [up, down, ...READERS, config, leases, logs, restart];
@@ -60,6 +61,21 @@ describe('docs/counters.md', () => {
     const rows = [...read('docs/counters.md').matchAll(/^\| `([^`]+)` \| (packets|bytes) \| \S.* \|$/gm)];
     expect(rows.map((row) => row[1])).toEqual([...COUNTER_NAMES]);
     for (const [, name, unit] of rows) expect(name).toMatch(new RegExp(`-${unit}$`));
+  });
+});
+
+describe('man/fanatic.8', () => {
+  it('names every runtime, and every variable that one looks at', () => {
+    const page = read('man/fanatic.8');
+    for (const { name } of RUNTIMES) expect(page).toContain(`.Cm ${name}\n`);
+    const sources = execFileSync('grep', ['-rhoE', 'process\\.env\\.UFAN_\\w+', pathOf('src/runtimes')]);
+    const variables = sources
+      .toString()
+      .trim()
+      .split('\n')
+      .map((found) => found.split('.')[2]);
+    expect(variables.length).toBeGreaterThan(4);
+    for (const variable of variables) expect(page).toContain(`.It Ev ${variable}\n`);
   });
 });
 
@@ -116,7 +132,7 @@ describe('environment', () => {
 });
 
 describe('man', () => {
-  it.each(['man/fanctl.8', 'man/fand.8'])('formats %s without a warning', (page) => {
+  it.each(['man/fanatic.8', 'man/fanctl.8', 'man/fand.8'])('formats %s without a warning', (page) => {
     const command = `LC_ALL=C.UTF-8 man --warnings -l ${pathOf(page)} 2>&1 >/dev/null`;
     expect(execFileSync('/bin/sh', ['-c', command], { encoding: 'utf8' })).toBe('');
   });

@@ -1,6 +1,6 @@
 /**
- * What a command of fanctl is: a name, its help, the options of its own, and the function that does it. From the one
- * definition come what the command line takes (commander, base/command-line.ts), the help, and shell completion.
+ * What a command of fanctl or fanatic is: a name, its help, the options of its own, and the function that does it. From
+ * the one definition come what the command line takes (commander, base/command-line.ts), the help, and shell completion.
  * The words that describe a fan are config/'s; they reach `run` untouched.
  */
 import { Command as Parser } from 'commander';
@@ -9,6 +9,7 @@ import {
   type CommandOption,
   createParser,
   joinShortValues,
+  type Parsed,
   packageVersion,
   readWords,
   runParser,
@@ -17,7 +18,7 @@ import {
 import { FanError, UnknownWord } from '../../base/error.js';
 import { FAN_FLAGS } from '../../config/fan-flags.js';
 import { type RunPaths, runPaths } from '../../control/protocol.js';
-import { beQuiet } from '../output/output.js';
+import { beQuiet, programName } from '../output/output.js';
 
 export type { CommandOption };
 
@@ -31,7 +32,7 @@ export interface Invocation {
 
 export interface Command {
   readonly name: string;
-  /** The forms of the command line, without "fanctl". */
+  /** The forms of the command line, without the program. */
   readonly synopsis: readonly string[];
   readonly summary: string;
   /** A paragraph for `fanctl help NAME`, wrapped to the terminal. */
@@ -44,7 +45,7 @@ export interface Command {
   readonly takesFlags?: boolean;
   /** How a shell completes its words, as of a value: FILE, FAN-WORDS, FANS-UP, COMMAND, "a|b". */
   readonly completes?: string;
-  /** Command lines for the help, without "fanctl". */
+  /** Command lines for the help, without the program. */
   readonly examples?: readonly string[];
   /** Throws FanError; what it prints goes through output.ts. */
   run(invocation: Invocation): Promise<void>;
@@ -53,7 +54,7 @@ export interface Command {
 /** Every command by its name, and how it is loaded. */
 export type CommandLoaders = ReadonlyMap<string, () => Promise<Command>>;
 
-const FANCTL = {
+const FANCTL: Parsed = {
   name: 'fanctl',
   synopsis: ['COMMAND ...', '--version'],
   description: 'fan networking: an overlay mapped onto the addresses of the underlay',
@@ -68,7 +69,7 @@ const FANCTL = {
     ],
   ],
   examples: ['fanctl up 250.0.0.0/8 eth0/16 dhcp', 'fanctl show'],
-} as const;
+};
 
 /** Options that several commands have. */
 export const QUIET: CommandOption = {
@@ -86,17 +87,24 @@ const FLAGS = FAN_FLAGS.map(
   ({ name, argument, summary }): HelpRow => [`${name} ${argument ?? ''}`.trim(), summary],
 );
 
-/** Does what `argv` says by the command that its first word names; only that one is loaded. Throws FanError. */
-export async function runCommandLine(loaders: CommandLoaders, argv: readonly string[]): Promise<void> {
+/**
+ * Does what `argv` says by the command of `about` that its first word names; only that one is loaded. Throws FanError.
+ */
+export async function runCommandLine(
+  loaders: CommandLoaders,
+  argv: readonly string[],
+  about: Parsed = FANCTL,
+): Promise<void> {
   const [name] = argv;
   if (name === undefined) {
-    throw new FanError('usage', `say what to do: ${[...loaders.keys()].join(', ')}; fanctl help explains`);
+    const names = [...loaders.keys()].join(', ');
+    throw new FanError('usage', `say what to do: ${names}; ${about.name} help explains`);
   }
   const command = await loaders.get(name)?.();
   const isOverview = name === '--help' || name === '-h';
   const shown = isOverview ? await Promise.all([...loaders.values()].map((load) => load())) : [command];
-  const program = createParser(FANCTL).version(
-    `fanctl ${packageVersion()}`,
+  const program = createParser(about).version(
+    `${about.name} ${packageVersion()}`,
     '--version',
     'print the version',
   );
@@ -105,18 +113,18 @@ export async function runCommandLine(loaders: CommandLoaders, argv: readonly str
   for (const each of loaders.keys()) {
     const known = shown.find((one) => one?.name === each);
     // Of the others the name is enough, to know a typo by.
-    program.addCommand(known ? parserOf(known) : new Parser(each));
+    program.addCommand(known ? parserOf(known, about.name) : new Parser(each));
   }
   // A help for what is no command is none.
   const words = command || name.startsWith('-') ? argv : [name];
   await runParser(program, joinShortValues(words, command?.options ?? []));
 }
 
-function parserOf(command: Command): Parser {
+function parserOf(command: Command, program: string): Parser {
   const parser = createParser({
     ...command,
     sections: command.takesFlags ? [['Flags', FLAGS]] : [],
-    examples: (command.examples ?? []).map((words) => `fanctl ${words}`),
+    examples: (command.examples ?? []).map((words) => `${program} ${words}`),
   });
   // Words that are no options of its own are the command's to judge.
   parser.allowUnknownOption().allowExcessArguments().summary(command.summary);
@@ -134,11 +142,11 @@ function parserOf(command: Command): Parser {
 /** Throws UnknownWord where a command that takes no more has a word left. */
 export function refuseWord(name: string, word: string | undefined): void {
   if (word !== undefined)
-    throw new UnknownWord(`${name} takes no "${word}"`, `see fanctl help ${name}`, [word]);
+    throw new UnknownWord(`${name} takes no "${word}"`, `see ${programName()} help ${name}`, [word]);
 }
 
 /** Throws FanError not-root: `up` and `down` change the host's network, `show` and `stats` only read. */
 export function requireRoot(name: string): void {
   if (process.geteuid?.() !== 0)
-    throw new FanError('not-root', `${name} must run as root: try sudo fanctl ${name}`);
+    throw new FanError('not-root', `${name} must run as root: try sudo ${programName()} ${name}`);
 }

@@ -1,11 +1,12 @@
-/** `fanctl completion`: what a shell needs to complete fanctl's words, made from the definitions of the commands. */
+/** `completion` of fanctl and fanatic: what a shell needs to complete their words, from the definitions of the commands. */
 import { FanError } from '../../base/error.js';
 import { completionScript, SHELLS } from '../output/completion-script.js';
-import { print } from '../output/output.js';
+import { print, programName } from '../output/output.js';
 import { type Command, type CommandLoaders, refuseWord } from './command.js';
 
 /** The command that completes all of `loaders`, itself among them. */
 export function completionCommand(loaders: CommandLoaders): Command {
+  const program = programName();
   return {
     name: 'completion',
     synopsis: [`completion ${SHELLS.join('|')}`],
@@ -14,9 +15,9 @@ export function completionCommand(loaders: CommandLoaders): Command {
     options: [],
     completes: SHELLS.join('|'),
     examples: [
-      'completion bash > /etc/bash_completion.d/fanctl',
-      'completion zsh > /usr/local/share/zsh/site-functions/_fanctl',
-      'completion fish > /etc/fish/completions/fanctl.fish',
+      `completion bash > /etc/bash_completion.d/${program}`,
+      `completion zsh > /usr/local/share/zsh/site-functions/_${program}`,
+      `completion fish > /etc/fish/completions/${program}.fish`,
     ],
     run: async ({ words }) => {
       const [name, ...more] = words;
@@ -24,9 +25,8 @@ export function completionCommand(loaders: CommandLoaders): Command {
       refuseWord('completion', more[0]);
       const shell = SHELLS.find((known) => known === name);
       if (!shell) throw new FanError('usage', `completion knows no "${name}": say ${SHELLS.join(', ')}`);
-      print(
-        completionScript(shell, await Promise.all([...loaders.values()].map((load) => load()))).trimEnd(),
-      );
+      const commands = await Promise.all([...loaders.values()].map((load) => load()));
+      print(completionScript(shell, commands, program).trimEnd());
     },
   };
 }

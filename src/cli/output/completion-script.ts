@@ -1,6 +1,6 @@
 /**
- * Shell completion of fanctl from the definitions of its commands, as a script for bash, zsh or fish: commands, their
- * options, the flags of a fan, and what the host has where a value asks for it. Each script is one function over the
+ * Shell completion of fanctl and fanatic from the definitions of their commands, as a script for bash, zsh or fish:
+ * commands, their options, the flags of a fan, and what the host has where a value asks for it. Each script is one function over the
  * same table: which words may come in this command after that word.
  */
 import type { HelpRow } from '../../base/command-help.js';
@@ -49,11 +49,16 @@ const ENDS: readonly HelpRow[] = [
   ['-u', 'the underlay'],
 ];
 
-export function completionScript(shell: Shell, commands: readonly CompletedCommand[]): string {
+/** For `program`, "fanctl" or "fanatic". */
+export function completionScript(
+  shell: Shell,
+  commands: readonly CompletedCommand[],
+  program = 'fanctl',
+): string {
   const names = commands.map(({ name, summary }): HelpRow => [name, summary]);
   const first = [...names, HELP, ['--version', 'print the version'] satisfies HelpRow];
   const places = commands.flatMap((command) => placesOf(command, names));
-  return { bash, zsh, fish }[shell](first, places);
+  return { bash, zsh, fish }[shell](program, first, places);
 }
 
 /** The values of its options first, then its words. */
@@ -96,22 +101,22 @@ function placeOf(command: string, value: string, after?: readonly string[]): Pla
   return { command, rows: named, ...(after && { after }), ...(more !== undefined && { more }) };
 }
 
-const MADE = (shell: Shell): string =>
-  `# Completion of fanctl for ${shell}, made by: fanctl completion ${shell}`;
+const MADE = (program: string, shell: Shell): string =>
+  `# Completion of ${program} for ${shell}, made by: ${program} completion ${shell}`;
 const patternsOf = ({ command, after }: Place): string[] =>
   (after ?? ['*']).map((word) => `${command}/${word}`);
 const wordsOf = (rows: readonly HelpRow[]): string => rows.map(([word]) => word).join(' ');
 
-function bash(first: readonly HelpRow[], places: readonly Place[]): string {
+function bash(program: string, first: readonly HelpRow[], places: readonly Place[]): string {
   const cases = places.map((place) => {
     const words = [wordsOf(place.rows), place.more && place.more !== FILE ? `$(${place.more})` : ''];
     const isFile = place.more === FILE ? ' files=1' : '';
     const dashed = place.dashed?.length ? ` dashed="${wordsOf(place.dashed)}"` : '';
     return `    ${patternsOf(place).join(' | ')}) words="${words.join(' ').trim()}"${dashed}${isFile} ;;`;
   });
-  return `${MADE('bash')}
+  return `${MADE(program, 'bash')}
 
-_fanctl() {
+_${program}() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} words= dashed= files= place
   # bash takes --io=raw for three words.
   if [[ $word == = ]]; then
@@ -130,11 +135,11 @@ ${cases.join('\n')}
   [[ -z $files ]] || COMPREPLY+=($(compgen -f -- "$word"))
 }
 
-complete -F _fanctl fanctl
+complete -F _${program} ${program}
 `;
 }
 
-function zsh(first: readonly HelpRow[], places: readonly Place[]): string {
+function zsh(program: string, first: readonly HelpRow[], places: readonly Place[]): string {
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
   const items = (rows: readonly HelpRow[]): string =>
     rows.map(([word, text]) => quote(text === '' ? word : `${word}:${text}`)).join(' ');
@@ -143,10 +148,10 @@ function zsh(first: readonly HelpRow[], places: readonly Place[]): string {
     const dashed = place.dashed?.length ? `; [[ $PREFIX != -* ]] || known+=(${items(place.dashed)})` : '';
     return `    ${patternsOf(place).join('|')}) known=(${items(place.rows)})${dashed}${more} ;;`;
   });
-  return `#compdef fanctl
-${MADE('zsh')}
+  return `#compdef ${program}
+${MADE(program, 'zsh')}
 
-_fanctl() {
+_${program}() {
   local -a known
   local place=\${words[2]}/\${words[CURRENT-1]}
   ((CURRENT > 2)) || place=
@@ -157,15 +162,15 @@ ${cases.join('\n')}
   ((\${#known} == 0)) || _describe -o word known
 }
 
-if [[ \${funcstack[1]} == _fanctl ]]; then
-  _fanctl "$@"
+if [[ \${funcstack[1]} == _${program} ]]; then
+  _${program} "$@"
 else
-  compdef _fanctl fanctl
+  compdef _${program} ${program}
 fi
 `;
 }
 
-function fish(first: readonly HelpRow[], places: readonly Place[]): string {
+function fish(program: string, first: readonly HelpRow[], places: readonly Place[]): string {
   const quote = (text: string): string => `'${text.replaceAll(/['\\]/g, '\\$&')}'`;
   const list = (rows: readonly HelpRow[]): string[] =>
     rows.length === 0 ? [] : [`printf '%s\\t%s\\n' ${rows.flat().map(quote).join(' ')}`];
@@ -178,9 +183,9 @@ function fish(first: readonly HelpRow[], places: readonly Place[]): string {
     const lines = [...list(place.rows), ...dashed, ...more].map((line) => `            ${line}`);
     return [`        case ${patternsOf(place).map(quote).join(' ')}`, ...lines].join('\n');
   });
-  return `${MADE('fish')}
+  return `${MADE(program, 'fish')}
 
-function __fanctl_words
+function __${program}_words
     set -l words (commandline -opc)
     set -l place
     if test (count $words) -gt 1
@@ -193,6 +198,6 @@ ${cases.join('\n')}
     end
 end
 
-complete -c fanctl -f -a '(__fanctl_words)'
+complete -c ${program} -f -a '(__${program}_words)'
 `;
 }

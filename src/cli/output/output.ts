@@ -7,8 +7,14 @@ import { errorText, FanError } from '../../base/error.js';
 import { printable, printableJson } from '../../base/printable.js';
 import type { Counters, FanView, Stats } from '../../control/protocol.js';
 
+/** Which program speaks: what its notes and errors begin with. */
+let speaker = 'fanctl';
 /** Set by `--quiet`: errors and the exit status are all that is told then. */
 let isQuiet = false;
+
+export function programName(): string {
+  return speaker;
+}
 
 export function beQuiet(): void {
   isQuiet = true;
@@ -20,12 +26,12 @@ export function print(text: string): void {
 
 /** What the operator should know although the command succeeded. */
 export function printNote(text: string): void {
-  if (!isQuiet) process.stderr.write(`fanctl: note: ${printable(text)}\n`);
+  if (!isQuiet) process.stderr.write(`${speaker}: note: ${printable(text)}\n`);
 }
 
 /** An error that does not end the command. */
 export function printError(text: string): void {
-  process.stderr.write(`fanctl: ${printable(text)}\n`);
+  process.stderr.write(`${speaker}: ${printable(text)}\n`);
 }
 
 /** What a command says at its end of what it did, as tcpdump does: no note, and no result. */
@@ -50,6 +56,7 @@ export function refuseTerminal(): void {
 
 /** Runs a program's main; anything it throws becomes one line on stderr and exit status 1. */
 export async function runProgram(name: string, main: () => Promise<void>): Promise<void> {
+  speaker = name;
   const fail = (error: unknown): void => {
     process.exitCode = 1;
     process.stderr.write(`${name}: ${printable(errorText(error))}\n`);

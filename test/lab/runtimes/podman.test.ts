@@ -13,16 +13,8 @@ import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import type { FanView } from '../../../src/control/protocol.js';
 import { FAN } from '../fan-lab.js';
+import { CONTAINERS_CONF } from './guided-host.js';
 
-/** Limits may not be raised in a container of CI; crun refuses hybrid cgroups. */
-const CONTAINERS_CONF = `[containers]
-default_ulimits = ["nofile=4096:8192", "nproc=4096:8192"]
-[engine]
-runtime = "runc"
-[network]
-network_backend = "cni"
-cni_plugin_dirs = ["/usr/lib/cni"]
-`;
 const NAME = 'podman-1';
 
 let lab: Lab;
