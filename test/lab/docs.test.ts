@@ -49,7 +49,7 @@ mount --bind ${dir} ${run}/ufan
 mount --rbind ${run} /run
 mount --bind /etc /etc
 mount -o remount,bind,ro /etc
-export PATH=${bin}:$PATH UFAN_RUN_DIR=/run/ufan
+export PATH=${bin}:$PATH UFAN_RUN_DIR=/run/ufan UFAN_CNI_DIR=${scratch}/net.d
 cd ${scratch}
 exec "$@"
 `;
