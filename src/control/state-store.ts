@@ -3,9 +3,10 @@
  * `fanctl show`) knows it after a crash. Replaced by rename: a reader never sees half of it.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { FanError } from '../base/error.js';
+import { replaceFile } from '../base/own-files.js';
 import type { FanPlan } from '../host/steps/fan-steps.js';
 import type { StepRecord } from '../host/steps/step.js';
 import type { FanView, UpRequest } from './protocol.js';
@@ -67,8 +68,7 @@ export class StateStore {
     const text = `${JSON.stringify(state, null, 2)}\n`;
     const write = this.#writes.then(async () => {
       await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
-      await writeFile(`${this.#path}.new`, text, { mode: 0o644 });
-      await rename(`${this.#path}.new`, this.#path);
+      await replaceFile(this.#path, text, 0o644);
     });
     // One that failed, of which its caller hears, is no reason for the next to fail.
     this.#writes = write.catch(() => undefined);
