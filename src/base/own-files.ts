@@ -82,7 +82,20 @@ async function lstatOrNone(path: string): Promise<Stats | undefined> {
  * The text of a file of ours; undefined where there is none. Throws FanError daemon for what is somebody else's, is no
  * plain file or is longer than `mostBytes`; other errors as they are.
  */
-export async function readOwnFile(path: string, mostBytes: number): Promise<string | undefined> {
+export function readOwnFile(path: string, mostBytes: number): Promise<string | undefined> {
+  return readChecked(path, mostBytes, requireOurs);
+}
+
+/** The same of a file in a directory of ours that a program of ours owns: dnsmasq gives up root, and takes its files along. */
+export function readPlainFile(path: string, mostBytes: number): Promise<string | undefined> {
+  return readChecked(path, mostBytes, requirePlain);
+}
+
+async function readChecked(
+  path: string,
+  mostBytes: number,
+  check: (path: string, found: Stats) => void,
+): Promise<string | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -94,7 +107,7 @@ export async function readOwnFile(path: string, mostBytes: number): Promise<stri
   }
   try {
     const found = await file.stat();
-    requireOurs(path, found);
+    check(path, found);
     if (found.size > mostBytes)
       throw notOurs(path, `${found.size} bytes long, at most ${mostBytes} are read`);
     return await file.readFile('utf8');
@@ -119,8 +132,12 @@ export async function openOwnLog(path: string, mode: number): Promise<FileHandle
   }
 }
 
-function requireOurs(path: string, found: Stats): void {
+function requirePlain(path: string, found: Stats): void {
   if (!found.isFile()) throw notOurs(path, 'no plain file');
+}
+
+function requireOurs(path: string, found: Stats): void {
+  requirePlain(path, found);
   if (!isOurs(found)) throw notOurs(path, `of user ${found.uid}`);
   if (found.nlink > 1) throw notOurs(path, 'a hard link');
 }

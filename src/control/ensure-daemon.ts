@@ -12,7 +12,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { type FileHandle, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
 import { openOwnLog } from '../base/own-files.js';
@@ -128,7 +127,7 @@ function spawnFand(
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: '/',
-    env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir), UFAN_STATE_DIR: resolve(paths.stateDir) },
+    env: { ...process.env, UFAN_RUN_DIR: paths.dir, UFAN_STATE_DIR: paths.stateDir },
   });
   // Without a listener a failed start would end fanctl; it is seen by the missing pid.
   child.on('error', () => {});
