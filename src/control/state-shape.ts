@@ -33,7 +33,9 @@ const configured = holds(
 const address = holds((value) => typeof value === 'string' && parses(() => parseAddress(value)));
 const network = holds((value) => typeof value === 'string' && parses(() => parsePrefix(value)));
 /** What a setting of the kernel was: "1". */
-const setting = holds((value) => typeof value === 'string' && /^-?\d{1,10}$/.test(value));
+const setting = holds((value) => typeof value === 'string' && /^-?\d{1,20}$/.test(value));
+/** Never 0 or 1: a signal to those is one to all, or to init. */
+const processId = holds((value) => Number.isInteger(value) && Number(value) > 1 && Number(value) <= MOST);
 const hardware = holds((value) => typeof value === 'string' && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(value));
 const ownTable = holds((value) => typeof value === 'string' && /^ufan-[0-9a-f]{8}$/.test(value));
 const guardKey = holds((value) => typeof value === 'string' && /^[0-9a-f]{8}$/.test(value));
@@ -191,6 +193,7 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       runDir: directory,
       leaseDir: optional(directory),
       keepLeases: optional(flag),
+      server: optional(fields({ pid: processId, start: setting })),
     }),
   }),
 );

@@ -335,7 +335,7 @@ export class FanManager {
       try {
         this.#adoptWorkers(fan);
         fan.steps = withNewSteps(fan.plan, fan.steps);
-        await reapplySteps(STEP_KINDS, fan.steps);
+        fan.steps = await reapplySteps(STEP_KINDS, fan.steps);
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
         this.#upkeep.lost.delete(fan.id);
