@@ -11,7 +11,7 @@ int lock_file(const char *path, const char **syscall) {
   int result;
   *syscall = "open";
   do {
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0600);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return -errno;
   *syscall = "flock";

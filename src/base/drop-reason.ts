@@ -47,6 +47,10 @@ export const DROP_REASONS = [
     'IP-in-IP of a container: from the bridge, or on its way out in the name of this host',
   ],
   ['tunnel-astray', "IP-in-IP to the fan's underlay address by another device than the underlay's"],
+  [
+    'outer-not-unicast',
+    "IP-in-IP to the fan's underlay address in a frame for all or for a group (RFC 1122 §3.3.6)",
+  ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
   ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],
   // ICMP about our own packets.

@@ -10,15 +10,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
+import { openOwnLog } from '../base/own-files.js';
 import { FandClient } from './client.js';
 import { startFandUnit } from './fand-unit.js';
 import { makeRunDir, removeRunDir } from './made-run-dir.js';
-import { isAlive, waitUntilGone } from './process-end.js';
+import { isAlive, readPidFile, waitUntilGone } from './process-end.js';
 import { type DaemonStatus, EXIT_LOCKED, type RunPaths } from './protocol.js';
 
 const START_TIMEOUT_MS = 30_000;
@@ -127,7 +127,7 @@ function spawnFand(
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     cwd: '/',
-    env: { ...process.env, UFAN_RUN_DIR: resolve(paths.dir), UFAN_STATE_DIR: resolve(paths.stateDir) },
+    env: { ...process.env, UFAN_RUN_DIR: paths.dir, UFAN_STATE_DIR: paths.stateDir },
   });
   // Without a listener a failed start would end fanctl; it is seen by the missing pid.
   child.on('error', () => {});
@@ -138,9 +138,10 @@ function spawnFand(
 /** Undefined where a fand that left took the directory away since we made sure of it. */
 async function openLog(paths: RunPaths, deadline: number): Promise<FileHandle | undefined> {
   try {
-    return await open(paths.log, 'a', 0o640);
+    return await openOwnLog(paths.log, 0o640);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && Date.now() < deadline) return undefined;
+    if (cause instanceof FanError) throw cause;
     throw new FanError('daemon', `cannot write ${paths.log}: ${errorText(cause)}`, { cause });
   }
 }
@@ -179,7 +180,7 @@ function endOf(child: ChildProcess): string {
 
 /** Whether the pid file names a fand that lives. After a crash its number may be another program's by now. */
 async function hasOther(paths: RunPaths): Promise<boolean> {
-  const pid = Number(await readFile(paths.pid, 'utf8').catch(() => ''));
+  const pid = Number(await readPidFile(paths.pid));
   if (!(pid > 0) || !(await isAlive(pid))) return false;
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return commandLine.includes('fand');

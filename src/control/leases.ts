@@ -2,9 +2,9 @@
  * The addresses that the dnsmasq of each fan has given away, from its lease file: "EXPIRY MAC ADDRESS NAME CLIENT-ID" a
  * line, with "*" for what is not known. It needs no fand.
  */
-import { readFile } from 'node:fs/promises';
 import { parseAddress } from '../addr/ipv4-address.js';
 import { errorText, FanError } from '../base/error.js';
+import { readPlainFile } from '../base/own-files.js';
 import { type DhcpData, leaseFileOf } from '../host/steps/dhcp-step.js';
 import type { RunPaths } from './protocol.js';
 import { StateStore } from './state-store.js';
@@ -19,6 +19,9 @@ export interface Lease {
   /** ISO 8601; null where the lease never ends. */
   expires: string | null;
 }
+
+/** dnsmasq is told of 65,536 leases at most; a line has some 100 bytes. */
+const MOST_BYTES = 32 << 20;
 
 /** Of every fan that serves DHCP, by their addresses. Throws FanError daemon where a file can't be read. */
 export async function readLeases(paths: RunPaths): Promise<Lease[]> {
@@ -48,9 +51,9 @@ export function parseLeases(text: string, bridge: string): Lease[] {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readPlainFile(path, MOST_BYTES)) ?? '';
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    if (cause instanceof FanError) throw cause;
     throw new FanError('daemon', `cannot read ${path}: ${errorText(cause)}`, { cause });
   }
 }

@@ -2,12 +2,16 @@
  * The ports that a `down --force` left without a bridge, for the next `up` of the same slice to plug in again. They
  * stand in a file of the state directory, as nothing else of the fan is left then.
  */
-import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
+import { readOwnFile, replaceFile, requireOwnDir } from '../base/own-files.js';
 import type { Port } from '../host/bridge-ports.js';
+import { leftPortsFault } from './state-shape.js';
 
 /** By slice, "250.0.28.0/24". */
 type LeftBySlice = Record<string, Port[]>;
+
+const MOST_BYTES = 16 << 20;
 
 export class LeftPorts {
   readonly #dir: string;
@@ -41,19 +45,21 @@ export class LeftPorts {
 
   async #read(): Promise<LeftBySlice> {
     try {
-      return JSON.parse(await readFile(this.#path, 'utf8')) as LeftBySlice;
+      const left: unknown = JSON.parse((await readOwnFile(this.#path, MOST_BYTES)) ?? '{}');
+      if (leftPortsFault(left) === undefined) return left as LeftBySlice;
     } catch {
-      // None, or damaged: the containers are plugged in by hand then.
-      return {};
+      // As of one that says what no fand writes.
     }
+    // None, or damaged: the containers are plugged in by hand then.
+    return {};
   }
 
   async #write(left: LeftBySlice): Promise<void> {
     try {
       if (Object.keys(left).length === 0) return await rm(this.#path, { force: true });
+      await requireOwnDir(this.#dir);
       await mkdir(this.#dir, { recursive: true, mode: 0o755 });
-      await writeFile(`${this.#path}.new`, `${JSON.stringify(left, null, 2)}\n`);
-      await rename(`${this.#path}.new`, this.#path);
+      await replaceFile(this.#path, `${JSON.stringify(left, null, 2)}\n`, 0o644);
     } catch (cause) {
       throw new FanError('daemon', `cannot write ${this.#path}: ${errorText(cause)}`, { cause });
     }

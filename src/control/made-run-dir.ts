@@ -4,16 +4,18 @@
  * Which it is stands in its mode, the sticky bit, as that comes with the directory in one call: a fanctl that is killed
  * leaves none that nobody knows for ours, and of several at once each knows it.
  */
-import { mkdir, rmdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
+import { requireOwnDir } from '../base/own-files.js';
 import type { RunPaths } from './protocol.js';
 
 const STICKY = 0o1000;
-/** For others than the owner: who has /tmp as run directory keeps it. */
+/** For others than the owner: such a one is not of our making. */
 const WRITABLE = 0o022;
 
-/** True where the directory is of fanctl's making, now or before. Throws FanError daemon. */
+/** True where the directory is of fanctl's making, now or before. Throws FanError daemon, also where it is not root's alone. */
 export async function makeRunDir({ dir }: RunPaths): Promise<boolean> {
+  await requireOwnDir(dir);
   try {
     await mkdir(dir, { recursive: true, mode: STICKY | 0o755 });
   } catch (cause) {
@@ -28,7 +30,7 @@ export async function removeRunDir({ dir }: RunPaths): Promise<void> {
 }
 
 async function isMade(dir: string): Promise<boolean> {
-  return stat(dir).then(
+  return lstat(dir).then(
     ({ mode }) => (mode & (STICKY | WRITABLE)) === STICKY,
     () => false,
   );

@@ -4,8 +4,11 @@
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readOwnFile } from '../base/own-files.js';
 
 const POLL_MS = 10;
+/** Digits and a line's end. */
+const LONGEST_PID = 16;
 
 /** False where the process still runs after `timeoutMs`. */
 export async function waitUntilGone(pid: number, timeoutMs: number): Promise<boolean> {
@@ -31,4 +34,9 @@ export async function isAlive(pid: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** What a pid file says; undefined where it is none of ours. */
+export async function readPidFile(path: string): Promise<string | undefined> {
+  return readOwnFile(path, LONGEST_PID).catch(() => undefined);
 }

@@ -19,6 +19,7 @@
  * An error is any status of 400 or more with an ErrorReply. fand leaves when its last fan is down; a request that
  * comes then is not begun and has the error "leaving".
  */
+import { resolve } from 'node:path';
 import type { DropReasonName } from '../base/drop-reason.js';
 import type { FanErrorCode } from '../base/error.js';
 import type { FanOptions } from '../config/fan-options.js';
@@ -44,10 +45,11 @@ export const RUN_DIR = '/run/ufan';
 const STATE_DIR = '/var/lib/ufan';
 
 /** Hosts that share a file system, as namespaces of one machine do, have a run directory each, and all else in it. */
-export function runPaths(dir = process.env.UFAN_RUN_DIR || RUN_DIR): RunPaths {
+export function runPaths(given = process.env.UFAN_RUN_DIR || RUN_DIR): RunPaths {
+  const dir = resolve(given);
   return {
     dir,
-    stateDir: process.env.UFAN_STATE_DIR || (dir === RUN_DIR ? STATE_DIR : `${dir}/state`),
+    stateDir: resolve(process.env.UFAN_STATE_DIR || (dir === RUN_DIR ? STATE_DIR : `${dir}/state`)),
     socket: `${dir}/fand.sock`,
     pid: `${dir}/fand.pid`,
     lock: `${dir}/fand.lock`,

@@ -2,13 +2,16 @@
  * The run directory, as the one fand holds it that has its lock: taken before anything else, released after all else.
  *
  * The lock is flock(2) on fand.lock and goes with the process, however that ends. A lock on a file that is no longer
- * in the directory keeps nobody out, so it counts only while the name still leads to it.
+ * in the directory keeps nobody out, so it counts only while the name still leads to it. The directory is root's alone
+ * (base/own-files.ts), or it is not taken.
  */
 import { closeSync, fstatSync, statSync } from 'node:fs';
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
+import { requireOwnDir, writeNewFile } from '../base/own-files.js';
 import { native } from '../io/native.js';
+import { readPidFile } from './process-end.js';
 import type { RunPaths } from './protocol.js';
 
 /** A fand that leaves removes its lock file, and perhaps the directory, while the next one comes. */
@@ -29,8 +32,10 @@ export class RunDir {
 
   /** Makes the directory, locks it and writes the pid file. Throws Locked, or FanError daemon. */
   static async take(paths: RunPaths): Promise<RunDir> {
+    await requireOwnDir(paths.dir);
+    await requireOwnDir(paths.stateDir);
     const runDir = new RunDir(paths, await takeLock(paths));
-    await writeFile(paths.pid, `${process.pid}\n`).catch(async (cause) => {
+    await writeNewFile(paths.pid, `${process.pid}\n`, 0o644).catch(async (cause) => {
       await runDir.release([], false);
       throw new FanError('daemon', `cannot write ${paths.pid}: ${errorText(cause)}`, { cause });
     });
@@ -77,7 +82,7 @@ async function takeLock(paths: RunPaths): Promise<number> {
 }
 
 async function lockedBy(paths: RunPaths): Promise<Locked> {
-  const pid = await readFile(paths.pid, 'utf8').catch(() => '?');
+  const pid = (await readPidFile(paths.pid)) ?? '?';
   return new Locked('in-use', `another fand (pid ${pid.trim()}) runs on ${paths.dir}`);
 }
 

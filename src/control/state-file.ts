@@ -1,23 +1,24 @@
 /**
  * The state file, as fanctl reads it where no fand answers: the fans that a dead fand left behind.
  */
-import { readFile } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
+import { readOwnFile } from '../base/own-files.js';
 import type { RunPaths, StateFile } from './protocol.js';
+import { MOST_BYTES } from './state-store.js';
 
 /** The recorded fans; none where there is no file. Throws FanError where it can't be read or is none of ours. */
 export async function readStateFans(paths: RunPaths): Promise<StateFile['fans']> {
-  let json: string;
+  let json: string | undefined;
   try {
-    json = await readFile(paths.state, 'utf8');
+    json = await readOwnFile(paths.state, MOST_BYTES);
   } catch (cause) {
+    if (cause instanceof FanError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
     if (code === 'EACCES')
       throw new FanError('not-root', `no permission on ${paths.state}: run as root`, { cause });
     throw new FanError('daemon', `cannot read ${paths.state}: ${errorText(cause)}`, { cause });
   }
-  return parseState(json, paths.state).fans;
+  return json === undefined ? [] : parseState(json, paths.state).fans;
 }
 
 function parseState(json: string, path: string): StateFile {

@@ -3,12 +3,14 @@
  * `fanctl show`) knows it after a crash. Replaced by rename: a reader never sees half of it.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { FanError } from '../base/error.js';
+import { errorText, FanError } from '../base/error.js';
+import { readOwnFile, replaceFile } from '../base/own-files.js';
 import type { FanPlan } from '../host/steps/fan-steps.js';
 import type { StepRecord } from '../host/steps/step.js';
 import type { FanView, UpRequest } from './protocol.js';
+import { stateFault } from './state-shape.js';
 
 /** A fan as recorded: `view.state` is what it was when the file was written. */
 export interface FanRecord {
@@ -30,6 +32,9 @@ export interface State {
   removeRunDir: boolean;
 }
 
+/** Of a host with thousands of fans. */
+export const MOST_BYTES = 64 << 20;
+
 export class StateStore {
   readonly #path: string;
   #writes: Promise<void> = Promise.resolve();
@@ -38,24 +43,27 @@ export class StateStore {
     this.#path = path;
   }
 
-  /** The recorded state; an empty one where there is no file. Throws FanError daemon for a file that can't be read. */
+  /**
+   * The recorded state; an empty one where there is no file. Throws FanError daemon for a file that can't be read, or
+   * names what no fand would have: by that nothing is undone.
+   */
   async load(): Promise<State> {
-    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
+    const text = await readOwnFile(this.#path, MOST_BYTES);
     if (text === undefined) return { version: 1, host: [], fans: [], removeRunDir: false };
+    let state: unknown;
     try {
-      return JSON.parse(text) as State;
+      state = JSON.parse(text);
     } catch (cause) {
-      throw new FanError(
-        'daemon',
-        `${this.#path} is no state file of fand: move it away and run "fanctl up" again`,
-        {
-          cause,
-        },
-      );
+      throw this.#refusal(errorText(cause), cause);
     }
+    const fault = stateFault(state);
+    if (fault !== undefined) throw this.#refusal(`${fault} is not what fand writes`);
+    return state as State;
+  }
+
+  #refusal(why: string, cause?: unknown): FanError {
+    const message = `${this.#path} is no state file of fand: move it away and run "fanctl up" again (${why})`;
+    return new FanError('daemon', message, { cause });
   }
 
   get isThere(): boolean {
@@ -67,8 +75,7 @@ export class StateStore {
     const text = `${JSON.stringify(state, null, 2)}\n`;
     const write = this.#writes.then(async () => {
       await mkdir(dirname(this.#path), { recursive: true, mode: 0o755 });
-      await writeFile(`${this.#path}.new`, text, { mode: 0o644 });
-      await rename(`${this.#path}.new`, this.#path);
+      await replaceFile(this.#path, text, 0o644);
     });
     // One that failed, of which its caller hears, is no reason for the next to fail.
     this.#writes = write.catch(() => undefined);

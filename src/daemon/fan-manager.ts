@@ -27,6 +27,7 @@ import { enslave, readAddresses } from '../host/links.js';
 import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { writeSysctl } from '../host/sysctl.js';
+import { requireDescriptors } from './descriptors.js';
 import type { Forwarding } from './forwarding.js';
 import { type Cure, heals } from './healing/cure.js';
 import type { Health } from './healing/health.js';
@@ -119,6 +120,7 @@ export class FanManager {
   up(request: UpRequest): Promise<UpReply> {
     return this.#inTurn(async () => {
       const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
+      requireDescriptors();
       const notes = await this.#restore(dead);
       const known = await findFan(this.#state.fans, request);
       if (!known) return this.#bringUp(request, notes);
@@ -178,11 +180,12 @@ export class FanManager {
 
   /**
    * Takes one fan or all down. Throws FanError not-configured where there is no such fan, in-use where containers are on
-   * its bridge.
+   * its bridge, daemon where it would not come to its end for want of descriptors.
    */
   down(request: DownRequest): Promise<DownReply> {
     return this.#inTurn(async () => {
       const fans = request.every ? [...this.#state.fans] : [await this.#find(request)];
+      requireDescriptors();
       if (!request.force) await this.#attachments.requireNone(fans);
       const notes: string[] = [];
       for (const fan of fans) notes.push(...(await this.#takeDown(fan)));
@@ -335,7 +338,7 @@ export class FanManager {
       try {
         this.#adoptWorkers(fan);
         fan.steps = withNewSteps(fan.plan, fan.steps);
-        await reapplySteps(STEP_KINDS, fan.steps);
+        fan.steps = await reapplySteps(STEP_KINDS, fan.steps);
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
         this.#upkeep.lost.delete(fan.id);

@@ -19,7 +19,7 @@ export class Repairer {
 
   /** Returns what was done, in words; throws FanError usage for an unknown repair, step-failed. */
   async repair(repairs: readonly Repair[], fans: readonly FanRecord[]): Promise<string[]> {
-    const unknown = repairs.find((kind) => !(kind in STEP_KINDS));
+    const unknown = repairs.find((kind) => !Object.hasOwn(STEP_KINDS, kind));
     if (unknown !== undefined) throw new FanError('usage', `no such repair: ${unknown}`);
     const wanted = new Set<string>(repairs);
     const done: string[] = [];

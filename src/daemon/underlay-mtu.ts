@@ -58,10 +58,12 @@ export class UnderlayMtu {
     );
     await this.#save();
     await this.#forwarding.configure(fans);
-    await reapplySteps(
+    const standing = await reapplySteps(
       STEP_KINDS,
       fan.steps.filter(({ kind }) => MTU_STEPS.includes(kind)),
     );
+    fan.steps = fan.steps.map((step) => standing.find(({ kind }) => kind === step.kind) ?? step);
+    await this.#save();
   }
 
   /** The MTU that the fan should have. */

@@ -5,7 +5,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { parseAddress } from '../../src/addr/ipv4-address.js';
+import { parsePrefix } from '../../src/addr/prefix.js';
 import { DEFAULT_OPTIONS } from '../../src/config/fan-options.js';
+import { createMapping } from '../../src/fan/mapping.js';
 import { built, makeScratch, runBuilt, runCommand } from './run-cli.js';
 
 const scratch = makeScratch();
@@ -67,9 +70,34 @@ async function answers(dir: string): Promise<void> {
 
 const DEAD_FAN = {
   id: '1',
-  view: { bridge: 'fan-250-0-28', overlay: '250.0.0.0/8', underlay: '172.30.0.28/16', state: 'up' },
+  view: {
+    bridge: 'fan-250-0-28',
+    overlay: '250.0.0.0/8',
+    underlay: '172.30.0.28/16',
+    slice: '250.0.28.0/24',
+    gateway: '250.0.28.1',
+    device: 'eth0',
+    mtu: 1480,
+    io: 'raw',
+    ioNotes: [],
+    workers: 1,
+    state: 'up',
+    flags: 'host-reserve 1',
+  },
   request: { overlay: '250.0.0.0/8', underlay: 'eth0/16', options: DEFAULT_OPTIONS },
-  plan: {},
+  plan: {
+    mapping: createMapping(parsePrefix('250.0.0.0/8'), parseAddress('172.30.0.28'), 16),
+    bridge: 'fan-250-0-28',
+    tun: 'tun-250-0-28',
+    mtu: 1480,
+    hostReserve: 1,
+    dhcp: false,
+    clampMss: true,
+    workers: 1,
+    underlayDevice: 'eth0',
+    runDir: '/run/ufan',
+    stateDir: '/var/lib/ufan',
+  },
   steps: [],
   complete: true,
 };

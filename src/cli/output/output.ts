@@ -97,7 +97,7 @@ export function formatFans(fans: readonly FanView[], isLong = false): string {
 const DETAIL = ' '.repeat(17);
 
 /** Nothing for a fan that is well; with the checks that fail for one that is degraded. */
-function stateSuffix({ state, health }: FanView): string {
+function stateSuffix({ state, health = [] }: FanView): string {
   if (state === 'up') return '';
   const checks = [...new Set(health.map(({ check }) => check))].join(', ');
   return state === 'degraded' ? ` degraded (${checks})` : ` ${state}`;

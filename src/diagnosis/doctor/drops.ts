@@ -25,6 +25,7 @@ const ASTRAY: Readonly<Record<GuardReason, string>> = {
   'container-tunnel': 'find the container that sends IP-in-IP: within a fan there is none',
   'tunnel-astray':
     "stop what forges them; of a peer with a second path to this host: let its packets come by the underlay's device",
+  'outer-not-unicast': 'find the host that sends IP-in-IP in broadcast or multicast frames: no fan does',
   'source-unroutable': 'stop what forges them, or give this host a route to the sender',
   'service-astray': 'ask another server: this one is for the containers on its bridge',
 };

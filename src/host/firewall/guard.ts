@@ -17,6 +17,7 @@ export const GUARD_REASONS = [
   'bridge-source',
   'container-tunnel',
   'tunnel-astray',
+  'outer-not-unicast',
   'source-unroutable',
   'service-astray',
 ] as const satisfies readonly DropReasonName[];

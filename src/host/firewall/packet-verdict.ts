@@ -280,14 +280,14 @@ export function isNamed(device: string | undefined, pattern: string, wildcard: s
  */
 export function protocolNumber(name: string | number): number {
   if (typeof name === 'number') return name;
-  const known: Readonly<Record<string, number>> = {
-    icmp: 1,
-    ipencap: 4,
-    ipv4: 4,
-    tcp: 6,
-    udp: 17,
-    dccp: 33,
-    ipip: 94,
-  };
-  return known[name] ?? (/^\d+$/.test(name) ? Number(name) : -1);
+  const known = new Map([
+    ['icmp', 1],
+    ['ipencap', 4],
+    ['ipv4', 4],
+    ['tcp', 6],
+    ['udp', 17],
+    ['dccp', 33],
+    ['ipip', 94],
+  ]);
+  return known.get(name) ?? (/^\d+$/.test(name) ? Number(name) : -1);
 }

@@ -12,9 +12,18 @@ import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { requireOwnDir } from '../../base/own-files.js';
 import { isPortFree } from '../free-port.js';
 import { isNoted } from '../rehearsal.js';
-import { findDnsmasq, isDnsTaken, pidFileOption, startDnsmasq, stopDnsmasq } from './dnsmasq.js';
+import {
+  findDnsmasq,
+  isDnsTaken,
+  type Process,
+  pidFileOption,
+  processOf,
+  startDnsmasq,
+  stopDnsmasq,
+} from './dnsmasq.js';
 import type { StepKind } from './step.js';
 
 export interface DhcpData {
@@ -34,6 +43,8 @@ export interface DhcpData {
   readonly leaseDir?: string;
   /** `down` leaves the leases to the next `up`: containers that have them are still there. */
   readonly keepLeases?: boolean;
+  /** The dnsmasq that serves: known since it was started, so that nothing it writes later is believed. */
+  readonly server?: Process;
 }
 
 const LEASE_TIME = '1h';
@@ -61,9 +72,12 @@ export const dhcpStep: StepKind<DhcpData> = {
     const pidFile = pidFileOf(data);
     const server = await findServer(data);
     if (server && !(await isWithoutDns(server, data))) return;
-    await stopDnsmasq(pidFile);
+    await stopDnsmasq(pidFile, data.server);
     const leaseDir = dirname(leaseFileOf(data));
-    if (!isNoted('mkdir', '-p', leaseDir)) await mkdir(leaseDir, { recursive: true, mode: 0o755 });
+    if (!isNoted('mkdir', '-p', leaseDir)) {
+      await requireOwnDir(leaseDir);
+      await mkdir(leaseDir, { recursive: true, mode: 0o755 });
+    }
     try {
       await startDnsmasq(pidFile, argumentsOf(data));
     } catch (error) {
@@ -72,13 +86,19 @@ export const dhcpStep: StepKind<DhcpData> = {
     }
   },
 
+  async settle({ server: _, ...data }) {
+    const pid = (await findServer(data))?.pid;
+    const server = pid === undefined ? undefined : await processOf(pid);
+    return server ? { ...data, server } : data;
+  },
+
   async remark(data) {
     if ((await findServer(data))?.serves !== 'dhcp') return undefined;
     return `port ${DNS} of ${data.gateway} is another program's: containers get DNS from that one, if it answers them`;
   },
 
   async undo(data) {
-    await stopDnsmasq(pidFileOf(data));
+    await stopDnsmasq(pidFileOf(data), data.server);
     const leaseFile = leaseFileOf(data);
     if (data.keepLeases || isNoted('rm', '-f', leaseFile)) return undefined;
     await rm(leaseFile, { force: true });
@@ -97,7 +117,7 @@ export interface DhcpServer {
 /** The dnsmasq that serves exactly this; undefined where none does. */
 export async function findServer(data: DhcpData): Promise<DhcpServer | undefined> {
   for (const serves of ['dhcp and dns', 'dhcp'] as const) {
-    const pid = await findDnsmasq(pidFileOf(data), argumentsOf(data, serves));
+    const pid = await findDnsmasq(pidFileOf(data), data.server, argumentsOf(data, serves));
     if (pid !== undefined) return { pid, serves };
   }
   return undefined;

@@ -2,11 +2,15 @@
  * One dnsmasq process: found, started, ended. It leaves the daemon (fork) once it listens, so it lives on when fand
  * crashes, and its exit status says whether it could start.
  *
- * A pid alone proves nothing, as pids are used again: the process must have exactly the command line that we gave.
+ * A pid alone proves nothing, as pids are used again, nor does a command line, which anybody can give a process. Proof is
+ * pid and start time together, which the state has since the start. Where it has none, after a crash in the middle of an
+ * `up`, it is a process of dnsmasq's own user with the command line that we gave. What stands in the pid file, which
+ * dnsmasq may write, is a hint.
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../../base/error.js';
+import { readPlainFile } from '../../base/own-files.js';
 import { isNoted } from '../rehearsal.js';
 import { run } from '../run.js';
 
@@ -15,33 +19,61 @@ const POLL_MS = 20;
 /** How long it may take to end when asked, and then when forced. */
 const PATIENCE_MS = 3000;
 
+/** Whom dnsmasq runs as: Debian's user, or the one that it takes by default. */
+const USERS = ['dnsmasq', 'nobody'];
+/** Digits and a line's end. */
+const LONGEST_PID = 16;
+/** Fields of /proc/PID/stat behind the command: 22 of all is when it started, in ticks since boot. */
+const START_FIELD = 19;
+
+/** A process that no later one is taken for. */
+export interface Process {
+  readonly pid: number;
+  /** Ticks since boot, as the kernel writes them. */
+  readonly start: string;
+}
+
+/** Undefined where there is none of this pid. */
+export async function processOf(pid: number): Promise<Process | undefined> {
+  const stat = await readText(`/proc/${pid}/stat`);
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_FIELD];
+  return start === undefined ? undefined : { pid, start };
+}
+
 /**
- * The pid of the dnsmasq that `pidFile` names, if it is one of ours: with `args`, or, without, any that was told to
- * write this file. Where the file is gone all processes are looked at. Undefined where there is none in our network
- * namespace.
+ * The pid of our dnsmasq that writes `pidFile`: with `args`, or, without, with any. `known` is the one that was started.
+ * Undefined where there is none in our network namespace.
  */
-export async function findDnsmasq(pidFile: string, args?: readonly string[]): Promise<number | undefined> {
-  const pid = Number((await readText(pidFile)).trim());
-  if (Number.isInteger(pid) && pid > 1) return checkProcess(pid, pidFile, args);
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const found = await checkProcess(Number(entry), pidFile, args);
-    if (found !== undefined) return found;
+export async function findDnsmasq(
+  pidFile: string,
+  known: Process | undefined,
+  args?: readonly string[],
+): Promise<number | undefined> {
+  if (known && (await processOf(known.pid))?.start === known.start) {
+    return !args || (await hasArguments(known.pid, pidFile, args)) ? known.pid : undefined;
+  }
+  const hint = Number(await readPlainFile(pidFile, LONGEST_PID).catch(() => ''));
+  const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  for (const pid of Number.isInteger(hint) && hint > 1 ? [hint, ...pids] : pids) {
+    if (!(await hasArguments(pid, pidFile, args))) continue;
+    if ((await isInOurNamespace(pid)) && (await isTrusted(pid))) return pid;
   }
   return undefined;
 }
 
-async function checkProcess(
-  pid: number,
-  pidFile: string,
-  args?: readonly string[],
-): Promise<number | undefined> {
+async function hasArguments(pid: number, pidFile: string, args?: readonly string[]): Promise<boolean> {
   const words = (await readText(`/proc/${pid}/cmdline`)).split('\0').slice(0, -1);
   const [command = '', ...given] = words;
-  if (!command.endsWith(COMMAND) || !given.includes(pidFileOption(pidFile))) return undefined;
-  if (!(await isInOurNamespace(pid))) return undefined;
-  if (args && JSON.stringify(given) !== JSON.stringify(args)) return undefined;
-  return pid;
+  if (!command.endsWith(COMMAND) || !given.includes(pidFileOption(pidFile))) return false;
+  return !args || JSON.stringify(given) === JSON.stringify(args);
+}
+
+/** Whether it runs as root, as we do, or as who dnsmasq becomes: a user may call a process of theirs as they like. */
+async function isTrusted(pid: number): Promise<boolean> {
+  const uid = Number(/^Uid:\s+(\d+)/m.exec(await readText(`/proc/${pid}/status`))?.[1] ?? -1);
+  if (uid === 0 || uid === process.geteuid?.()) return true;
+  const users = (await readText('/etc/passwd')).split('\n').map((line) => line.split(':'));
+  return users.some(([name = '', , its]) => USERS.includes(name) && Number(its) === uid);
 }
 
 export function pidFileOption(pidFile: string): string {
@@ -56,16 +88,16 @@ export function isDnsTaken(error: unknown): boolean {
 /** Starts it and checks that it stands. Throws FanError with dnsmasq's own words. */
 export async function startDnsmasq(pidFile: string, args: readonly string[]): Promise<void> {
   await run(COMMAND, args);
-  if ((await findDnsmasq(pidFile, args)) === undefined) {
-    await stopDnsmasq(pidFile);
+  if ((await findDnsmasq(pidFile, undefined, args)) === undefined) {
+    await stopDnsmasq(pidFile, undefined);
     throw new FanError('step-failed', 'dnsmasq ended right after it had started: the system log says why');
   }
 }
 
-/** Ends the dnsmasq of `pidFile` and waits until it is gone. */
-export async function stopDnsmasq(pidFile: string): Promise<void> {
+/** Ends the dnsmasq of `pidFile`, which is `known` where that still runs, and waits until it is gone. */
+export async function stopDnsmasq(pidFile: string, known: Process | undefined): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    const pid = await findDnsmasq(pidFile);
+    const pid = await findDnsmasq(pidFile, known);
     if (pid === undefined) break;
     if (isNoted('kill', String(pid))) return;
     sendSignal(pid, signal);

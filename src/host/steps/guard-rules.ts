@@ -131,6 +131,14 @@ function fromElsewhere(fan: GuardedFan): GuardRule[] {
       NOT_AGAIN,
       ...drop(fan, 'tunnel-astray'),
     ),
+    // Packet sockets take none of these: here they are counted, and kept from the raw socket.
+    rule(
+      match(field('ip', 'protocol'), IPIP),
+      match(field('ip', 'daddr'), fan.address),
+      match(meta('pkttype'), 'host', '!='),
+      NOT_AGAIN,
+      ...drop(fan, 'outer-not-unicast'),
+    ),
     rule(
       match(field('ip', 'daddr'), network(fan.overlay)),
       noRouteBack(['saddr']),

@@ -20,6 +20,8 @@ export interface StepKind<Data> {
   /** Looks at the host and returns the data to record: with what must be known to undo. Changes nothing. */
   prepare?(data: Data): Promise<Data>;
   apply(data: Data): Promise<void>;
+  /** Once it stands: the data to record instead, with what only now is known. Changes nothing. */
+  settle?(data: Data): Promise<Data>;
   /** Before a repair: looks at the host once more and returns the data to record instead. Changes nothing. */
   renew?(data: Data): Promise<Data>;
   /** Once it stands: what the operator should know of how. */
@@ -48,6 +50,10 @@ export async function applySteps(
       done.push({ kind: record.kind, data: data as StepRecord['data'] });
       await journal(done);
       await kind.apply(data);
+      if (kind.settle) {
+        done[done.length - 1] = await settled(kind, { kind: record.kind, data });
+        await journal(done);
+      }
     } catch (cause) {
       const notes = await undoSteps(kinds, done);
       await journal([]);
@@ -64,23 +70,33 @@ export async function applySteps(
   return done;
 }
 
-/** Applies recorded steps again, as they were recorded, after a crash; throws FanError step-failed, undoes nothing. */
-export async function reapplySteps(kinds: StepKinds, records: readonly StepRecord[]): Promise<void> {
+/**
+ * Applies recorded steps again, as they were recorded, after a crash; returns what is to be recorded of them now. Throws
+ * FanError step-failed, undoes nothing.
+ */
+export async function reapplySteps(kinds: StepKinds, records: readonly StepRecord[]): Promise<StepRecord[]> {
+  const standing: StepRecord[] = [];
   for (const record of records) {
     const kind = kindOf(kinds, record);
     try {
       await kind.apply(record.data);
+      standing.push(await settled(kind, record));
     } catch (cause) {
       throw new FanError('step-failed', `failed to ${kind.describe(record.data)}: ${errorText(cause)}`, {
         cause,
       });
     }
   }
+  return standing;
+}
+
+async function settled(kind: StepKind<StepRecord['data']>, record: StepRecord): Promise<StepRecord> {
+  return kind.settle ? { kind: record.kind, data: await kind.settle(record.data) } : record;
 }
 
 /**
  * Does those of `records` again whose kind is wanted, to put back what somebody else changed; returns what was done, in
- * words. `replace` is called with the new record before it runs. Throws FanError step-failed, undoes nothing.
+ * words. `replace` is called with the new record before it runs, and once it stands. Throws FanError step-failed, undoes nothing.
  */
 export async function repairSteps(
   kinds: StepKinds,
@@ -95,7 +111,8 @@ export async function repairSteps(
     const data = kind.renew ? await kind.renew(old.data) : old.data;
     const record = { kind: old.kind, data: data as StepRecord['data'] };
     await replace(index, record);
-    await reapplySteps(kinds, [record]);
+    const [standing = record] = await reapplySteps(kinds, [record]);
+    if (standing !== record) await replace(index, standing);
     done.push(kind.describe(record.data));
   }
   return done;
@@ -169,7 +186,7 @@ async function rehearseEach(
 }
 
 function kindOf(kinds: StepKinds, record: StepRecord): StepKind<StepRecord['data']> {
-  const kind = kinds[record.kind];
+  const kind = Object.hasOwn(kinds, record.kind) ? kinds[record.kind] : undefined;
   if (!kind) throw new FanError('daemon', `the state file names an unknown step: ${record.kind}`);
   return kind;
 }

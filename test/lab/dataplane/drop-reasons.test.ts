@@ -91,6 +91,11 @@ const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][
   ['bridge-source', 'fan', claim(container, 'eth0', packet(THERE, HERE))],
   ['container-tunnel', 'fan', claim(container, 'eth0', tunnelled(HERE, PEER, packet(HERE, THERE)))],
   ['tunnel-astray', 'fan', claim(() => victim, 'far', tunnelled(PEER, VICTIM, packet(THERE, HERE)))],
+  [
+    'outer-not-unicast',
+    'fan',
+    claim(() => lab.host(2), 'eth0', tunnelled(PEER, VICTIM, packet(THERE, HERE))),
+  ],
   ['icmp-source', 'fan', arrive('icmp-stranger')],
   ['icmp-implausible', 'fan', arrive('icmp-68')],
   ['too-big', 'fan', () => depart(big)().then(arrive('icmp-too-big')).then(depart(big))],

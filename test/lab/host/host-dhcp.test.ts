@@ -1,9 +1,19 @@
 /**
  * dnsmasq on the fan bridge with a real DHCP client (udhcpc), and its life: adopted, replaced, ended.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isAlive } from '../../../src/control/process-end.js';
 import { FAN, HostLab } from './host-lab.js';
+
+/** A user's process under the name and the words of a dnsmasq: it says its pid and sleeps. */
+const POSE = `
+import os, sys
+os.setgid(65533); os.setuid(65533)
+act = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+os.execv("/usr/bin/python3", ["/usr/sbin/dnsmasq", "-c", act, *sys.argv[1:]])`;
 
 let lab: HostLab;
 let host: string;
@@ -83,6 +93,39 @@ test('a pid file that names some other process harms nobody', async () => {
   expect(await lab.down(host, records)).toEqual([]);
 });
 
+test('a pid file that names another process, or is huge, keeps no dnsmasq alive', async () => {
+  const records = await lab.up(host);
+  const server = await pid();
+  const file = `${lab.runDir}/dnsmasq-${FAN.bridge}.pid`;
+  for (const bend of [() => writeFile(file, String(process.pid)), () => truncate(file, 300_000_000)]) {
+    await bend();
+    await lab.call(host, 'reapply', records);
+    expect(await isAlive(server)).toBe(true);
+    expect((await stat(file)).size).not.toBe(0);
+  }
+  expect(await lab.down(host, records)).toEqual([]);
+  expect(await isAlive(server)).toBe(false);
+});
+
+test('a process of a user that calls itself our dnsmasq is neither taken for it nor ended', async () => {
+  const records = await lab.up(host);
+  const server = await pid();
+  const words = (await readFile(`/proc/${server}/cmdline`, 'utf8')).split('\0').slice(1, -1);
+  process.kill(server, 'SIGKILL');
+  const posing = ['/usr/bin/python3', '-c', POSE, ...words];
+  const impostor = spawn('ip', ['netns', 'exec', host, ...posing], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const its = Number(String((await once(impostor.stdout, 'data'))[0]));
+    await writeFile(`${lab.runDir}/dnsmasq-${FAN.bridge}.pid`, `${its}\n`);
+    const renewed = (await lab.call(host, 'reapply', records)) as typeof records;
+    expect(await pid()).not.toBe(its);
+    expect(await lab.down(host, renewed)).toEqual([]);
+    expect(await isAlive(its)).toBe(true);
+  } finally {
+    impostor.kill('SIGKILL');
+  }
+});
+
 test("a port that is taken fails with dnsmasq's own words, and rolls back", async () => {
   const before = await lab.snapshot(host);
   const script = `
@@ -99,7 +142,7 @@ sys.exit(subprocess.run(sys.argv[1:]).returncode)`;
 });
 
 test('a bridge name that dnsmasq would read as a pattern is refused', async () => {
-  await expect(lab.up(host, { bridge: 'fan*' })).rejects.toThrow(
-    /dnsmasq cannot serve a bridge called "fan\*"/,
+  await expect(lab.up(host, { bridge: 'fan,a' })).rejects.toThrow(
+    /dnsmasq cannot serve a bridge called "fan,a"/,
   );
 });
