@@ -78,7 +78,7 @@ describe('up --dry-run', () => {
       expect(stderr).toBe('fanctl: note: a fand is started, which forwards for it\n');
       expect(stdout).toMatch(/^# turn on IPv4 forwarding \(net\.ipv4\.ip_forward\)$/m);
       expect(stdout).toMatch(
-        /^# route 250\.0\.0\.0\/8 to tun-250-0-28\nip -4 route add 250\.0\.0\.0\/8 dev /m,
+        /^# route 250\.0\.0\.0\/8 to tun-250-0-28\nip -4 route prepend 250\.0\.0\.0\/8 dev /m,
       );
       await host.fanctl(['up', ...FAN]);
       const byCommand = await picture();
@@ -112,7 +112,7 @@ describe('up --dry-run', () => {
       steps: expect.arrayContaining([
         {
           what: 'route 99.0.0.0/8 to tun-99-0-28',
-          commands: ['ip -4 route add 99.0.0.0/8 dev tun-99-0-28 src 99.0.28.1 proto static'],
+          commands: ['ip -4 route prepend 99.0.0.0/8 dev tun-99-0-28 src 99.0.28.1 proto 250'],
         },
       ]),
     });

@@ -113,7 +113,7 @@ it('stays as it was where the underlay takes less than a fan needs, and says so 
   await expect
     .poll(() => showFans(net.host(1)))
     .toMatchObject([{ mtu: 1480, state: 'degraded', health: [{ check: 'underlay-mtu-changed' }] }]);
-  expect(log(net).match(/eth0 has MTU 575/g)).toHaveLength(1);
+  expect(log(net).match(/eth0 has MTU 575: /g)).toHaveLength(1);
   await setMtu(net, 1500);
   await follows(net, 1480);
 });
