@@ -9,18 +9,16 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import type {
-  Activity,
-  DaemonStatus,
-  DownRequest,
-  EndTraceRequest,
-  ExplainRequest,
-  ProbeRequest,
-  RepairRequest,
-  RunPaths,
-  TraceRequest,
-  UpRequest,
-} from '../control/protocol.js';
+import type { Activity, DaemonStatus, RunPaths } from '../control/protocol.js';
+import {
+  readDownRequest,
+  readEndTraceRequest,
+  readExplainRequest,
+  readProbeRequest,
+  readRepairRequest,
+  readTraceRequest,
+  readUpRequest,
+} from '../control/requests.js';
 import { RunDir } from '../control/run-dir.js';
 import { type State, StateStore } from '../control/state-store.js';
 import type { Fand } from '../diagnosis/doctor/doctor.js';
@@ -155,23 +153,23 @@ export class Daemon {
     return {
       'GET /v1/status': () => ({ ...status, changing: manager.isBusy }),
       'GET /v1/fans': () => manager.views,
-      'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
-      'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
+      'POST /v1/fans': (body) => manager.up(readUpRequest(body)).finally(changed),
+      'DELETE /v1/fans': (body) => manager.down(readDownRequest(body)).finally(changed),
       'POST /v1/restore': () => manager.restore().finally(changed),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
       'POST /v1/explain': (body) => {
-        return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));
+        return explain(readExplainRequest(body), manager.records, (host) => this.#forwarding.pathMtu(host));
       },
-      'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
+      'POST /v1/probe': (body) => probe(readProbeRequest(body), manager.records, this.#responder),
       'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
       'POST /v1/repair': (body) => {
         this.#healer.forgetAttempts();
-        return manager.repair(body as RepairRequest);
+        return manager.repair(readRepairRequest(body));
       },
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
-      'POST /v1/trace': (body) => this.#tracing.open(body as TraceRequest),
-      'DELETE /v1/trace': (body) => this.#tracing.end(body as EndTraceRequest),
+      'POST /v1/trace': (body) => this.#tracing.open(readTraceRequest(body)),
+      'DELETE /v1/trace': (body) => this.#tracing.end(readEndTraceRequest(body)),
     };
   }
 

@@ -158,6 +158,19 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
+  const bytes = await readBytes(request).catch((cause: unknown) => {
+    if (cause instanceof FanError) throw cause;
+    throw new FanError('usage', 'the request broke off', { cause });
+  });
+  if (bytes.length === 0) return {};
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new FanError('usage', 'the request is no JSON', { cause });
+  }
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request) {
@@ -165,12 +178,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
     if (length > MAX_BODY_BYTES) throw new FanError('usage', 'the request is too long');
     chunks.push(chunk as Buffer);
   }
-  if (length === 0) return {};
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (cause) {
-    throw new FanError('usage', 'the request is no JSON', { cause });
-  }
+  return Buffer.concat(chunks);
 }
 
 function fail(response: ServerResponse, error: unknown, log: Logger): void {
