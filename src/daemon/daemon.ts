@@ -146,16 +146,21 @@ export class Daemon {
     const { netns, version, workers } = status;
     this.#log.info({ runDir: this.#options.paths.dir, netns, version, workers }, 'fand runs');
     const manager = this.#manager;
-    const changed = (): void => {
-      this.#served = true;
-      this.#leaveIfEmpty();
+    // A request that is refused may have been the one that a fand without fans was started for.
+    const change = async <Reply>(make: () => Promise<Reply>): Promise<Reply> => {
+      try {
+        return await make();
+      } finally {
+        this.#served = true;
+        this.#leaveIfEmpty();
+      }
     };
     return {
       'GET /v1/status': () => ({ ...status, changing: manager.isBusy }),
       'GET /v1/fans': () => manager.views,
-      'POST /v1/fans': (body) => manager.up(readUpRequest(body)).finally(changed),
-      'DELETE /v1/fans': (body) => manager.down(readDownRequest(body)).finally(changed),
-      'POST /v1/restore': () => manager.restore().finally(changed),
+      'POST /v1/fans': (body) => change(() => manager.up(readUpRequest(body))),
+      'DELETE /v1/fans': (body) => change(() => manager.down(readDownRequest(body))),
+      'POST /v1/restore': () => change(() => manager.restore()),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
       'POST /v1/explain': (body) => {
         return explain(readExplainRequest(body), manager.records, (host) => this.#forwarding.pathMtu(host));

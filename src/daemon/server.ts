@@ -13,6 +13,7 @@ import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { LineStream } from '../control/line-stream.js';
 import type { ErrorReply } from '../control/protocol.js';
+import { bindForGroup } from './socket-group.js';
 
 /** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
@@ -34,8 +35,6 @@ const MAX_BODY_BYTES = 65_536;
 /** How many may be connected, and how long a request may take to arrive: a trace is an answer, and may last. */
 const MOST_CONNECTIONS = 256;
 const LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 30_000 };
-/** Nobody but root connects, from the first moment on. */
-const SOCKET_UMASK = 0o177;
 /** sun_path of sockaddr_un, less the closing NUL. */
 const MAX_SOCKET_PATH = 107;
 /** How long drain() waits for somebody who connected and says nothing. */
@@ -83,7 +82,7 @@ export class ControlServer {
   }
 
   /**
-   * Listens, for root only, after removing a socket that a dead fand left; called again, anew where the socket was
+   * Listens, for root and the group of UFAN_GROUP, after removing a socket that a dead fand left; called again, anew where the socket was
    * removed. Throws FanError daemon.
    */
   async listen(): Promise<void> {
@@ -104,9 +103,7 @@ export class ControlServer {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         // The socket is bound before listen() returns.
-        const before = process.umask(SOCKET_UMASK);
-        server.listen(path, resolve);
-        process.umask(before);
+        bindForGroup(process.env.UFAN_GROUP || 'ufan', () => server.listen(path, resolve));
       });
       this.#inode = statSync(path).ino;
     } catch (cause) {

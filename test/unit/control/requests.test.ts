@@ -17,7 +17,8 @@ it('takes what fanctl says', () => {
   const options = { ...DEFAULT_OPTIONS, ttl: 64, dhcpRange: [2, 9] };
   expect(readUpRequest({ ...FAN, options })).toEqual({ ...FAN, options });
   expect(readDownRequest(FAN)).toEqual(FAN);
-  expect(readDownRequest({ every: true })).toEqual({ every: true });
+  expect(readDownRequest({ every: true, force: true })).toEqual({ every: true, force: true });
+  expect(readUpRequest({ ...FAN, options, ifUp: 'keep' })).toMatchObject({ ifUp: 'keep' });
   expect(readExplainRequest({ address: '250.0.27.2' })).toEqual({ address: '250.0.27.2' });
   expect(readTraceRequest({ ...LIMITS, program: [6, 0, 0, 0] })).toEqual({
     ...LIMITS,
