@@ -8,7 +8,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/{unit,property,oracle,vectors,native,cli,arch}/**/*.test.ts'],
+          include: ['test/{unit,property,oracle,vectors,native,cli,arch,fuzz}/**/*.test.ts'],
           maxWorkers: 2,
           testTimeout: 60_000,
         },

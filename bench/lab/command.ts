@@ -113,6 +113,11 @@ export class RunningCommand {
     }
   }
 
+  /** Writes to its stdin, which openInput has left open. */
+  say(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
   /** Ends it, with SIGKILL where the first signal doesn't help within 10 s. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Output> {
     this.#child.kill(signal);

@@ -11,6 +11,7 @@ bool export_raw_socket(napi_env env, napi_value exports);
 bool export_offload(napi_env env, napi_value exports);
 bool export_packet_socket(napi_env env, napi_value exports);
 bool export_bridge_exit(napi_env env, napi_value exports);
+bool export_confine(napi_env env, napi_value exports);
 bool export_program(napi_env env, napi_value exports);
 bool export_netlink(napi_env env, napi_value exports);
 bool export_poller(napi_env env, napi_value exports);

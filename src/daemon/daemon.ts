@@ -9,18 +9,16 @@ import { readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import type {
-  Activity,
-  DaemonStatus,
-  DownRequest,
-  EndTraceRequest,
-  ExplainRequest,
-  ProbeRequest,
-  RepairRequest,
-  RunPaths,
-  TraceRequest,
-  UpRequest,
-} from '../control/protocol.js';
+import type { Activity, DaemonStatus, RunPaths } from '../control/protocol.js';
+import {
+  readDownRequest,
+  readEndTraceRequest,
+  readExplainRequest,
+  readProbeRequest,
+  readRepairRequest,
+  readTraceRequest,
+  readUpRequest,
+} from '../control/requests.js';
 import { RunDir } from '../control/run-dir.js';
 import { type State, StateStore } from '../control/state-store.js';
 import type { Fand } from '../diagnosis/doctor/doctor.js';
@@ -148,30 +146,35 @@ export class Daemon {
     const { netns, version, workers } = status;
     this.#log.info({ runDir: this.#options.paths.dir, netns, version, workers }, 'fand runs');
     const manager = this.#manager;
-    const changed = (): void => {
-      this.#served = true;
-      this.#leaveIfEmpty();
+    // A request that is refused may have been the one that a fand without fans was started for.
+    const change = async <Reply>(make: () => Promise<Reply>): Promise<Reply> => {
+      try {
+        return await make();
+      } finally {
+        this.#served = true;
+        this.#leaveIfEmpty();
+      }
     };
     return {
       'GET /v1/status': () => ({ ...status, changing: manager.isBusy }),
       'GET /v1/fans': () => manager.views,
-      'POST /v1/fans': (body) => manager.up(body as UpRequest).finally(changed),
-      'DELETE /v1/fans': (body) => manager.down(body as DownRequest).finally(changed),
-      'POST /v1/restore': () => manager.restore().finally(changed),
+      'POST /v1/fans': (body) => change(() => manager.up(readUpRequest(body))),
+      'DELETE /v1/fans': (body) => change(() => manager.down(readDownRequest(body))),
+      'POST /v1/restore': () => change(() => manager.restore()),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
       'POST /v1/explain': (body) => {
-        return explain(body as ExplainRequest, manager.records, (host) => this.#forwarding.pathMtu(host));
+        return explain(readExplainRequest(body), manager.records, (host) => this.#forwarding.pathMtu(host));
       },
-      'POST /v1/probe': (body) => probe(body as ProbeRequest, manager.records, this.#responder),
+      'POST /v1/probe': (body) => probe(readProbeRequest(body), manager.records, this.#responder),
       'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
       'POST /v1/repair': (body) => {
         this.#healer.forgetAttempts();
-        return manager.repair(body as RepairRequest);
+        return manager.repair(readRepairRequest(body));
       },
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),
-      'POST /v1/trace': (body) => this.#tracing.open(body as TraceRequest),
-      'DELETE /v1/trace': (body) => this.#tracing.end(body as EndTraceRequest),
+      'POST /v1/trace': (body) => this.#tracing.open(readTraceRequest(body)),
+      'DELETE /v1/trace': (body) => this.#tracing.end(readEndTraceRequest(body)),
     };
   }
 

@@ -11,7 +11,8 @@ import { createLog, type Logger } from '../base/log.js';
 import { defaultWorkers, MOST_WORKERS, parseWorkers } from '../config/worker-count.js';
 import { EXIT_LOCKED, runPaths } from '../control/protocol.js';
 import { Locked } from '../control/run-dir.js';
-import { Daemon, type DaemonOptions } from './daemon.js';
+import { confine } from './confinement.js';
+import type { DaemonOptions } from './daemon.js';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-port.js';
 import { ServiceManager } from './service-manager.js';
 
@@ -48,6 +49,7 @@ const FAND: Parsed = {
       [
         ['UFAN_RUN_DIR', 'directory of socket, state and log: /run/ufan'],
         ['UFAN_STATE_DIR', 'directory of what outlives a boot, such as leases: /var/lib/ufan'],
+        ['UFAN_GROUP', 'group that may use the control socket beside root, where there is one: ufan'],
         ['UFAN_LOG_LEVEL', 'trace, debug, info, warn, error or silent: info'],
         ['UFAN_METRICS', 'as --metrics'],
         ['UFAN_RESPONDER', 'on or off: answer the probes of peers: on'],
@@ -128,6 +130,8 @@ async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<v
   const options = readEnvironment(words);
   if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
   const manager = ServiceManager.fromEnvironment(log);
+  // Behind confine(): what begins anew has not loaded it twice.
+  const { Daemon } = await import('./daemon.js');
   const starting = Daemon.start(options, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -143,7 +147,9 @@ async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<v
 
 /** What keeps it from serving is logged, and told to a terminal as a line. */
 async function serveAndLog(given: ReadonlyMap<string, string>): Promise<void> {
+  const confined = confine();
   const log = await createLog('fand');
+  if (confined !== undefined) log.warn(confined);
   try {
     await serve(given, log);
   } catch (error) {

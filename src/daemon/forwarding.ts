@@ -10,7 +10,7 @@ import type { Logger } from '../base/log.js';
 import { DEFAULT_MIN_PATH_MTU } from '../config/fan-options.js';
 import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
-import { type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
+import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
 import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
 import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
@@ -37,8 +37,8 @@ export class Forwarding {
   readonly #log: Logger;
   readonly #events: WorkerEvents;
   #workers: WorkerPool | undefined;
-  /** Asked for with the first fan whose io is auto. */
-  #probe: Promise<IoProbe> | undefined;
+  /** Under way since before we gave up what it needs, else asked for with the first fan whose io is auto. */
+  #probe: Promise<IoProbe> | undefined = adoptIoProbe();
   readonly #relays: RelayKeeper;
   readonly #guard = new GuardTally();
   /** Fan id → by which io it goes, since the last configure(). */

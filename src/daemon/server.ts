@@ -13,6 +13,7 @@ import { errorText, FanError, type FanErrorCode } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import { LineStream } from '../control/line-stream.js';
 import type { ErrorReply } from '../control/protocol.js';
+import { bindForGroup } from './socket-group.js';
 
 /** "POST /v1/fans" → what answers it; a LineStream goes on. */
 export type Routes = Readonly<Record<string, (body: unknown) => unknown>>;
@@ -34,8 +35,6 @@ const MAX_BODY_BYTES = 65_536;
 /** How many may be connected, and how long a request may take to arrive: a trace is an answer, and may last. */
 const MOST_CONNECTIONS = 256;
 const LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 30_000 };
-/** Nobody but root connects, from the first moment on. */
-const SOCKET_UMASK = 0o177;
 /** sun_path of sockaddr_un, less the closing NUL. */
 const MAX_SOCKET_PATH = 107;
 /** How long drain() waits for somebody who connected and says nothing. */
@@ -83,7 +82,7 @@ export class ControlServer {
   }
 
   /**
-   * Listens, for root only, after removing a socket that a dead fand left; called again, anew where the socket was
+   * Listens, for root and the group of UFAN_GROUP, after removing a socket that a dead fand left; called again, anew where the socket was
    * removed. Throws FanError daemon.
    */
   async listen(): Promise<void> {
@@ -104,9 +103,7 @@ export class ControlServer {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         // The socket is bound before listen() returns.
-        const before = process.umask(SOCKET_UMASK);
-        server.listen(path, resolve);
-        process.umask(before);
+        bindForGroup(process.env.UFAN_GROUP || 'ufan', () => server.listen(path, resolve));
       });
       this.#inode = statSync(path).ino;
     } catch (cause) {
@@ -158,6 +155,19 @@ async function answer(routes: Routes, request: IncomingMessage, response: Server
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
+  const bytes = await readBytes(request).catch((cause: unknown) => {
+    if (cause instanceof FanError) throw cause;
+    throw new FanError('usage', 'the request broke off', { cause });
+  });
+  if (bytes.length === 0) return {};
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new FanError('usage', 'the request is no JSON', { cause });
+  }
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request) {
@@ -165,12 +175,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
     if (length > MAX_BODY_BYTES) throw new FanError('usage', 'the request is too long');
     chunks.push(chunk as Buffer);
   }
-  if (length === 0) return {};
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (cause) {
-    throw new FanError('usage', 'the request is no JSON', { cause });
-  }
+  return Buffer.concat(chunks);
 }
 
 function fail(response: ServerResponse, error: unknown, log: Logger): void {

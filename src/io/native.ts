@@ -194,6 +194,17 @@ export interface Native {
   /** Resets an eventfd after its poll. */
   eventClear(fd: number): void;
 
+  /** A pipe: its end to read, its end to write. */
+  pipeOpen(): [read: number, write: number];
+  /** What confineAndExecute has kept open ends with the next program. */
+  closeOnExec(fd: number): void;
+  /**
+   * Executes `path` anew in this process, with no other capabilities than those of `keep` (the sum of 2 ** n) that it has,
+   * with no_new_privs, and with `inherited` still open (−1: nothing). `argv` from argv[0] on. Returns only by throwing;
+   * then what was given up stays so.
+   */
+  confineAndExecute(path: string, argv: readonly string[], keep: number, inherited: number): void;
+
   close(fd: number): void;
   /** Opens (creating) and flocks a file exclusively; −EWOULDBLOCK as code EWOULDBLOCK when another holds it. */
   lockFile(path: string): number;

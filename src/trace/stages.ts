@@ -185,8 +185,12 @@ function quoteDetail({ data }: PacketLine): string {
 
 /** Local time of day with microseconds, as tcpdump's. */
 export function clockTime(timeNs: bigint): string {
-  const date = new Date(Number(timeNs / 1_000_000n));
+  const inSecond = ((timeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
+  const micros = `${inSecond / 1000n}`.padStart(6, '0');
+  const seconds = (timeNs - inSecond) / NS_PER_S;
+  const date = new Date(Number(seconds) * 1000);
+  // A capture may say anything: what no calendar has is told in seconds.
+  if (Number.isNaN(date.getTime())) return `${seconds}.${micros}`;
   const two = (n: number) => `${n}`.padStart(2, '0');
-  const micros = `${(timeNs % NS_PER_S) / 1000n}`.padStart(6, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${micros}`;
 }

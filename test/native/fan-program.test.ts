@@ -2,14 +2,12 @@
  * The programs in the kernel against EncapPath and DecapPath: the same packets through both. A program may take a packet
  * only where the path sends it on as it is, and then the two results are the same, byte for byte.
  */
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Direction, UntracedFlows } from '../../src/dataplane/kernel/untraced-flows.js';
+import { UntracedFlows } from '../../src/dataplane/kernel/untraced-flows.js';
 import { Counters } from '../../src/dataplane/tables/counters.js';
 import type { FanSpec } from '../../src/dataplane/tables/fan-spec.js';
-import { type FanEntry, ForwardingTable } from '../../src/dataplane/tables/forwarding-table.js';
+import { ForwardingTable } from '../../src/dataplane/tables/forwarding-table.js';
 import { PeerTable } from '../../src/dataplane/tables/peer-table.js';
 import type { Tracer } from '../../src/dataplane/tracing/tracer.js';
 import { DecapPath } from '../../src/dataplane/walks/decap-path.js';
@@ -18,37 +16,10 @@ import { IcmpReplies } from '../../src/dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../../src/dataplane/walks/path-mtu.js';
 import { FRAGMENT_ROOM, TooBig } from '../../src/dataplane/walks/too-big.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
-import {
-  type FanConfig,
-  type FanProgram,
-  fanConfigWords,
-  type TAKES,
-} from '../../src/io/programs/fan-program.js';
+import type { FanProgram, TAKES } from '../../src/io/programs/fan-program.js';
 import { headerLen, PROTOCOL_IPIP, PROTOCOL_TCP } from '../../src/wire/ipv4.js';
 import { batchOf, bytesOf, type Fields, fanSpec, packet, tunnelled } from '../unit/dataplane/packets.js';
-
-const here = import.meta.dirname;
-const ADDON = join(here, '../../native/build/Release/ufan.node');
-/** To the loopback device, whose test runs are. */
-const ETHERNET = Buffer.from('0000000000000200000000020800', 'hex');
-const TAKEN = 7;
-const PASSED_ON = -1;
-const LIMIT = 1500;
-const PLAIN = { takes: 'all', generation: 0 } as const;
-
-function configOf(fan: FanEntry, more: Pick<FanConfig, 'takes' | 'generation'> = PLAIN): number[] {
-  const { overlay, underlay } = fan.mapping;
-  const shift = underlay.length - overlay.length;
-  const config = {
-    ...fan,
-    ...more,
-    shift,
-    device: 2,
-    limit: LIMIT,
-    linkHeader: ETHERNET.length,
-  };
-  return [...fanConfigWords({ ...config, own: [fan.address] })];
-}
+import { byProgram, configOf, ETHERNET, LIMIT, runProgram, TAKEN } from './run-program.js';
 
 /** What EncapPath makes of it, where that is one whole outer packet. */
 function byEncapPath(table: ForwardingTable, inner: Uint8Array): Uint8Array | undefined {
@@ -59,35 +30,6 @@ function byEncapPath(table: ForwardingTable, inner: Uint8Array): Uint8Array | un
   const path = new EncapPath(counters, new PathMtuTable(), tooBig, table, new PeerTable());
   path.process(table.fans[0]!, rx, 0, tx, 1);
   return tx.count === 1 ? bytesOf(tx, 0) : undefined;
-}
-
-interface ProgramRun {
-  results: { verdict: number; frame: string }[];
-  counted: { packets: number; bytes: number };
-}
-
-function runProgram(
-  direction: Direction,
-  input: { words: number[]; flows?: number[][]; frames: string[] },
-): ProgramRun {
-  const object = join(here, `../../native/build/${direction}.bpf.o`);
-  const side = direction === 'encap' ? 'egress' : 'ingress';
-  const argv = ['--net', process.execPath, join(here, 'program-run.mjs'), ADDON, object, side];
-  const output = execFileSync('unshare', argv, { input: JSON.stringify(input), maxBuffer: 1 << 26 });
-  return JSON.parse(output.toString());
-}
-
-/** What becomes of the packets that the program takes, undefined for the others; and what it counted. */
-function byProgram(direction: Direction, fan: FanEntry, packets: readonly Uint8Array[]) {
-  const frames = packets.map((bytes) => Buffer.concat([ETHERNET, bytes]).toString('hex'));
-  const { results, counted } = runProgram(direction, { words: configOf(fan), frames });
-  // Before an outer packet stand the room for the link header and, in a test run, the frame's own.
-  const link = (direction === 'encap' ? 2 : 1) * ETHERNET.length;
-  const made = results.map(({ verdict, frame }) => {
-    expect([TAKEN, PASSED_ON]).toContain(verdict);
-    return verdict === TAKEN ? Buffer.from(frame, 'hex').subarray(link) : undefined;
-  });
-  return { made, counted };
 }
 
 const SOURCES = ['250.0.28.2', '250.0.28.254', '250.0.28.0', '250.0.28.255', '250.0.27.2', '10.1.2.3'];

@@ -119,8 +119,8 @@ describe('man/fanctl.8', () => {
 
 describe('environment', () => {
   const VARIABLES = [
-    ...['UFAN_RUN_DIR', 'UFAN_STATE_DIR', 'UFAN_CONFIG', 'UFAN_LOG_LEVEL', 'UFAN_METRICS'],
-    ...['UFAN_RESPONDER', 'UFAN_WORKERS'],
+    ...['UFAN_RUN_DIR', 'UFAN_STATE_DIR', 'UFAN_CONFIG', 'UFAN_GROUP', 'UFAN_LOG_LEVEL'],
+    ...['UFAN_METRICS', 'UFAN_RESPONDER', 'UFAN_WORKERS'],
   ];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));

@@ -7,7 +7,7 @@
  * Where a resolver of the host holds port 53 of every address, dnsmasq leaves DNS to it and serves DHCP alone; containers
  * are told to ask the gateway all the same, where that resolver hears them.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { maskOf } from '../../addr/prefix.js';
@@ -78,6 +78,7 @@ export const dhcpStep: StepKind<DhcpData> = {
       await requireOwnDir(leaseDir);
       await mkdir(leaseDir, { recursive: true, mode: 0o755 });
     }
+    await takeOver(leaseFileOf(data));
     try {
       await startDnsmasq(pidFile, argumentsOf(data));
     } catch (error) {
@@ -105,6 +106,20 @@ export const dhcpStep: StepKind<DhcpData> = {
     return undefined;
   },
 };
+
+/**
+ * A fand that had more privileges let dnsmasq give the file to its own user; ours opens it as root, who without
+ * CAP_DAC_OVERRIDE may only write what is root's. So the file is made anew, with the leases.
+ */
+async function takeOver(leaseFile: string): Promise<void> {
+  const owner = await stat(leaseFile).then(
+    ({ uid }) => uid,
+    () => undefined,
+  );
+  if (owner === undefined || owner === process.geteuid?.()) return;
+  await copyFile(leaseFile, `${leaseFile}.new`);
+  await rename(`${leaseFile}.new`, leaseFile);
+}
 
 /** What a dnsmasq serves on the bridge: DHCP, and DNS unless somebody else does. */
 export type Service = 'dhcp and dns' | 'dhcp';

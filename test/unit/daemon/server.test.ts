@@ -24,9 +24,9 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function serve(routes: Routes) {
+async function serve(routes: Routes, log = pino({ level: 'silent' })) {
   const onIdle = vi.fn();
-  const server = new ControlServer(path, routes, onIdle, pino({ level: 'silent' }));
+  const server = new ControlServer(path, routes, onIdle, log);
   await server.listen();
   return { server, onIdle };
 }
@@ -105,4 +105,19 @@ it('is reachable again where its socket was removed', async () => {
   await server.listen();
   expect(server.isReachable).toBe(true);
   expect(await ask(await caller())).toContain('"here"');
+});
+
+it('takes a request that breaks off for none: no route sees it, and no error is logged', async () => {
+  const lines: string[] = [];
+  const route = vi.fn();
+  const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+  const { server } = await serve({ 'POST /x': route }, log);
+  const socket = await caller();
+  socket.write('POST /x HTTP/1.1\r\nhost: fand\r\ncontent-length: 9\r\n\r\n{');
+  await vi.waitFor(() => expect(server.isBusy).toBe(true), SOON);
+  socket.destroy();
+  await vi.waitFor(() => expect(server.isBusy).toBe(false), SOON);
+  await sleep(20);
+  expect(route).not.toHaveBeenCalled();
+  expect(lines).toEqual([]);
 });

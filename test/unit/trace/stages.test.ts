@@ -6,7 +6,7 @@ import type { TraceRecord } from '../../../src/dataplane/tracing/protocol.js';
 import { readCapture } from '../../../src/trace/capture-reader.js';
 import { CaptureWriter } from '../../../src/trace/capture-writer.js';
 import type { Frame } from '../../../src/trace/frame.js';
-import { stagesOf, verdictOf } from '../../../src/trace/stages.js';
+import { clockTime, stagesOf, verdictOf } from '../../../src/trace/stages.js';
 import { type FanLine, type PacketLine, packetLine, type TraceLine } from '../../../src/trace/trace-lines.js';
 import { TraceText } from '../../../src/trace/trace-text.js';
 import { emitUnreachable } from '../../../src/wire/icmpv4.js';
@@ -266,4 +266,10 @@ describe('a capture', () => {
     );
     expect(frames.map(({ length }) => length)).toEqual([1500, 1500, 20 + 40 + 120, 1480, 1480, 160]);
   });
+});
+
+it('tells any time that a capture may say: what no calendar has in seconds, microseconds never below 0', () => {
+  expect(clockTime(1_795_590_735_123_456_789n)).toMatch(/^\d\d:\d\d:15\.123456$/);
+  expect(clockTime(2n ** 120n)).toMatch(/^\d{28}\.\d{6}$/);
+  expect(clockTime(-1_000n)).toMatch(/^\d\d:\d\d:59\.999999$/);
 });
