@@ -342,6 +342,7 @@ export class FanManager {
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
         this.#upkeep.lost.delete(fan.id);
+        this.#health.forget(fan.view.bridge);
         this.#log.info({ fan: fan.view }, `${fan.view.bridge} is restored`);
       } catch (error) {
         fan.view.state = 'dead';

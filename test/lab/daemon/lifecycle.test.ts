@@ -406,7 +406,8 @@ describe('a run directory that somebody removed', () => {
     const pid = fandPid(host);
     rmSync(host.dir, { recursive: true });
     await expect.poll(() => existsSync(join(host.dir, 'fand.sock'))).toBe(true);
-    expect((await showFans(host)).map(({ state }) => state)).toEqual(['up']);
+    // Without the files of its dnsmasq it is degraded for a moment.
+    await expect.poll(async () => (await showFans(host)).map(({ state }) => state)).toEqual(['up']);
     await expect.poll(() => readdirSync(host.dir).includes('state.json')).toBe(true);
     expect(fandPid(host)).toBe(pid);
     await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);

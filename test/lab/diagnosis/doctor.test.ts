@@ -239,7 +239,7 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       title: 'a flushed chain',
       arrange: 'nft flush chain ip ufan-guard elsewhere',
       restore: 'true',
-      evidence: /lacks 3 of 3 rules of elsewhere/,
+      evidence: /lacks 4 of 4 rules of elsewhere/,
       ours: true,
     },
     {
