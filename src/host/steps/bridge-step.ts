@@ -83,8 +83,10 @@ export const bridgeStep: StepKind<BridgeData> = {
     const alias = isAdopted ? ADOPTED_ALIAS : OWN_ALIAS;
     const settings = ['alias', alias, 'address', macOf(data.gateway), 'mtu', String(mtu)];
     await run('ip', ['link', 'set', 'dev', bridge, ...settings, 'up']);
+    // With the address comes its route; one that was there may have lost it.
+    const hadAddress = (await addressesOn(bridge)).some(({ address }) => address === addressesOf(data)[0]);
     for (const address of addressesOf(data)) await ensureAddress(bridge, address, data.length);
-    await ensureRoute(data);
+    if (hadAddress) await ensureRoute(data);
     await check(data);
   },
 

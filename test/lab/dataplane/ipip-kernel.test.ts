@@ -52,7 +52,10 @@ describe.each(['raw', 'auto'])('with io %s', (io) => {
     // What the kernel leaves to the device, this one finishes, as a NIC would.
     await lab.host(1).exec(['ethtool', '-K', 'eth0', 'tx', 'off']);
     const booted = Guest.boot(lab, { underlay: '172.30.0.27/16', modules: IPIP });
-    [guest, { view: fan }] = await Promise.all([booted, raiseFan(lab.host(1), [...FAN, '--io', io])]);
+    [guest, { view: fan }] = await Promise.all([
+      booted,
+      raiseFan(lab.host(1), [...FAN, 'no-heal', '--io', io]),
+    ]);
     ours = containerAddress(fan, 1);
     await guest.ip(
       `tunnel add fan0 ${TUNNEL}`,

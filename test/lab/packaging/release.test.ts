@@ -85,6 +85,7 @@ describe("npm's tarball", () => {
     expect(checks.filter(({ status }) => status !== 'ok')).toEqual([]);
     expect(await fan(lab.host(1), 'explain', peer)).toContain(lab.host(2).address);
     for (const host of lab.hosts) {
+      await host.ip(`link set ${host.container(1).port} nomaster`);
       await fan(host, 'down', '-e');
       expect(readdirSync(host.dir)).toEqual([]);
     }
