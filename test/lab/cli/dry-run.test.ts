@@ -98,7 +98,7 @@ describe('up --dry-run', () => {
     expect(await refused(['up', '250', 'nosuch', '--dry-run'])).toMatch(/no device nosuch/);
     expect(await refused(['up', '172.0.0.0/8', 'eth0', '--dry-run'])).toMatch(/overlap/);
     expect(existsSync(`${host.dir}/fand.sock`)).toBe(false);
-    await host.fanctl(['up', ...FAN, 'no-heal']);
+    await host.fanctl(['up', ...FAN]);
     expect(await host.fanctl(['up', ...FAN, '--dry-run'])).toMatchObject({
       stdout: '',
       stderr: 'fanctl: note: fan-250-0-28 is up already, with these flags\n',

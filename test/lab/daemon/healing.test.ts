@@ -202,8 +202,9 @@ describe.each(['bpf', 'raw'])('io %s', (io) => {
     // With io bpf the kernel takes what is plain again, both ways.
     const leftToFand = async () => {
       const reads = await tunReads(host());
-      expect(await ping(net.container(1), net.address(2), { count: 5 })).toMatchObject({ received: 5 });
-      return (await tunReads(host())) - reads;
+      const { received } = await ping(net.container(1), net.address(2), { count: 5 });
+      // What was sent before it attached anew is lost.
+      return received === 5 ? (await tunReads(host())) - reads : undefined;
     };
     if (io === 'bpf') await until(leftToFand, (packets) => packets === 0);
     expect(await carried()).toBeGreaterThan(before);
