@@ -9,8 +9,16 @@ const TICKS_PER_S = 100;
 /** Behind the command's closing parenthesis: cutime and cstime (proc(5)). */
 const CHILDREN = [13, 14];
 
-/** Since the process began, ms. */
-export function readCost(): number {
+/** Since the process began, ms; undefined where it can't be read, as without a descriptor. */
+export function readCost(): number | undefined {
+  try {
+    return cost();
+  } catch {
+    return undefined;
+  }
+}
+
+function cost(): number {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = CHILDREN.reduce((sum, at) => sum + Number(fields[at]), 0);

@@ -178,7 +178,9 @@ export class Healer {
     } catch (error) {
       this.#log.error(`the host could not be examined: ${errorText(error)}`);
     } finally {
-      this.#pace.end(kind, readCost() - before, performance.now());
+      const after = readCost();
+      const isKnown = before !== undefined && after !== undefined;
+      this.#pace.end(kind, isKnown ? after - before : 0, performance.now());
       this.#isExamining = false;
     }
   }
