@@ -16,7 +16,7 @@ const CAPACITY = 32;
 /** Holds the headroom and an error of 576 bytes. */
 const SLOT = 640;
 /** For one container, and for all. */
-const RATES = { perSecond: 200, burst: 80, allPerSecond: 1000, allBurst: 160 };
+const RATES = { perSecond: 200, burst: 50, allPerSecond: 1000, allBurst: 100 };
 
 export class IcmpReplies {
   readonly batch = new PacketBatch(CAPACITY, new Uint8Array(CAPACITY * SLOT));
