@@ -180,7 +180,10 @@ export class Forwarder {
       this.#tooBig.reuse();
       taken = this.#encap.process(fan, rx, taken, tx, nowMs);
       tracer?.encapJudged(fan, rx, from, taken, tx);
-      if (tx.count > 0) this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
+      if (tx.count > 0) {
+        this.#encap.noteSizes(tx);
+        this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
+      }
       tracer?.encapSent(fan, rx, from, taken, tx);
     }
     this.#pushReplies(fan, port);

@@ -93,6 +93,14 @@ export class EncapPath {
     return i;
   }
 
+  /** Before a batch is sent: an error about one of its packets may come while it still is. */
+  noteSizes(tx: PacketBatch): void {
+    for (let i = 0; i < tx.count; i++) {
+      const longest = tx.tag(i) > 1 ? tx.headerLen(i) + tx.gsoSize(i) : tx.length(i);
+      this.#sizes.note(tx.address(i), longest);
+    }
+  }
+
   /** Counts a sent batch: `failed` descriptors carry an errno. Later fragments of a datagram have tag 0. */
   settle(fan: FanEntry, tx: PacketBatch, failed: number): void {
     let packets = 0;
@@ -105,12 +113,7 @@ export class EncapPath {
         this.#counters.drop(fan.counterBlock, reason, segments || 1);
       } else {
         let len = tx.length(i) - OUTER;
-        let longest = len + OUTER;
-        if (segments > 1) {
-          len += (segments - 1) * (tx.headerLen(i) - OUTER);
-          longest = tx.headerLen(i) + tx.gsoSize(i);
-        }
-        this.#sizes.note(tx.address(i), longest);
+        if (segments > 1) len += (segments - 1) * (tx.headerLen(i) - OUTER);
         packets += segments;
         innerBytes += len;
         this.#peers.sent(fan.counterBlock, tx.address(i) | 0, segments, len);
