@@ -238,8 +238,7 @@ export class FanManager {
     const ports = this.#ports.portsOf(before);
     for (const note of await this.#takeDown(fan)) this.#log.warn(note);
     try {
-      const { bridge } = await this.#bringUp(fan.request, []);
-      await enslave(ports, bridge);
+      const { bridge } = await this.#bringUp(fan.request, [], ports);
       this.#log.warn(`${before} has moved to ${bridge}, as its underlay has another address`);
     } catch (error) {
       this.#log.error(`${before} can't move: ${errorText(error)}; "fanctl up" tries again`);
@@ -274,7 +273,12 @@ export class FanManager {
     await this.#store.save(this.#state);
   }
 
-  async #bringUp(request: UpRequest, notes: readonly string[]): Promise<UpReply> {
+  /** `ports` are on its bridge before the fan counts as up. */
+  async #bringUp(
+    request: UpRequest,
+    notes: readonly string[],
+    ports: readonly string[] = [],
+  ): Promise<UpReply> {
     const { dir: runDir, stateDir } = this.#paths;
     const others = this.#state.fans.map((fan) => fan.plan);
     const plan = await planFan(request, others, { runDir, stateDir, workers: this.#forwarding.workers });
@@ -290,6 +294,7 @@ export class FanManager {
       if (first) await this.#apply(hostSteps(), log, (done) => (this.#state.host = done));
       await this.#apply(fanSteps(plan), log, (done) => (fan.steps = done));
       await this.#forwarding.configure(this.#upFans());
+      await enslave(ports, plan.bridge);
     } catch (error) {
       const left = await undoSteps(STEP_KINDS, fan.steps);
       this.#state.fans = this.#state.fans.filter((other) => other !== fan);

@@ -9,7 +9,7 @@ import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping, UNANSWERED } from '../../../bench/lab/ping.js';
 import { FANCTL } from '../../../bench/lab/repository.js';
-import { FAN } from '../fan-lab.js';
+import { FAN, until } from '../fan-lab.js';
 import { diagnose, failures, named, troubles } from './doctor-lab.js';
 
 let lab: Lab | undefined;
@@ -37,8 +37,10 @@ function raiseAll(hosts: readonly Host[], ...flags: string[]): Promise<unknown> 
   return Promise.all(hosts.map((host) => raiseFan(host, [...FAN, ...flags])));
 }
 
+/** Once fand has put its accepts into chains that came after it. */
 async function expectHealthy(hosts: readonly Host[]): Promise<void> {
-  expect(await Promise.all(hosts.map(troubles))).toEqual(hosts.map(() => []));
+  const ask = () => Promise.all(hosts.map(troubles));
+  await until(ask, (found) => found.flat().length === 0);
 }
 
 /** Each way between the first containers of the two hosts. */
