@@ -6,6 +6,7 @@ import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { Repair } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
+import { announceAddresses } from '../host/announce.js';
 import { enslave } from '../host/links.js';
 import { STEP_KINDS } from '../host/steps/fan-steps.js';
 import { reapplySteps } from '../host/steps/step.js';
@@ -41,7 +42,10 @@ export class Upkeep {
     const done = await this.#repairer.repair(steps, fans);
     if (repairs.includes('relay')) done.push(...(await this.#forwarding.renewRelays()));
     if (!repairs.includes('bridge')) return done;
-    for (const { plan } of fans) done.push(...(await this.putBackPorts(plan.bridge)));
+    for (const { plan } of fans) {
+      done.push(...(await this.putBackPorts(plan.bridge)));
+      await announceAddresses(plan.bridge);
+    }
     await this.reattach(all);
     return done;
   }

@@ -20,6 +20,8 @@ export interface Link {
   readonly otherNames: readonly string[];
   /** As the kernel's IFF_*, without the prefix: UP, LOOPBACK, … */
   readonly flags: readonly string[];
+  /** Whether the kernel sends by it (RFC 2863, ifOperStatus up): a moment after its carrier is there. */
+  readonly isOperational: boolean;
   /** Bytes. */
   readonly mtu: number;
   readonly txQueueLength: number;
@@ -51,6 +53,7 @@ interface LinkRow {
   link_netnsid?: number;
   altnames?: string[];
   flags?: string[];
+  operstate?: string;
   mtu?: number;
   txqlen?: number;
   address?: string;
@@ -146,6 +149,7 @@ function toLink(row: LinkRow): Link {
     peerNetnsId: row.link_netnsid ?? -1,
     otherNames: row.altnames ?? [],
     flags: row.flags ?? [],
+    isOperational: row.operstate === 'UP',
     mtu: row.mtu ?? 0,
     txQueueLength: row.txqlen ?? 0,
     hardwareAddress: row.address ?? '',

@@ -82,6 +82,7 @@ export class Healer {
     this.#log = log;
     this.#notices = HostNotices.open();
     this.#readLinks();
+    this.#ports.follow(() => this.#listen(performance.now()));
   }
 
   start(): void {
@@ -91,6 +92,7 @@ export class Healer {
   stop(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
+    this.#ports.follow(() => {});
     this.#notices.close();
   }
 
@@ -107,12 +109,16 @@ export class Healer {
       this.#soon = setTimeout(() => this.#tick(performance.now()), QUIET_MS);
   }
 
-  #take(nowMs: number): void {
+  #listen(nowMs: number): void {
     try {
       for (const notice of this.#notices.take()) this.#note(notice, nowMs);
     } catch (error) {
       this.#log.error(`what the kernel says can't be read, healing waits: ${errorText(error)}`);
     }
+  }
+
+  #take(nowMs: number): void {
+    this.#listen(nowMs);
     if (this.#fans.changes !== this.#seenChanges) this.#pace.note(nowMs);
     this.#seenChanges = this.#fans.changes;
     if (this.#fans.records.length === 0 || this.#fans.isBusy || this.#isExamining) return;

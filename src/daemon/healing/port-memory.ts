@@ -20,6 +20,12 @@ export class PortMemory {
   readonly #links = new Map<number, Known>();
   /** Name of a bridge that is gone → indices of its ports. */
   readonly #orphans = new Map<string, number[]>();
+  #catchUp: () => void = () => {};
+
+  /** `catchUp` notes what the kernel has said until now: a bridge may be made anew before it was heard that it is gone. */
+  follow(catchUp: () => void): void {
+    this.#catchUp = catchUp;
+  }
 
   /** A link as it is now, or as it was when it went. `nowMs` of any clock that only grows. */
   note({ index, name, master }: LinkRole, isGone: boolean, nowMs: number): void {
@@ -41,6 +47,7 @@ export class PortMemory {
 
   /** Ports that the bridge of this name had when it was deleted, by their names now; each is given out once. */
   takeOrphans(bridge: string): string[] {
+    this.#catchUp();
     const ports = this.#orphans.get(bridge) ?? [];
     this.#orphans.delete(bridge);
     return ports.flatMap((index) => {

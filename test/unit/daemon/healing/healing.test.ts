@@ -90,6 +90,18 @@ describe('PortMemory', () => {
     expect(ports.takeOrphans('fan')).toEqual([]);
   });
 
+  it('knows them though the bridge was made anew before it was heard that it is gone', () => {
+    const ports = new PortMemory();
+    ports.note(link(5, 'fan'), false, 0);
+    ports.note(link(6, 'c6', 5), false, 0);
+    const unheard = [() => ports.note(link(6, ''), false, 1), () => ports.note(link(5, 'fan'), true, 1)];
+    ports.follow(() => {
+      for (const tell of unheard.splice(0)) tell();
+    });
+    // Its port is known by the name that it had.
+    expect(ports.takeOrphans('fan')).toEqual(['c6']);
+  });
+
   it('knows which ports a bridge has', () => {
     const ports = new PortMemory();
     ports.note(link(5, 'fan'), false, 0);
