@@ -150,7 +150,6 @@ export class Tracing {
 
   #specOf(request: TraceRequest): TraceSpec {
     const { program = [], bridge, dropsOnly = false } = request;
-    if (!Array.isArray(program)) throw new FanError('usage', 'program: not a list of numbers');
     // The worker must not meet one that is broken.
     if (program.length > 0) new PacketFilter(program);
     const fan = this.#fans().find(({ view }) => view.bridge === bridge);

@@ -7,8 +7,8 @@ import { run } from './run.js';
 
 /** Seconds; whoever is on the link answers in a few milliseconds. */
 const WAIT = '1';
-/** Where too few answer, and with -D where somebody does. */
-const STATUSES = [0, 1];
+/** 1: too few answer, or with -D somebody does. 2: it can't ask, and says why where its answers stand. */
+const STATUSES = [0, 1, 2];
 const ANSWER = /reply from \S+ \[([0-9a-f:]+)\]/gi;
 
 /**

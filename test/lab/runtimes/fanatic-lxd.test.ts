@@ -55,6 +55,11 @@ lxd-here waitready --timeout 60
 it("passes Ubuntu's own test of LXD", async () => {
   const before = await guided.does('lxc profile list --format csv; lxc profile show default');
   await guided.does(`fanatic enable-fan -u ${U} -o ${O}`);
+  await guided.does('lxc profile create fan-250-0-28');
+  expect((await guided.shell('fanatic enable-lxd')).stderr).toBe(
+    'fanatic: LXD has a profile fan-250-0-28 already: lxc profile delete it first\n',
+  );
+  await guided.does('lxc profile delete fan-250-0-28');
   await guided.does(`fanatic enable-lxd -u ${U} -o ${O}`);
   expect(await guided.does('fanatic show')).toBe(`${HEADER}${U} ${O} up - enabled\n`);
   await guided.does('fanatic test local-lxd');
