@@ -19,8 +19,8 @@ enum {
   CACHE_LINE = 64,
 };
 
-/* Flags of a descriptor: those of virtio_net_hdr, and one of ours. */
-enum { NEEDS_CSUM = 1, DATA_VALID = 2, CSUM_UNKNOWN = 0x80 };
+/* Flags of a descriptor: those of virtio_net_hdr, and two of ours. */
+enum { NEEDS_CSUM = 1, DATA_VALID = 2, NOT_MERGED = 0x40, CSUM_UNKNOWN = 0x80 };
 
 /* gso_type, as in virtio_net_hdr; GSO_ECN may be or'ed to a TCP type. */
 enum { GSO_NONE = 0, GSO_TCPV4 = 1, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };

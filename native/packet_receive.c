@@ -30,6 +30,7 @@ static void describe(struct packet *packet, const struct virtio_net_hdr *vnet,
   uint8_t flags = vnet->flags & (NEEDS_CSUM | DATA_VALID);
   if ((flags & NEEDS_CSUM) != 0 && vnet->csum_start < ETHERNET_LEN) flags = 0;
   packet->flags = flags == 0 ? CSUM_UNKNOWN : flags;
+  if (vnet->gso_type == GSO_NONE) packet->flags |= NOT_MERGED;
   packet->gso_type = vnet->gso_type;
   packet->gso_size = vnet->gso_size;
   packet->header_len = vnet->gso_type == GSO_NONE ? 0 : header_len(bytes, packet->length);
@@ -42,19 +43,21 @@ static void describe(struct packet *packet, const struct virtio_net_hdr *vnet,
 }
 
 /*
- * A frame that a virtio_net_hdr cannot describe (EINVAL) is gone by now. ENETDOWN says once that
- * the device went down; it may come up again.
+ * A frame that a virtio_net_hdr cannot describe (EINVAL), as of UFO, is gone by now. ENETDOWN says
+ * once that the device went down; it may come up again.
  */
-static int receive(int fd, struct mmsghdr *messages, unsigned count) {
+static int receive(int fd, struct mmsghdr *messages, unsigned count, uint32_t *lost) {
   for (;;) {
     int received = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
     if (received >= 0) return received;
     if (errno == EAGAIN || errno == ENETDOWN) return 0;
     if (errno != EINTR && errno != EINVAL) return -errno;
+    if (errno == EINVAL) ++*lost;
   }
 }
 
-int packet_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
+int packet_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity,
+                   uint32_t *lost) {
   struct mmsghdr messages[RECEIVE_BATCH];
   struct receive_slot slots[RECEIVE_BATCH];
   const size_t before = sizeof slots->vnet + ETHERNET_LEN;
@@ -66,11 +69,14 @@ int packet_receive(int fd, const struct slab *slab, struct packet *packets, size
     slots[i].iov[1] = (struct iovec){bytes - ETHERNET_LEN, MAX_PACKET + ETHERNET_LEN};
     messages[i].msg_hdr = (struct msghdr){.msg_iov = slots[i].iov, .msg_iovlen = 2};
   }
-  int received = receive(fd, messages, (unsigned)wanted);
+  int received = receive(fd, messages, (unsigned)wanted, lost);
   if (received < 0) return received;
   int count = 0;
   for (int i = 0; i < received; i++) {
-    if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 || messages[i].msg_len <= before) continue;
+    if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 || messages[i].msg_len <= before) {
+      ++*lost;
+      continue;
+    }
     struct packet *packet = &packets[count++];
     packet->offset = (uint32_t)((size_t)i * RECEIVE_STRIDE + HEADROOM);
     packet->length = messages[i].msg_len - (uint32_t)before;

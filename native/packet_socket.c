@@ -25,13 +25,15 @@ static int set_option(int fd, int level, int option, int value) {
 }
 
 /*
- * Frames for this host (no sniffing along with a promiscuous device), protocol 4, to `address`;
- * none of them where not `open`.
+ * Frames for this host (no sniffing along with a promiscuous device), protocol 4 without IP
+ * options, to `address`; none of them where not `open`.
  */
 static int filter_frames(int fd, uint32_t address, bool open) {
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 5),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 7),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETHERNET_LEN),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x45, 0, 5),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETHERNET_LEN + 9),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_IPIP, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETHERNET_LEN + 16),

@@ -32,10 +32,11 @@ int packet_sender_open(int ifindex, int buffer, bool shim, const char **syscall)
 /*
  * Receives whole IP packets, outer header first, one a slot as raw_receive(). The flags are the
  * kernel's, or CSUM_UNKNOWN where it says nothing of the checksum; header_len of a super-packet
- * counts all its headers, or the outer one alone where the inner ones are malformed. The count (0
- * when nothing waits) or -errno.
+ * counts all its headers, or the outer one alone where the inner ones are malformed. Adds to *lost
+ * the frames that the kernel could not hand over. The count (0 when nothing waits) or -errno.
  */
-int packet_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
+int packet_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity,
+                   uint32_t *lost);
 
 struct packet_send_options {
   bool cut;     /* super-packets into segments */

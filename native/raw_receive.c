@@ -7,17 +7,25 @@
 #include "raw_socket.h"
 #include "receive_slots.h"
 
-/* IP_PKTINFO, where it was asked for. */
+/* IP_PKTINFO and IP_RECVFRAGSIZE, where they were asked for. */
 union control {
   struct cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+  char bytes[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
 };
 
-/* Index of the device that a packet came in by; 0 where nobody asked. */
-static uint32_t device_of(struct msghdr *message) {
-  const struct cmsghdr *first = CMSG_FIRSTHDR(message);
-  if (first == NULL || first->cmsg_level != IPPROTO_IP || first->cmsg_type != IP_PKTINFO) return 0;
-  return (uint32_t)((const struct in_pktinfo *)(const void *)CMSG_DATA(first))->ipi_ifindex;
+/*
+ * What the kernel says beside a packet: the index of the device that it came in by (0 where nobody
+ * asked), and that it was put together from fragments.
+ */
+static void note_control(struct msghdr *message, struct packet *packet) {
+  for (struct cmsghdr *each = CMSG_FIRSTHDR(message); each; each = CMSG_NXTHDR(message, each)) {
+    if (each->cmsg_level != IPPROTO_IP) continue;
+    if (each->cmsg_type == IP_PKTINFO) {
+      const struct in_pktinfo *info = (const void *)CMSG_DATA(each);
+      packet->tag = (uint32_t)info->ipi_ifindex;
+    }
+    if (each->cmsg_type == IP_RECVFRAGSIZE) packet->flags |= NOT_MERGED;
+  }
 }
 
 int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
@@ -44,12 +52,13 @@ int raw_receive(int fd, const struct slab *slab, struct packet *packets, size_t 
   int count = 0;
   for (int i = 0; i < received; i++) {
     if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-    packets[count++] = (struct packet){
+    struct packet *packet = &packets[count++];
+    *packet = (struct packet){
         .offset = (uint32_t)((size_t)i * RECEIVE_STRIDE + HEADROOM),
         .length = messages[i].msg_len,
         .flags = CSUM_UNKNOWN,
-        .tag = device_of(&messages[i].msg_hdr),
     };
+    note_control(&messages[i].msg_hdr, packet);
   }
   return count;
 }

@@ -40,6 +40,8 @@ static int configure(int fd, const struct raw_options *options, const char **sys
   if (options->tell_device && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) < 0) {
     return -errno;
   }
+  /* A hint alone: without it datagrams that came in fragments may be counted as several. */
+  setsockopt(fd, IPPROTO_IP, IP_RECVFRAGSIZE, &one, sizeof one);
   if (options->bind_address == 0) return 0;
   struct sockaddr_in local = {.sin_family = AF_INET,
                               .sin_addr.s_addr = htonl(options->bind_address)};

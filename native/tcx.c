@@ -51,3 +51,23 @@ int tcx_attach(struct bpf_object *object, int ifindex, enum tcx_side side, const
   fcntl((int)link, F_SETFD, FD_CLOEXEC);
   return (int)link;
 }
+
+/* The beginning of struct bpf_link_info; headers before 6.6 know nothing of TCX. */
+struct tcx_link_info {
+  uint32_t type;
+  uint32_t id;
+  uint32_t program;
+  uint32_t padding;
+  uint32_t ifindex;
+  uint32_t attach_type;
+};
+
+int tcx_device(int link) {
+  union bpf_attr attr;
+  struct tcx_link_info info = {0};
+  memset(&attr, 0, sizeof attr);
+  attr.info.bpf_fd = (uint32_t)link;
+  attr.info.info_len = sizeof info;
+  attr.info.info = (uint64_t)(uintptr_t)&info;
+  return bpf_call(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : (int)info.ifindex;
+}

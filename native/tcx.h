@@ -29,4 +29,10 @@ int tcx_map(struct bpf_object *object, const char *name, const char **syscall);
  */
 int tcx_attach(struct bpf_object *object, int ifindex, enum tcx_side side, const char **syscall);
 
+/*
+ * Index of the device that a program is attached to by this link; 0 where somebody has detached it,
+ * or the device is gone. Or -errno.
+ */
+int tcx_device(int link);
+
 #endif

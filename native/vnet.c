@@ -59,7 +59,7 @@ int vnet_for(const struct packet *packet, const uint8_t *ip, const struct transp
   memcpy(&field, l4 + t->sum_at, sizeof field);
   if (field == 0 && t->protocol == PROTOCOL_UDP) return 0;
   bool partial = field == checksum_fold(pseudo);
-  bool merged = packet->length > mtu;
+  bool merged = packet->length > mtu && (packet->flags & NOT_MERGED) == 0;
   /* A valid checksum may equal the pseudo sum by chance: ask first, but of what GRO merged. */
   if (!(partial && merged) && checksum_fold(pseudo + checksum_sum(l4, t->l4_total)) == 0xffff) {
     vnet->flags = DATA_VALID;

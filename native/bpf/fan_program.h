@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 enum {
-  FAN_OWN_ADDRESSES = 8,
+  FAN_OWN_ADDRESSES = 16,
   FAN_PEERS = 4096, /* that are counted; the one longest unused makes room */
   FAN_FLOWS = 8192, /* that are known to be untraced; likewise */
 };
@@ -45,7 +45,7 @@ struct fan_config {
   __u32 dscp;   /* of the outer header; above 63: the inner one's */
   /* Bytes before the IP header: none at a TUN, but 14 in a test run of the kernel's. */
   __u32 link_header;
-  /* Underlay addresses of this host's fans, 0 where there are fewer. */
+  /* Of the underlay those that no peer has: this host's, and of all on a link; 0 where fewer. */
   __u32 own[FAN_OWN_ADDRESSES];
 };
 

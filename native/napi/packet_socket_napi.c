@@ -1,5 +1,7 @@
 /* packetReceiverOpen, packetReceiverGroup, packetSenderOpen, packetUnsent, packetReceive,
  * packetSend, gsoShimAttach: arguments only (see packet_socket.h, gso_shim.h). */
+#include <errno.h>
+
 #include "../gso_shim.h"
 #include "../packet_socket.h"
 #include "arguments.h"
@@ -55,12 +57,16 @@ static napi_value js_packet_unsent(napi_env env, napi_callback_info info) {
 }
 
 static napi_value js_packet_receive(napi_env env, napi_callback_info info) {
-  napi_value argv[4];
+  napi_value argv[5];
   int fd;
   struct batch batch;
-  if (!arguments(env, info, 4, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  uint32_t *lost;
+  size_t words;
+  if (!arguments(env, info, 5, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  return number(env, packet_receive(fd, &batch.slab, batch.packets, batch.count));
+  if (!argument_words(env, argv[4], "lost", &lost, &words)) return NULL;
+  if (words == 0) return throw_errno(env, -EINVAL, "packetReceive");
+  return number(env, packet_receive(fd, &batch.slab, batch.packets, batch.count, lost));
 }
 
 static napi_value js_packet_send(napi_env env, napi_callback_info info) {

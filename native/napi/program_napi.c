@@ -1,9 +1,10 @@
-/* programAttach, programConfigure, programAddFlow, programCount, programPeers, programLargest,
- * programTest: arguments only (see program_loader.h). */
+/* programAttach, programConfigure, programDevice, programAddFlow, programCount, programPeers,
+ * programLargest, programTest: arguments only (see program_loader.h). */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "../program_loader.h"
+#include "../tcx.h"
 #include "arguments.h"
 #include "exports.h"
 
@@ -54,6 +55,13 @@ static napi_value js_add_flow(napi_env env, napi_callback_info info) {
   struct fan_flow flow;
   if (!fd_and_struct(env, info, &fd, &flow, sizeof flow)) return NULL;
   return number(env, program_add_flow(fd, &flow));
+}
+
+static napi_value js_device(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int link;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &link)) return NULL;
+  return number(env, tcx_device(link));
 }
 
 static napi_value js_count(napi_env env, napi_callback_info info) {
@@ -136,6 +144,7 @@ static napi_value js_test(napi_env env, napi_callback_info info) {
 bool export_program(napi_env env, napi_value exports) {
   return export_function(env, exports, "programAttach", js_attach) &&
          export_function(env, exports, "programConfigure", js_configure) &&
+         export_function(env, exports, "programDevice", js_device) &&
          export_function(env, exports, "programAddFlow", js_add_flow) &&
          export_function(env, exports, "programCount", js_count) &&
          export_function(env, exports, "programPeers", js_peers) &&

@@ -34,6 +34,10 @@ export const DROP_REASONS = [
   ['ecn', 'decap: congestion marked on a packet whose sender does not speak ECN (RFC 6040)'],
   ['tun-write-failed', 'decap: the kernel refused the inner packet at the TUN'],
   // Made by the kernel, before or behind us.
+  [
+    'receive-failed',
+    'decap: a frame that the kernel can not hand to a packet socket: merged in a way that it has no word for (UFO)',
+  ],
   ['socket-overflow', 'decap: the receive buffer of a raw or packet socket was full'],
   ['tun-overflow', 'encap: the queue of the TUN was full'],
   // By the guard's rules in nftables, before anything else of the host sees the packet (host/steps/guard-step.ts).
@@ -50,6 +54,14 @@ export const DROP_REASONS = [
   [
     'outer-not-unicast',
     "IP-in-IP to the fan's underlay address in a frame for all or for a group (RFC 1122 §3.3.6)",
+  ],
+  [
+    'outer-source-local',
+    "IP-in-IP to the fan's underlay address from an address of this host, of loopback, or of all or a group",
+  ],
+  [
+    'outer-options',
+    "IP-in-IP to the fan's underlay address with an outer option that asks for more than nothing (RFC 7126)",
   ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
   ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],

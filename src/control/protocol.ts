@@ -104,6 +104,8 @@ export interface FanView {
   io: string;
   /** Faster ways that were passed over, with the reason: "packet: wg0 is no Ethernet device". */
   ioNotes: string[];
+  /** What programs of it do that somebody detached from their device: "encap", "GSO shim". Absent: none. */
+  detached?: string[];
   /** Threads that forward for it. */
   workers: number;
   state: FanState;
@@ -333,7 +335,8 @@ export type Repair =
   | 'nat'
   | 'firewall'
   | 'dhcp'
-  | 'relay';
+  | 'relay'
+  | 'programs';
 
 /** Puts back what somebody else changed on the host since `up`, for the fans that are up. */
 export interface RepairRequest {

@@ -161,7 +161,7 @@ export class FanManager {
       await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
     }
     if (this.#forwarding.policiesChanged) await this.#inTurn(() => this.#followPolicies());
-    if (this.#forwarding.outdated(this.#upFans()).length > 0)
+    if (this.#forwarding.outdated(this.#upFans(), false).length > 0)
       await this.#inTurn(() => this.#upkeep.reattach(this.#upFans()));
     if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
   }

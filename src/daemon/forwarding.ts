@@ -49,6 +49,8 @@ export class Forwarding {
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
   #obstacles: Readonly<Record<string, string>> = {};
+  /** Fan id → what programs of it do that somebody detached, as last noted. */
+  #detached: Readonly<Record<string, readonly string[]>> = {};
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -90,8 +92,7 @@ export class Forwarding {
       const relayed = fans.filter(({ id }) => io[id]!.cuts).map(({ plan }) => plan.underlayDevice);
       await this.#relays.fit(relayed);
       this.#io = io;
-      this.#obstacles = this.#findObstacles(fans);
-      this.#noteIo(fans);
+      this.#note(fans);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
     } catch (error) {
       this.#blocks.clear();
@@ -107,15 +108,18 @@ export class Forwarding {
     await this.onConfigured(fans);
   }
 
-  /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there. */
-  outdated(fans: readonly FanRecord[]): FanRecord[] {
+  /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there; `andDetached`: or whose programs somebody detached. */
+  outdated(fans: readonly FanRecord[], andDetached: boolean): FanRecord[] {
     return fans.filter(({ id, plan: { underlayDevice, bridge } }) => {
       const io = this.#io[id];
       const at = { underlay: findDevice(underlayDevice)?.index, bridge: findDevice(bridge)?.index };
       if (io === undefined || at.underlay === undefined || at.bridge === undefined) return false;
       const isAnother = io.underlayIndex !== undefined && io.underlayIndex !== at.underlay;
       const isMoved = this.#devices.get(id) !== underlayDevice;
-      return isAnother || isMoved || (io.decapAt !== undefined && io.decapAt.bridge !== at.bridge);
+      const isDetached = andDetached && this.#detached[id] !== undefined;
+      return (
+        isAnother || isMoved || isDetached || (io.decapAt !== undefined && io.decapAt.bridge !== at.bridge)
+      );
     });
   }
 
@@ -224,14 +228,20 @@ export class Forwarding {
     return this.#relays.renew();
   }
 
-  /** Whether something has come or gone, since it was last noted, that keeps decap from the kernel. */
+  /** Whether something has come or gone, since it was last noted, that keeps packets from the kernel. */
   obstaclesChanged(fans: readonly FanRecord[]): boolean {
-    return !isDeepStrictEqual(this.#findObstacles(fans), this.#obstacles);
+    const now = [this.#findObstacles(fans), this.#findDetached(fans)];
+    return !isDeepStrictEqual(now, [this.#obstacles, this.#detached]);
   }
 
   /** Says in the views of `fans` why decap is not the kernel's; the worker has seen it itself. */
   noteObstacles(fans: readonly FanRecord[]): void {
+    this.#note(fans);
+  }
+
+  #note(fans: readonly FanRecord[]): void {
     this.#obstacles = this.#findObstacles(fans);
+    this.#detached = this.#findDetached(fans);
     this.#noteIo(fans);
   }
 
@@ -256,6 +266,12 @@ export class Forwarding {
     this.#workers = undefined;
   }
 
+  /** A system call for each program. Links say nothing when they are detached, so it is asked now and then. */
+  #findDetached(fans: readonly FanRecord[]): Record<string, string[]> {
+    const found = fans.map(({ id }) => [id, this.#workers?.detached(id) ?? []] as const);
+    return Object.fromEntries(found.filter(([, detached]) => detached.length > 0));
+  }
+
   /** As last noted where the kernel can't be asked for a moment: it is for `show` alone. */
   #findObstacles(fans: readonly FanRecord[]): Readonly<Record<string, string>> {
     const byKernel = fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
@@ -274,6 +290,9 @@ export class Forwarding {
       const io = this.#io[id]!;
       const relayFailure = io.cuts ? this.#relays.failure(plan.underlayDevice) : undefined;
       const obstacle = this.#obstacles[id];
+      const detached = this.#detached[id];
+      if (detached) view.detached = [...detached];
+      else delete view.detached;
       this.#noteIoOf(view, io, [
         ...(relayFailure === undefined ? [] : [`${io.mode}: bursts go without a relay: ${relayFailure}`]),
         ...(obstacle === undefined ? [] : [`bpf: decap in fand: ${obstacle}`]),

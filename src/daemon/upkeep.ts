@@ -38,9 +38,10 @@ export class Upkeep {
     fans: readonly FanRecord[],
     all: readonly FanRecord[],
   ): Promise<string[]> {
-    const steps = repairs.filter((repair) => repair !== 'relay');
+    const steps = repairs.filter((repair) => repair !== 'relay' && repair !== 'programs');
     const done = await this.#repairer.repair(steps, fans);
     if (repairs.includes('relay')) done.push(...(await this.#forwarding.renewRelays()));
+    if (repairs.includes('programs')) done.push(...(await this.reattach(all, true)));
     if (!repairs.includes('bridge')) return done;
     for (const { plan } of fans) {
       done.push(...(await this.putBackPorts(plan.bridge)));
@@ -56,13 +57,17 @@ export class Upkeep {
     return back.length === 0 ? [] : [`put ${back.join(', ')} back on ${bridge}`];
   }
 
-  /** To devices that were made anew, or have another name. A fan that can't be is dead then. */
-  async reattach(all: readonly FanRecord[]): Promise<void> {
-    const outdated = this.#forwarding.outdated(all);
-    if (outdated.length === 0) return;
+  /**
+   * To devices that were made anew, or have another name; `andDetached`: and where somebody detached programs. A fan that can't be is dead
+   * then. Returns what was done, in words.
+   */
+  async reattach(all: readonly FanRecord[], andDetached = false): Promise<string[]> {
+    const outdated = this.#forwarding.outdated(all, andDetached);
+    if (outdated.length === 0) return [];
+    const done = `attached anew to the devices of ${outdated.map(({ view }) => view.bridge).join(', ')}`;
     try {
       await this.#forwarding.reattach(outdated, all);
-      this.#log.info(`attached anew to the devices of ${outdated.map(({ view }) => view.bridge).join(', ')}`);
+      this.#log.info(done);
     } catch (error) {
       for (const { id, view } of outdated) {
         view.state = 'dead';
@@ -72,6 +77,7 @@ export class Upkeep {
       await this.#forwarding.configure(all.filter((fan) => !outdated.includes(fan)));
     }
     await this.#save();
+    return [done];
   }
 
   /** Lets a fan go by the new name of its underlay device. Throws FanError. */

@@ -5,6 +5,7 @@
  *   decap   RawReceiver.receive or PacketReceiver.receive → DecapPath.process → Tun.send → settle
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
+import { DROP } from '../base/drop-reason.js';
 import type { RxDevice } from '../io/devices/device.js';
 import { indexOf, isRouted } from '../io/netlink/host-facts.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
@@ -12,7 +13,7 @@ import type { Poller } from '../io/poller.js';
 import { ALL, type Share } from '../io/receive-filter.js';
 import { KernelPath } from './kernel/kernel-path.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports/ports.js';
-import type { Counters } from './tables/counters.js';
+import { type Counters, HOST_BLOCK } from './tables/counters.js';
 import type { FanSpec } from './tables/fan-spec.js';
 import { type FanEntry, ForwardingTable } from './tables/forwarding-table.js';
 import { type PeerCounts, PeerTable } from './tables/peer-table.js';
@@ -42,6 +43,7 @@ export interface ForwarderState {
 
 export class Forwarder {
   readonly ports: Ports;
+  readonly #counters: Counters;
   readonly #onLost: (fan: string, cause: unknown) => void;
   readonly #fromTun: PacketBatch;
   readonly #toUnderlay: PacketBatch;
@@ -59,6 +61,7 @@ export class Forwarder {
   readonly #isFirst: boolean;
   #tickMs = 0;
   #agedMs = 0;
+  #generation = 0;
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
   #table = new ForwardingTable([]);
@@ -76,6 +79,7 @@ export class Forwarder {
     share: Share = ALL,
     sizes = new SentSizes(),
   ) {
+    this.#counters = counters;
     this.#onLost = onLost;
     this.ports = new Ports(poller, share);
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
@@ -101,21 +105,27 @@ export class Forwarder {
 
   /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
   configure(specs: readonly FanSpec[], generation: number): void {
-    const table = new ForwardingTable(specs);
     this.ports.configure(specs);
+    const table = new ForwardingTable(specs, this.ports.addresses.all);
     // The counter block of a fan that is gone may be another's next.
     const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
     if (!this.#table.fans.every(isKept)) this.#peers.clear();
-    this.#table = table;
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
+    this.#generation = generation;
+    this.#use(table);
+  }
+
+  #use(table: ForwardingTable): void {
+    this.#table = table;
     this.#encap.configure(table);
     this.#decap.configure(table);
     this.#errors.configure(table);
-    this.#kernel.configure(table, this.ports.fans, this.ports.chains, generation);
+    this.#kernel.configure(table, this.ports.fans, this.ports.chains, this.#generation);
   }
 
   /** From the next batch on, `tracer` sees every packet. */
   trace(tracer: Tracer | undefined, generation: number): void {
+    this.#generation = generation;
     this.#kernel.trace(tracer, generation);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
@@ -133,7 +143,8 @@ export class Forwarder {
       return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
     }
     if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
-    else if (token === TOKEN.chains || token >= TOKEN.firstBridge) this.#followHost(token);
+    else if (token === TOKEN.chains || token === TOKEN.addresses || token >= TOKEN.firstBridge)
+      this.#followHost(token);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
     return 0;
   }
@@ -154,9 +165,21 @@ export class Forwarder {
   }
 
   #followHost(token: number): void {
+    if (token === TOKEN.addresses) {
+      this.#followAddresses();
+      return;
+    }
     if (token === TOKEN.chains) this.ports.chains?.takeNotifications();
     else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit.takeNotifications();
     this.#kernel.followHost();
+  }
+
+  /** What came in by this moment is judged by what was known of it. */
+  #followAddresses(): void {
+    const { addresses, underlay } = this.ports;
+    if (!addresses.takeNotifications()) return;
+    underlay.refuse(addresses.all);
+    this.#use(new ForwardingTable(this.#table.fans, addresses.all));
   }
 
   #pullTun(index: number, nowMs: number): void {
@@ -195,6 +218,8 @@ export class Forwarder {
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {
     const rx = this.ports.fromUnderlay;
     receiver.receive(rx);
+    const lost = receiver.takeLost?.() ?? 0;
+    if (lost !== 0) this.#counters.drop(HOST_BLOCK, DROP['receive-failed'], lost);
     const tracer = this.#tracer;
     tracer?.decapReceived(rx);
     for (const output of this.#outputs) output.count = 0;

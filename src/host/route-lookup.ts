@@ -5,6 +5,7 @@
 import { parseAddress } from '../addr/ipv4-address.js';
 import { contains, formatPrefix } from '../addr/prefix.js';
 import { errorText, FanError } from '../base/error.js';
+import { mayRefuse, readRefusingRules } from './policy-rules.js';
 import { readRoutes } from './routes.js';
 import { ipJson } from './run.js';
 
@@ -77,7 +78,7 @@ export async function lookUpRoute(question: RouteQuestion): Promise<Route | unde
 
 /**
  * What decides on a packet, in words: "route 250.0.27.0/24 via 172.30.0.99 dev eth0, table 77", "route 250.0.27.2/32
- * (blackhole)", or a policy rule where no route says so. Undefined where nothing leads there.
+ * (blackhole)", "policy rule 100 from 250.0.28.0/24 (prohibit)". Undefined where nothing leads there.
  */
 export async function describeMatch(question: RouteQuestion): Promise<string | undefined> {
   const row = await get(question, 'fibmatch');
@@ -90,10 +91,16 @@ export async function describeMatch(question: RouteQuestion): Promise<string | u
   return `route ${row.dst} ${hops.join(' and ')}${table}`;
 }
 
-async function describeRefusal({ destination }: RouteQuestion, text: string): Promise<string | undefined> {
+async function describeRefusal(question: RouteQuestion, text: string): Promise<string | undefined> {
   const type = Object.entries(REFUSALS).find(([said]) => text.includes(said))?.[1];
   if (type === undefined) return undefined;
-  const address = parseAddress(destination);
+  const [address, source] = [parseAddress(question.destination), parseAddress(question.source)];
+  // A rule says "unreachable" as a route says "throw": of the network.
+  const action = type === 'throw' ? 'unreachable' : type;
+  const rule = (await readRefusingRules()).find(
+    (each) => each.action === action && mayRefuse(each, source, address, question.input),
+  );
+  if (rule) return rule.text;
   const [longest] = (await readRoutes())
     .filter((route) => route.device === type && contains(route.destination, address))
     .sort((a, b) => b.destination.length - a.destination.length);

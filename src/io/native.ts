@@ -105,8 +105,17 @@ export interface Native {
   packetSenderOpen(deviceIndex: number, bufferBytes: number, shim: boolean): number;
   /** Bytes, as the kernel accounts for them, that a socket has sent and that are still on their way; or −errno. */
   packetUnsent(fd: number): number;
-  /** recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0). */
-  packetReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /**
+   * recvmmsg of whole IP packets (outer header first) with the kernel's offload facts; count or −errno (EAGAIN is 0).
+   * Adds to `lost[0]` the frames that the kernel could not hand over.
+   */
+  packetReceive(
+    fd: number,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    capacity: number,
+    lost: Uint32Array,
+  ): number;
   /**
    * sendmmsg of packets with 14 bytes of Ethernet header in front of each; those with an error set already are left
    * out. Super-packets stay whole, or are segmented where `cut`; partial checksums of others are completed. `patient`:
@@ -130,6 +139,8 @@ export interface Native {
   programAttach(object: Uint8Array, deviceIndex: number, egress: boolean): ProgramHandles;
   /** What the program knows of its fan, the words of struct fan_config (native/bpf/fan_program.h). */
   programConfigure(config: number, words: Uint32Array): void;
+  /** Index of the device that a program's `link` attaches it to, 0 where somebody detached it; or −errno. */
+  programDevice(link: number): number;
   /** Marks a flow as untraced, the words of struct fan_flow: 0, or −errno. */
   programAddFlow(flows: number, words: Uint32Array): number;
   /** What the program has sent on, since it was attached. */

@@ -23,6 +23,8 @@ export const MAX_PACKET = 65_536;
 /** virtio_net_hdr flags. */
 export const NEEDS_CSUM = 1;
 export const DATA_VALID = 2;
+/** Ours: received, and surely not merged of several; where it is longer than the link carries, it came in fragments. */
+export const NOT_MERGED = 0x40;
 /** Ours: nothing is known of the transport checksum; the TUN's write finds out (raw sockets don't tell). */
 export const CSUM_UNKNOWN = 0x80;
 
@@ -79,6 +81,10 @@ export class PacketBatch {
   }
   flags(i: number): number {
     return this.#u8[i * 32 + 8]!;
+  }
+  /** Whether packet i was surely one packet on its way, if perhaps in fragments. */
+  isUnmerged(i: number): boolean {
+    return (this.flags(i) & NOT_MERGED) !== 0;
   }
   gsoType(i: number): number {
     return this.#u8[i * 32 + 9]!;

@@ -19,6 +19,7 @@ export const ALL: Share = { index: 0, count: 1 };
 
 /** Of an instruction, without the jumps: code and k. linux/bpf_common.h names the codes. */
 const LD_IFINDEX = [0x20, 0xfffff008] as const;
+const LD_PACKET_TYPE = [0x20, 0xfffff004] as const;
 const LD_LEN = [0x80, 0] as const;
 const LDX_OUTER_LEN = [0xb1, 0] as const;
 const TAX = [0x07, 0] as const;
@@ -27,6 +28,7 @@ const SUB_X = [0x1c, 0] as const;
 const ADD_X = [0x0c, 0] as const;
 const XOR_X = [0xac, 0] as const;
 const LD_W = 0x20;
+const LD_B = 0x30;
 const LD_W_X = 0x40;
 const LD_H_X = 0x48;
 const LD_B_X = 0x50;
@@ -48,6 +50,16 @@ const RET = 0x06;
 const TAKE = [RET, 0xffffffff] as const;
 const LEAVE = [RET, 0] as const;
 
+/** PACKET_HOST (packet(7)): in a frame for this host. */
+const FOR_US = 0;
+const ETHERNET_LEN = 14;
+const IPIP = 4;
+/** Version 4 and a header of 20 bytes: without options. */
+const PLAIN_START = 0x45;
+const TOP_LOOPBACK = 127;
+/** From here on addresses are of groups or reserved. */
+const TOP_MULTICAST = 224;
+
 /** In an IPv4 header. */
 const FRAGMENT_AT = 6;
 const FRAGMENT_BITS = 0x3fff;
@@ -66,13 +78,17 @@ const HASH = 0;
 const OUTER_LEN = 1;
 const TRANSPORT = 2;
 
+/** A jump skips 255 instructions at most. Of more, those that are left out are refused as any forged source is. */
+const MOST_OWN = 200;
+
 type Statement = readonly [code: number, k: number];
 /** A label, a statement, or a jump to labels, of which an empty one stands for what comes next. */
 type Line = string | Statement | readonly [code: number, k: number, yes: string, no: string];
 
 /**
  * The program for a worker's raw socket, four words an instruction (native.rawFilter): nothing of what came in by the
- * devices to the addresses in `ignored`, pairs [index of the device, host-order address], and of the rest its share.
+ * devices to the addresses in `ignored`, pairs [index of the device, host-order address], but for packets with options;
+ * and of the rest its share.
  */
 export function receiveFilter(ignored: readonly (readonly [number, number])[], share: Share): Uint32Array {
   return assemble([
@@ -87,9 +103,38 @@ function ignoring(device: number, address: number, behind: string): Line[] {
     [JEQ, device, '', behind],
     [LD_W, DESTINATION_AT],
     [JEQ, address, '', behind],
+    [LD_B, 0],
+    [JEQ, PLAIN_START, '', behind],
     LEAVE,
     behind,
   ];
+}
+
+/**
+ * The program for a packet socket, of Ethernet frames: IP-in-IP for this host to `address`, as far as it needs nothing of
+ * the kernel's IP layer. What has options is the kernel's to read, and comes by the raw socket; from `own` (u32), which are
+ * addresses of this host or of all on a link, from loopback or a group, nothing comes: those the guard counts.
+ */
+export function frameFilter(address: number, own: readonly number[]): Uint32Array {
+  return assemble([
+    LD_PACKET_TYPE,
+    [JEQ, FOR_US, '', 'leave'],
+    [LD_B, ETHERNET_LEN],
+    [JEQ, PLAIN_START, '', 'leave'],
+    [LD_B, ETHERNET_LEN + PROTOCOL_AT],
+    [JEQ, IPIP, '', 'leave'],
+    [LD_W, ETHERNET_LEN + DESTINATION_AT],
+    [JEQ, address, '', 'leave'],
+    [LD_B, ETHERNET_LEN + SOURCE_AT],
+    [JEQ, 0, 'leave', ''],
+    [JEQ, TOP_LOOPBACK, 'leave', ''],
+    [JGE, TOP_MULTICAST, 'leave', ''],
+    [LD_W, ETHERNET_LEN + SOURCE_AT],
+    ...own.slice(0, MOST_OWN).map((each): Line => [JEQ, each, 'leave', '']),
+    TAKE,
+    'leave',
+    LEAVE,
+  ]);
 }
 
 function sharing({ index, count }: Share): Line[] {

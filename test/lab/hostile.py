@@ -63,6 +63,12 @@ def patched(at, value):
 KINDS = {
     "good": lambda: outer() / good(),
     "outer-options": lambda: outer(options=[IPOption(b"\x01\x01\x01\x00")]) / good(),
+    "outer-record-route": lambda: outer(options=[IPOption(b"\x07\x0b\x04" + bytes(8) + b"\0")]) / good(),
+    "outer-timestamp": lambda: outer(options=[IPOption(b"\x44\x0c\x05\x00" + bytes(8))]) / good(),
+    "outer-loose-route": lambda: outer(options=[IPOption(b"\x83\x07\x08" + bytes([172, 30, 0, 9]) + b"\0")]) / good(),
+    "outer-strict-route": lambda: outer(options=[IPOption(b"\x89\x07\x08" + bytes([172, 30, 0, 9]) + b"\0")]) / good(),
+    "outer-late-route": lambda: outer(options=[IPOption(b"\x01" * 37 + b"\x83\x03\x04")]) / good(),
+    "outer-bad-options": lambda: outer(options=[IPOption(b"\x07\x01\x04\x00")]) / good(),
     "outer-padding": lambda: outer(len=112) / Raw(bytes(good()) + bytes(9)),
     "wrong-outer-source": lambda: outer(src="172.30.0.77") / good(),
     "outside-slice": lambda: outer() / inner(dst="250.0.99.2") / payload(),
@@ -93,10 +99,13 @@ KINDS = {
     "outer-source-foreign": lambda: outer(src="192.0.2.1") / good(),
     "outer-source-network": lambda: outer(src="172.30.0.0") / good(),
     "outer-source-own": lambda: outer(src=victim) / good(),
+    "outer-source-second": lambda: outer(src="172.30.0.99") / inner(src="250.0.99.2") / payload(),
+    "outer-source-broadcast": lambda: outer(src="172.30.255.255") / inner(src="250.255.255.2") / payload(),
     "outer-source-loopback": lambda: outer(src="127.0.0.1") / good(),
     "outer-bad-checksum": lambda: outer(chksum=0xBAD0) / good(),
     "other-address": lambda: outer(dst="172.30.0.99") / good(),
     "fragments": lambda: fragment(outer(flags=0, id=7) / bytes_of(inner() / payload(3000)), fragsize=1480),
+    "fragments-df": lambda: fragment(outer(flags="DF", id=11) / bytes_of(inner() / payload(3000)), fragsize=1480),
     "fragments-hostile": lambda: fragment(
         outer(flags=0, id=8, src="172.30.0.77") / bytes_of(inner() / payload(3000)), fragsize=1480
     ),

@@ -29,6 +29,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'tun-changed': 'the TUN is as it was set up',
       'dhcp-dead': 'DHCP is served where it is wanted',
       'relay-broken': 'relays lead bursts on',
+      'programs-detached': 'programs in the kernel are attached',
       'counters-wrong': 'counters only grow',
     },
   },

@@ -37,6 +37,8 @@ interface Served {
   readonly device: number;
   /** Whether its packets may go by the kernel, as things are on this host. */
   readonly isOpen: () => boolean;
+  /** As FanConfig.own. */
+  readonly own: readonly number[];
   wasOpen: boolean;
   takes: Takes;
 }
@@ -46,7 +48,6 @@ const LEFT: Record<ReturnType<Tracer['wants']>, Takes> = { none: 'all', some: 'u
 
 export class KernelPath {
   #served: Served[] = [];
-  #own: readonly number[] = [];
   #smallestPath = Number.POSITIVE_INFINITY;
   #tracer: Tracer | undefined;
   readonly #untraced = { encap: new UntracedFlows('encap'), decap: new UntracedFlows('decap') };
@@ -59,16 +60,16 @@ export class KernelPath {
     chains: EarlyChains | undefined,
     generation: number,
   ): void {
-    this.#own = [...new Set(table.fans.map(({ address }) => address))];
     this.#served = table.fans.flatMap((fan) => {
+      const own = table.ownIn(fan);
       const { underlay, programs } = ports[fan.index]!;
       const { encap, decap, tunIndex = 0 } = programs ?? {};
       // Without the program it is for the worker that has it to say so.
       const mayDecap = () =>
         decap === undefined || (decap.exit.isOpen && !chains?.mayBePassedBy(fan.underlayDevice));
       return [
-        ...servedBy(fan, 'encap', encap, underlay.deviceIndex ?? 0),
-        ...servedBy(fan, 'decap', decap?.program, tunIndex, mayDecap),
+        ...servedBy(fan, 'encap', own, encap, underlay.deviceIndex ?? 0),
+        ...servedBy(fan, 'decap', own, decap?.program, tunIndex, mayDecap),
       ];
     });
     this.#begin(generation);
@@ -155,15 +156,15 @@ export class KernelPath {
 
   #apply(): void {
     for (const served of this.#served) {
-      const { fan, direction, program, device } = served;
-      const fits = suits(fan, direction) && this.#own.length <= MOST_OWN_ADDRESSES;
+      const { fan, direction, program, device, own } = served;
+      const fits = suits(fan, direction) && own.length <= MOST_OWN_ADDRESSES;
       served.wasOpen = served.isOpen();
       served.takes = fits && served.wasOpen ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       const { takes } = served;
       const config =
         direction === 'encap'
-          ? encapConfigOf(fan, device, Math.min(fan.underlayMtu, this.#smallestPath), this.#own)
-          : decapConfigOf(fan, device, this.#own);
+          ? encapConfigOf(fan, device, Math.min(fan.underlayMtu, this.#smallestPath), own)
+          : decapConfigOf(fan, device, own);
       program?.configure({ ...config, takes, generation: this.#generation });
     }
   }
@@ -172,13 +173,16 @@ export class KernelPath {
 function servedBy(
   fan: FanEntry,
   direction: Direction,
+  own: readonly number[],
   program: FanProgram | undefined,
   device: number,
   isOpen = () => true,
 ): Served[] {
   const elsewhere = fan.kernelFlows[direction];
   const flows = program ?? (elsewhere < 0 ? undefined : flowsOf(elsewhere));
-  return flows ? [{ fan, direction, program, flows, device, isOpen, wasOpen: true, takes: 'nothing' }] : [];
+  return flows
+    ? [{ fan, direction, own, program, flows, device, isOpen, wasOpen: true, takes: 'nothing' }]
+    : [];
 }
 
 /** Whether a program knows all the rules that apply to packets of this fan. */

@@ -6,6 +6,7 @@ import { errorText } from '../../base/error.js';
 import { IcmpReceiver } from '../../io/devices/raw-socket.js';
 import { Tun } from '../../io/devices/tun.js';
 import { EarlyChains } from '../../io/netlink/early-chains.js';
+import { HostAddresses } from '../../io/netlink/host-addresses.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
@@ -36,7 +37,8 @@ export const TOKEN = {
   underlay: 1,
   icmp: 2,
   chains: 3,
-  firstFan: 4,
+  addresses: 4,
+  firstFan: 5,
   firstBridge: 1 << 15,
   ports: 1 << 16,
 } as const;
@@ -48,6 +50,8 @@ export class Ports {
   readonly fromUnderlay: PacketBatch;
   /** Those that decap in the kernel would pass by; undefined where there is none of it, or can't be such chains. */
   chains: EarlyChains | undefined;
+  /** Of this host. */
+  readonly addresses: HostAddresses;
   readonly #poller: Poller;
   /** Other workers have queues of the same TUNs. */
   readonly #multiQueue: boolean;
@@ -59,9 +63,12 @@ export class Ports {
     this.#poller = poller;
     this.#multiQueue = share.count > 1;
     this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, ports: TOKEN.ports });
+    this.addresses = HostAddresses.open();
+    this.underlay.refuse(this.addresses.all);
     this.icmp = IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
+    poller.add(this.addresses.fd, TOKEN.addresses);
   }
 
   /** In the order of the specs last configured. */
@@ -102,6 +109,8 @@ export class Ports {
     this.#adopt([]);
     this.#watchChains(false);
     this.#poller.remove(this.icmp.fd);
+    this.#poller.remove(this.addresses.fd);
+    this.addresses.close();
     this.underlay.close();
     this.icmp.close();
   }

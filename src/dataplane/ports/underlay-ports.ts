@@ -25,6 +25,8 @@ export interface UnderlayPort {
   readonly deviceIndex: number | undefined;
   /** The same where a relay needs it too; undefined where the device is not Ethernet. */
   readonly hopsIndex: number | undefined;
+  /** Of the program that keeps its super-packets whole (GsoShim.linkFd); undefined where there is none. */
+  readonly shimFd: number | undefined;
   /** What this way does without. */
   readonly notes: readonly string[];
   /** By which packet receivers of other workers share what comes in; 0 in raw mode. */
@@ -55,6 +57,8 @@ export class UnderlayPorts {
   readonly #receiver: RawReceiver;
   #ports: Port[] = [];
   #relays: Relays = {};
+  /** Addresses that no peer has, u32. */
+  #own: readonly number[] = [];
 
   /** `share`: of what comes in. */
   constructor(poller: Poller, share: Share, tokens: UnderlayTokens) {
@@ -89,6 +93,12 @@ export class UnderlayPorts {
     }
   }
 
+  /** Takes no frames from these addresses (u32), which no peer has, from now on. */
+  refuse(own: readonly number[]): void {
+    this.#own = own;
+    for (const { receiver } of this.#ports) receiver?.refuse(own);
+  }
+
   /** Closes what none of these fans' ports sends by. */
   retain(used: readonly UnderlayPort[]): void {
     const unused = this.#ports.filter((port) => !used.includes(port));
@@ -115,7 +125,7 @@ export class UnderlayPorts {
   #openRaw({ device, address }: Pick<Port, 'device' | 'address'>): Port {
     const raw = RawSender.open({ bindAddress: address });
     const port = { mode: 'raw', device, address, raw, deviceIndex: undefined, receiverGroup: 0 } as const;
-    const without = { frames: undefined, receiver: undefined, notes: [] };
+    const without = { frames: undefined, receiver: undefined, shimFd: undefined, notes: [] };
     const token = this.#freeToken();
     let hops: NextHops;
     try {
@@ -145,11 +155,14 @@ export class UnderlayPorts {
       undo.push(() => this.#ignore(this.#ports));
       const { deviceIndex } = hops;
       const receiver = new PacketReceiver(deviceIndex, address, group);
+      undo.push(() => receiver.close());
+      receiver.refuse(this.#own);
       const token = this.#freeToken();
       this.#poller.add(receiver.fd, token);
       this.#poller.add(hops.fd, token + 1);
       const opened = { mode: 'packet', device, address, token, raw, hops, frames, receiver } as const;
-      const port = { ...opened, deviceIndex, hopsIndex: deviceIndex, receiverGroup: receiver.group };
+      const { linkFd: shimFd } = frames;
+      const port = { ...opened, deviceIndex, hopsIndex: deviceIndex, shimFd, receiverGroup: receiver.group };
       if (withoutShim === undefined)
         return { ...port, relayed: undefined, sender: frames, notes: [], cuts: false };
       const relayed = this.#relay(new RelaySender(hops, raw, frames), device);

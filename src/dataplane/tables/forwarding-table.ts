@@ -38,15 +38,22 @@ export class ForwardingTable {
   readonly #byAddress = new Map<number, FanEntry>();
   /** The first fan, where all have the same underlay address. */
   readonly #atOnlyAddress: FanEntry | undefined;
+  /** Those of the fans' underlays that no peer has (int32): of this host, fans on it or not, and of all on a link. */
+  readonly #own: ReadonlySet<number>;
+  /** Where there is just one. */
+  readonly #onlyOwn: number | undefined;
   /** What fanOf found last, as a fan's packets follow each other; only a fan that no other can be the answer for. */
   #lastFound: FanEntry | undefined;
 
-  constructor(specs: readonly FanSpec[]) {
+  /** `host`: addresses of this host, and of all on its links, host-order u32. */
+  constructor(specs: readonly FanSpec[], host: readonly number[] = []) {
     this.fans = specs.map((spec, index) => entryOf(spec, index, specs));
     this.#byOverlay = new FanTable(specs.map(({ mapping }) => mapping));
     for (const fan of this.fans) {
       if (!this.#byAddress.has(fan.address)) this.#byAddress.set(fan.address, fan);
     }
+    this.#own = new Set(this.fans.flatMap((fan) => [fan.address, ...host.map(bitsOf).filter(isInside(fan))]));
+    this.#onlyOwn = this.#own.size === 1 ? this.fans[0]!.address : undefined;
     this.#atOnlyAddress = this.#byAddress.size === 1 ? this.fans[0] : undefined;
   }
 
@@ -63,9 +70,15 @@ export class ForwardingTable {
     return found;
   }
 
-  /** Whether a fan here uses this underlay address. */
+  /** Whether this host has the underlay address, or all on a link have it: no peer does. */
   isOwnAddress(address: number): boolean {
-    return this.fanAt(address) !== undefined;
+    const only = this.#onlyOwn;
+    return only !== undefined ? address === only : this.#own.has(address);
+  }
+
+  /** Those addresses that lie in the fan's underlay. */
+  ownIn(fan: FanEntry): number[] {
+    return [...this.#own].filter(isInside(fan));
   }
 
   /** The first fan at an underlay address. */
@@ -89,6 +102,13 @@ export function isHostOfSlice(fan: FanEntry, address: number): boolean {
     (address & fan.sliceMask) === fan.sliceBase && address !== fan.sliceBase && address !== fan.sliceBroadcast
   );
 }
+
+const bitsOf = (address: number): number => address | 0;
+
+const isInside =
+  ({ underlayMask, underlayBase }: FanEntry) =>
+  (address: number): boolean =>
+    (address & underlayMask) === underlayBase;
 
 /** Field by field: a spread gives each entry a shape of its own in the end, and the walks are compiled for one. */
 function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntry {

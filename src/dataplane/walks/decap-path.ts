@@ -262,8 +262,8 @@ const isEdgeOfItsSlice = (fan: FanEntry, from: number): boolean => {
 
 /**
  * Header bytes that each segment of a merged packet had, or 0 for a packet that was one packet on its way: the
- * kernel's GRO makes packets that are longer than the link carries. So does reassembly, but a datagram that was
- * fragmented has DF clear, and what a tunnel sends whole has it set.
+ * kernel's GRO makes packets that are longer than the link carries. So does reassembly, which the kernel tells of; and
+ * what a tunnel sends whole has DF set.
  */
 const mergedHeaderLen = (
   fan: FanEntry,
@@ -273,7 +273,7 @@ const mergedHeaderLen = (
   innerLen: number,
 ): number => {
   if (!rx.isWhole(i)) return rx.headerLen(i) - (inner - rx.offset(i));
-  if (innerLen <= fan.underlayMtu - OUTER) return 0;
+  if (innerLen <= fan.underlayMtu - OUTER || rx.isUnmerged(i)) return 0;
   const bytes = rx.slab;
   if (!dontFragment(bytes, rx.offset(i))) return 0;
   const ipLen = headerLen(bytes, inner);

@@ -50,6 +50,7 @@ export class WorkerClient {
   #stopping = false;
   #receiverFds: readonly number[] = [];
   #kernelCounters: Readonly<Record<string, ByDirection>> = {};
+  #kernelLinks: Readonly<Record<string, Readonly<Record<string, number>>>> = {};
   /** As last read: while the worker is being configured the descriptors can't be asked. */
   readonly #kernelCounts = new Map<string, KernelCounts>();
   /** Drops of receivers that are closed by now: the sum never falls. */
@@ -86,19 +87,19 @@ export class WorkerClient {
 
   /** Makes the worker forward for exactly these fans. Throws FanError step-failed; the old ones then go on. */
   async configure(fans: FanSpec[], generation: number): Promise<Configured> {
-    const before = { receivers: this.#receiverFds, kernel: this.#kernelCounters };
+    const before = { receivers: this.#receiverFds, kernel: this.#kernelCounters, links: this.#kernelLinks };
     for (const fan of Object.keys(before.kernel)) this.kernelCounts(fan);
     // The worker may close any of them meanwhile, and the number be another file's.
-    this.#watch([], {});
+    this.#watch([], {}, {});
     try {
       const answer = await this.#ask<Done>({ type: 'configure', id: ++this.#lastId, generation, fans });
-      this.#watch(answer.receiverFds, answer.kernelCounters);
+      this.#watch(answer.receiverFds, answer.kernelCounters, answer.kernelLinks);
       for (const fan of this.#kernelCounts.keys()) {
         if (!(fan in answer.kernelCounters)) this.#kernelCounts.delete(fan);
       }
       return answer;
     } catch (error) {
-      this.#watch(before.receivers, before.kernel);
+      this.#watch(before.receivers, before.kernel, before.links);
       throw error;
     }
   }
@@ -138,9 +139,15 @@ export class WorkerClient {
     return this.#kernelCounts.get(fan);
   }
 
+  /** What programs of this fan do that somebody detached from their device: "encap", "GSO shim". */
+  detached(fan: string): string[] {
+    const links = Object.entries(this.#kernelLinks[fan] ?? {});
+    return links.filter(([, fd]) => native.programDevice(fd) === 0).map(([what]) => what);
+  }
+
   /** One that died is as good as stopped. */
   async stop(): Promise<void> {
-    this.#watch([], {});
+    this.#watch([], {}, {});
     if (this.#death) return;
     this.#stopping = true;
     const gone = new Promise((resolve) => this.#worker.once('exit', resolve));
@@ -149,7 +156,12 @@ export class WorkerClient {
     native.close(this.#wakeFd);
   }
 
-  #watch(receiverFds: readonly number[], kernelCounters: Readonly<Record<string, ByDirection>>): void {
+  #watch(
+    receiverFds: readonly number[],
+    kernelCounters: Configured['kernelCounters'],
+    kernelLinks: Configured['kernelLinks'],
+  ): void {
+    this.#kernelLinks = kernelLinks;
     const total = this.socketDrops;
     this.#kernelCounters = kernelCounters;
     this.#receiverFds = receiverFds;

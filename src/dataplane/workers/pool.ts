@@ -90,6 +90,11 @@ export class WorkerPool {
     return this.#first.kernelCounts(fan);
   }
 
+  /** As WorkerClient.detached, of all workers. */
+  detached(fan: string): string[] {
+    return [...new Set(this.#all.flatMap((worker) => worker.detached(fan)))];
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#all.map((worker) => worker.stop()));
   }

@@ -41,6 +41,8 @@ export interface Configured {
   io: Record<string, FanIo>;
   /** Of fans with programs in the kernel: for native.programCount, good until the fan is configured away. */
   kernelCounters: Record<string, ByDirection>;
+  /** Of every program of a fan, by what it does: for native.programDevice, as long. */
+  kernelLinks: Record<string, Record<string, number>>;
   /** Likewise, for the other workers' FanSpec.kernelFlows. */
   kernelFlows: Record<string, ByDirection>;
   /** What those count for each peer, for the other workers' FanSpec.kernelPeers. */

@@ -11,7 +11,7 @@ import { Poller } from '../../io/poller.js';
 import type { FanProgram } from '../../io/programs/fan-program.js';
 import { Forwarder } from '../forwarder.js';
 import { Pace } from '../ports/pace.js';
-import { BATCH } from '../ports/ports.js';
+import { BATCH, type FanPort } from '../ports/ports.js';
 import { Counters } from '../tables/counters.js';
 import type { ByDirection } from '../tables/fan-spec.js';
 import { TraceSession } from '../tracing/session.js';
@@ -100,6 +100,15 @@ function threadId(): number {
   return Number(basename(readlinkSync('/proc/thread-self')));
 }
 
+function linksOf({ underlay: { shimFd }, programs }: FanPort): Record<string, number> {
+  const decap = programs?.decap;
+  return {
+    ...(shimFd === undefined ? {} : { 'GSO shim': shimFd }),
+    ...(programs ? { encap: programs.encap.linkFd } : {}),
+    ...(decap ? { decap: decap.program.linkFd, 'bridge exit': decap.exit.linkFd } : {}),
+  };
+}
+
 function done(id: number, { ports }: Forwarder): FromWorker {
   const ofPrograms = (fdOf: (program: FanProgram) => number): Record<string, ByDirection> =>
     Object.fromEntries(
@@ -115,6 +124,7 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     tunOffloads: Object.fromEntries(ports.fans.map(({ id: fan, tun }) => [fan, tun.offloads])),
     io: Object.fromEntries(ports.fans.map(({ id: fan, io }) => [fan, io])),
     kernelCounters: ofPrograms(({ countersFd }) => countersFd),
+    kernelLinks: Object.fromEntries(ports.fans.map((fan) => [fan.id, linksOf(fan)])),
     kernelFlows: ofPrograms(({ flowsFd }) => flowsFd),
     kernelPeers: ofPrograms(({ peersFd }) => peersFd),
     receiverFds: ports.underlay.receiverFds,

@@ -12,6 +12,7 @@ import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from '.
 import { offloadsOff } from './offloads.js';
 import { protocol4Blocked } from './outer-drops.js';
 import { overlayNat } from './overlay-nat.js';
+import { programsDetached } from './programs.js';
 import { relayBroken } from './relay.js';
 import { routeMissing, routeOverridden } from './routes.js';
 import { rpFilter } from './rp-filter.js';
@@ -37,6 +38,7 @@ export const CHECKS: readonly Check[] = [
   bridgeChanged,
   tunChanged,
   relayBroken,
+  programsDetached,
   containerMtu,
   duplicateMac,
   routeMissing,

@@ -26,6 +26,9 @@ const ASTRAY: Readonly<Record<GuardReason, string>> = {
   'tunnel-astray':
     "stop what forges them; of a peer with a second path to this host: let its packets come by the underlay's device",
   'outer-not-unicast': 'find the host that sends IP-in-IP in broadcast or multicast frames: no fan does',
+  'outer-source-local':
+    "find the host that sends IP-in-IP in this host's own name: a second host has its address, or somebody forges",
+  'outer-options': 'find the host that sends IP-in-IP with a source route, or another option: no fan does',
   'source-unroutable': 'stop what forges them, or give this host a route to the sender',
   'service-astray': 'ask another server: this one is for the containers on its bridge',
 };

@@ -6,6 +6,8 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, contains, formatPrefix, overlaps, type Prefix, samePrefix } from '../../addr/prefix.js';
 import type { FanRecord } from '../../control/state-store.js';
 import type { HostRoute } from '../../fan/fan-conflicts.js';
+import { readRefusingRules } from '../../host/policy-rules.js';
+import { describeMatch } from '../../host/route-lookup.js';
 import { routeDevice } from '../../host/routes.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
@@ -68,6 +70,8 @@ async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding
   if (!link?.flags.includes('UP') || !isRouted) return [ok(`${fan.plan.tun} has no route yet`)];
   const taken = await addressesTaken(patient, fan);
   if (taken.length > 0) return taken;
+  const refused = await refusals(fan);
+  if (refused.length > 0) return refused;
   const candidates = await candidatesIn(patient, overlay);
   const found = await Promise.all(candidates.map((candidate) => examineAddress(patient, fan, candidate)));
   const wrong = found.filter((finding) => finding !== undefined);
@@ -90,6 +94,33 @@ async function addressesTaken(patient: Patient, { plan }: FanRecord): Promise<Fi
       const evidence = `${text} is an address of this host (${device}), so nobody here reaches the container that has it`;
       return fail(evidence, `ip address delete ${text}/${length} dev ${device}`);
     });
+}
+
+/** Policy rules that refuse packets of the fan, on their way out or in, as the kernel answers for an example of each. */
+async function refusals(fan: FanRecord): Promise<Finding[]> {
+  const { bridge, tun, mapping, hostReserve } = fan.plan;
+  const { slice, overlay } = mapping;
+  const [container, remote] = [mapping.gateway + hostReserve, anyRemote(fan).address];
+  const found: Finding[] = [];
+  for (const { priority, text, isNegated, ...rule } of await readRefusingRules()) {
+    const within = (network: Prefix, selected: Prefix, usual: number): number | undefined => {
+      if (isNegated || contains(selected, usual)) return usual;
+      return overlaps(network, selected) ? hostIn(selected, network) : undefined;
+    };
+    const ways = [
+      [within(slice, rule.source, container), within(overlay, rule.destination, remote), bridge],
+      [within(overlay, rule.source, remote), within(slice, rule.destination, container), tun],
+    ] as const;
+    for (const [from, to, input] of ways) {
+      if (from === undefined || to === undefined) continue;
+      const [source, destination] = [formatAddress(from), formatAddress(to)];
+      if ((await describeMatch({ source, destination, input })) !== text) continue;
+      const evidence = `${source} to ${destination}, coming in by ${input}, is refused: ${text}`;
+      found.push(fail(evidence, `ip rule delete priority ${priority}`));
+      break;
+    }
+  }
+  return found;
 }
 
 function ownDevices({ fans }: Patient): Set<string> {

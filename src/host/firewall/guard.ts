@@ -18,6 +18,8 @@ export const GUARD_REASONS = [
   'container-tunnel',
   'tunnel-astray',
   'outer-not-unicast',
+  'outer-source-local',
+  'outer-options',
   'source-unroutable',
   'service-astray',
 ] as const satisfies readonly DropReasonName[];

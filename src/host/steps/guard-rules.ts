@@ -56,6 +56,13 @@ const TCP = 6;
 const UDP = 17;
 const DNS = 53;
 const DHCP_SERVER = 67;
+/** Loopback is local, 0/8 broadcast. */
+const NOT_A_PEER = ['local', 'broadcast', 'multicast'];
+/** Of a header without options, and of the longest: 32 bits each (RFC 791 §3.1). */
+const PLAIN_WORDS = 5;
+const MOST_WORDS = 15;
+/** Of four bytes of options, all bits but those in which "no operation" (1) and "end of list" (0) differ. */
+const MORE_THAN_NOTHING = 0xfefefefe;
 const ACCEPT = { accept: null };
 const LOOPBACK = 'lo';
 /** A port of a VRF is followed by the VRF itself, with the same packet. */
@@ -77,6 +84,15 @@ export function bridgeChain(key: string): string {
   return `bridge-${key}`;
 }
 
+export function optionsChain(key: string): string {
+  return `options-${key}`;
+}
+
+/** Chains that belong to one fan. */
+export function chainsOf(key: string): string[] {
+  return [bridgeChain(key), optionsChain(key)];
+}
+
 /** Elements of the map by device. */
 export function arrivalsOf({ key, bridge, tun }: GuardedFan): [string, object][] {
   return [
@@ -90,6 +106,7 @@ export function rulesOf(fan: GuardedFan): GuardRule[] {
   return [
     ...fromBridge(fan),
     ...fromElsewhere(fan),
+    ...demandingOptions(fan),
     ...(fan.dhcp ? [strangersQuestion(fan)] : []),
     vouchedTunnel(fan),
   ];
@@ -122,23 +139,17 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
 
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
+  const toFan = [match(field('ip', 'protocol'), IPIP), match(field('ip', 'daddr'), fan.address)];
   return [
     rule(match(field('ip', 'saddr'), network(fan.overlay)), NOT_AGAIN, ...drop(fan, 'overlay-source-astray')),
-    rule(
-      match(field('ip', 'protocol'), IPIP),
-      match(field('ip', 'daddr'), fan.address),
-      ...otherWay(fan.arrival),
-      NOT_AGAIN,
-      ...drop(fan, 'tunnel-astray'),
-    ),
+    rule(...toFan, ...otherWay(fan.arrival), NOT_AGAIN, ...drop(fan, 'tunnel-astray')),
     // Packet sockets take none of these: here they are counted, and kept from the raw socket.
-    rule(
-      match(field('ip', 'protocol'), IPIP),
-      match(field('ip', 'daddr'), fan.address),
-      match(meta('pkttype'), 'host', '!='),
-      NOT_AGAIN,
-      ...drop(fan, 'outer-not-unicast'),
-    ),
+    rule(...toFan, match(meta('pkttype'), 'host', '!='), NOT_AGAIN, ...drop(fan, 'outer-not-unicast')),
+    // Nor these, in any io: who is this host, or nobody, sends nothing.
+    rule(...toFan, sourceType(NOT_A_PEER), NOT_AGAIN, ...drop(fan, 'outer-source-local')),
+    rule(...toFan, match(field('ip', 'hdrlength'), PLAIN_WORDS, '>'), NOT_AGAIN, {
+      jump: { target: optionsChain(fan.key) },
+    }),
     rule(
       match(field('ip', 'daddr'), network(fan.overlay)),
       noRouteBack(['saddr']),
@@ -155,6 +166,22 @@ function otherWay(arrival: Arrival | undefined): NftExpression[] {
     match(meta('iifname'), arrival.device, '!='),
     ...(arrival.isThere ? [match(meta('iif'), arrival.device, '!=')] : []),
   ];
+}
+
+/**
+ * An outer header whose options ask for something: a way (source route), or to be written into (record route, timestamp).
+ * No fan writes any; they would be the kernel's to obey (RFC 7126). What fills the header up is let in.
+ */
+function demandingOptions(fan: GuardedFan): GuardRule[] {
+  const words = Array.from({ length: MOST_WORDS - PLAIN_WORDS }, (_, i) => PLAIN_WORDS + i);
+  return words.map((word) => ({
+    chain: optionsChain(fan.key),
+    expr: [
+      match(field('ip', 'hdrlength'), word, '>'),
+      match({ '&': [{ payload: { base: 'nh', offset: word * 32, len: 32 } }, MORE_THAN_NOTHING] }, 0, '!='),
+      ...drop(fan, 'outer-options'),
+    ],
+  }));
 }
 
 function strangersQuestion(fan: GuardedFan): GuardRule {
@@ -191,6 +218,11 @@ function drop({ key }: GuardedFan, reason: GuardReason): NftExpression[] {
 
 function noRouteBack(flags: readonly string[]): NftExpression {
   return match({ fib: { result: 'oif', flags } }, false);
+}
+
+/** What a routing table calls the source. */
+function sourceType(types: readonly string[]): NftExpression {
+  return match({ fib: { result: 'type', flags: ['saddr'] } }, { set: types });
 }
 
 function network(text: string): object {

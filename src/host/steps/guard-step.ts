@@ -17,6 +17,7 @@ import {
   arrivalsOf,
   BASE_CHAINS,
   bridgeChain,
+  chainsOf,
   ELSEWHERE,
   type GuardedFan,
   type GuardRule,
@@ -85,7 +86,7 @@ function frame({ key }: GuardedFan): object[] {
     { add: { table: { family: GUARD_FAMILY, name: GUARD_TABLE } } },
     { add: inGuard('map', { name: ARRIVALS, type: 'ifname', map: 'verdict' }) },
     ...BASE_CHAINS.map((chain) => ({ add: inGuard('chain', chain) })),
-    ...[ELSEWHERE, bridgeChain(key)].map((name) => ({ add: inGuard('chain', { name }) })),
+    ...[ELSEWHERE, ...chainsOf(key)].map((name) => ({ add: inGuard('chain', { name }) })),
     ...GUARD_REASONS.map((reason) => ({ add: inGuard('counter', { name: guardCounter(reason, key) }) })),
   ];
 }
@@ -102,7 +103,7 @@ function addition(fan: GuardedFan): object[] {
 /** Of the fan's rules and elements. */
 function removal(ruleset: Ruleset, { key, bridge, tun }: GuardData): object[] {
   const own = rulesIn(ruleset).filter(
-    ({ comment, chain }) => comment === bridge || chain === bridgeChain(key),
+    ({ comment, chain }) => comment === bridge || chainsOf(key).includes(chain),
   );
   const elements = elementsOf(ruleset).filter(
     ([device, verdict]) => [bridge, tun].includes(device) || targetOf(verdict) === bridgeChain(key),
@@ -113,12 +114,12 @@ function removal(ruleset: Ruleset, { key, bridge, tun }: GuardData): object[] {
   ];
 }
 
-/** What `removal` leaves: the chain and the counters, which no rule refers to any more. */
+/** What `removal` leaves: the chains and the counters, which no rule refers to any more. */
 function remains({ chains, counters }: Ruleset, { key }: GuardData): object[] {
   const names = GUARD_REASONS.map((reason) => guardCounter(reason, key));
   return [
     ...chains
-      .filter((chain) => isOurs(chain) && chain.name === bridgeChain(key))
+      .filter((chain) => isOurs(chain) && chainsOf(key).includes(chain.name))
       .map(({ name }) => ({ delete: inGuard('chain', { name }) })),
     ...counters
       .filter((counter) => isOurs(counter) && names.includes(counter.name))

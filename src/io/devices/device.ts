@@ -13,6 +13,8 @@ export interface RxDevice {
    * itself is broken.
    */
   receive(batch: PacketBatch): number;
+  /** Packets since the last call that the kernel had for us and could not hand over. */
+  takeLost?(): number;
 }
 
 export interface TxDevice {

@@ -12,6 +12,7 @@ import { deviceError } from '../device-error.js';
 import { native } from '../native.js';
 import { ETHERNET_LEN, type NextHops } from '../netlink/next-hops.js';
 import { GSO_NONE, PacketBatch } from '../packet-batch.js';
+import { frameFilter } from '../receive-filter.js';
 import type { RxDevice, TxDevice } from './device.js';
 
 const BUFFER_BYTES = 16 << 20;
@@ -23,10 +24,11 @@ const EHOSTUNREACH = 113;
 
 /** The shim's place at a device's egress; it ends with the descriptor, or the process. */
 export class GsoShim {
-  readonly #link: number;
+  /** For native.programDevice, good until `detach`. */
+  readonly linkFd: number;
 
   private constructor(link: number) {
-    this.#link = link;
+    this.linkFd = link;
   }
 
   /** Throws an Error with {code, errno, syscall}: EPERM, EINVAL before kernel 6.6, ENOENT where it was not built. */
@@ -36,7 +38,7 @@ export class GsoShim {
   }
 
   detach(): void {
-    native.close(this.#link);
+    native.close(this.linkFd);
   }
 }
 
@@ -46,10 +48,24 @@ export class GsoShim {
  */
 export class PacketReceiver implements RxDevice {
   readonly fd: number;
+  readonly #address: number;
+  readonly #lost = new Uint32Array(1);
 
   /** `group`: to join, of the same device and address; 0 for a new one. Throws an Error with {code, errno, syscall}. */
   constructor(deviceIndex: number, address: number, group = 0) {
+    this.#address = address;
     this.fd = native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES, group);
+  }
+
+  /** Takes nothing from these addresses (u32), of this host or of all on a link. */
+  refuse(own: readonly number[]): void {
+    native.rawFilter(this.fd, frameFilter(this.#address, own));
+  }
+
+  takeLost(): number {
+    const lost = this.#lost[0]!;
+    if (lost !== 0) this.#lost[0] = 0;
+    return lost;
   }
 
   /** Its own in the network namespace. */
@@ -59,7 +75,7 @@ export class PacketReceiver implements RxDevice {
 
   /** The slab takes one packet a slot of a little over 64 kB; at most 128 a call. */
   receive(batch: PacketBatch): number {
-    const count = native.packetReceive(this.fd, batch.slab, batch.descriptors, batch.capacity);
+    const count = native.packetReceive(this.fd, batch.slab, batch.descriptors, batch.capacity, this.#lost);
     batch.count = Math.max(count, 0);
     if (count < 0) throw deviceError(count, 'recvmmsg');
     return count;
@@ -113,6 +129,11 @@ export class PacketSender implements TxDevice {
   /** As cutting, but by a device that is the kernel's own and always drains; at most `bytes` are on their way by it. */
   static relayed(hops: NextHops, raw: TxDevice, deviceIndex: number, bytes: number): PacketSender {
     return new PacketSender(native.packetSenderOpen(deviceIndex, bytes, false), hops, raw, true);
+  }
+
+  /** Of its shim, as GsoShim.linkFd; undefined where it has none. */
+  get linkFd(): number | undefined {
+    return this.#shim?.linkFd;
   }
 
   send(batch: PacketBatch): number {

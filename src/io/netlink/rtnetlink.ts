@@ -29,6 +29,7 @@ export const MESSAGE = {
   getLink: 18,
   newAddress: 20,
   delAddress: 21,
+  getAddress: 22,
   newRoute: 24,
   delRoute: 25,
   getRoute: 26,
@@ -64,6 +65,7 @@ const IFLA_BRPORT_STATE = 1;
 const BR_STATE_FORWARDING = 3;
 const TCA_KIND = 1;
 const IFLA_BR_VLAN_FILTERING = 7;
+const IFA = { address: 1, local: 2, broadcast: 4 } as const;
 const RTA = { destination: 1, source: 2, device: 4, gateway: 5, via: 18 } as const;
 const NDA = { destination: 1, lladdr: 2, vlan: 5, master: 9 } as const;
 
@@ -221,6 +223,25 @@ export function decodeDestination({ body }: Message): { base: number; length: nu
 /** Of a newAddress or delAddress: the index of its device. */
 export function decodeAddressDevice({ body }: Message): number | undefined {
   return body.byteLength < ADDRESS_LEN ? undefined : body.getInt32(4, LITTLE);
+}
+
+/** Asks for the IPv4 addresses of all devices. */
+export function encodeGetAddresses(): Uint8Array {
+  const body = new Uint8Array(ADDRESS_LEN);
+  body[0] = AF_INET;
+  return encode(MESSAGE.getAddress, body, [], NLM_F_REQUEST | NLM_F_DUMP);
+}
+
+/** Of a newAddress: the host's own address, and those of all on its link, host-order u32. */
+export function decodeAddresses({ body }: Message): number[] {
+  if (body.byteLength < ADDRESS_LEN || body.getUint8(0) !== AF_INET) return [];
+  const attributes = decodeAttributes(body, ADDRESS_LEN);
+  const local = addressOf(attributes.get(IFA.local)) ?? addressOf(attributes.get(IFA.address));
+  const broadcast = addressOf(attributes.get(IFA.broadcast));
+  const length = body.getUint8(1);
+  const last = local === undefined || length === 0 ? undefined : (local | (0xffffffff >>> length)) >>> 0;
+  // A link of two has none for all (RFC 3021).
+  return [local, broadcast, length < 31 ? last : undefined].filter((address) => address !== undefined);
 }
 
 /** Of a newSettings or delSettings: the index of the device, −1 for all, −2 for those to come (linux/netconf.h). */

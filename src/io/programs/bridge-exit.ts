@@ -90,6 +90,11 @@ export class BridgeExit {
     }
   }
 
+  /** For native.programDevice, good until `detach`. */
+  get linkFd(): number {
+    return this.#handles.link;
+  }
+
   /** What the program was told: MAC address as 12 hexadecimal digits → index of the port. */
   get ports(): ReadonlyMap<string, number> {
     return this.#ports;

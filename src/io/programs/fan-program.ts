@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { native, type ProgramHandles } from '../native.js';
 
-/** Underlay addresses of this host that the program can know (FAN_OWN_ADDRESSES). */
-export const MOST_OWN_ADDRESSES = 8;
+/** Addresses that no peer has which the program can know (FAN_OWN_ADDRESSES). */
+export const MOST_OWN_ADDRESSES = 16;
 
 /** What a program takes of what is plain (enum fan_takes); `untraced`: packets of the flows that it was given. */
 export const TAKES = { nothing: 0, all: 1, untraced: 2 } as const;
@@ -42,7 +42,7 @@ export interface FanConfig {
   dscp: number;
   /** Bytes before the IP header: 0 at a TUN, 14 at an underlay device. */
   linkHeader: number;
-  /** Underlay addresses of this host's fans, at most MOST_OWN_ADDRESSES. */
+  /** Those of the underlay that no peer has: of this host, and of all on a link. At most MOST_OWN_ADDRESSES. */
   own: readonly number[];
 }
 
@@ -111,6 +111,11 @@ export class FanProgram implements FlowSink {
   static #attach(name: string, deviceIndex: number, egress: boolean): FanProgram {
     const path = createRequire(import.meta.url).resolve(name);
     return new FanProgram(native.programAttach(readFileSync(path), deviceIndex, egress));
+  }
+
+  /** For native.programDevice, good until `detach`. */
+  get linkFd(): number {
+    return this.#handles.link;
   }
 
   /** For native.programCount, good until `detach`. */

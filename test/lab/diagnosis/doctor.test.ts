@@ -155,6 +155,22 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       restore: 'ip rule del table 77; ip route flush table 77',
       evidence: /leads this host to eth0 instead of tun-250-0-28/,
     },
+    ...(['prohibit', 'blackhole', 'unreachable'] as const).map((action) => ({
+      title: `a policy rule of type ${action} for what containers send`,
+      arrange: `ip rule add from 250.0.28.0/24 to 250.0.0.0/8 ${action} priority 90`,
+      restore: 'ip rule del priority 90',
+      evidence: new RegExp(
+        `^250\\.0\\.28\\.2 to 250\\.0\\.27\\.255, coming in by fan-250-0-28, is refused: ` +
+          `policy rule 90 from 250\\.0\\.28\\.0/24 to 250\\.0\\.0\\.0/8 \\(${action}\\)$`,
+      ),
+    })),
+    {
+      title: 'a policy rule that refuses one container what comes in',
+      arrange: 'ip rule add to 250.0.28.9 iif tun-250-0-28 prohibit priority 90',
+      restore: 'ip rule del priority 90',
+      evidence:
+        /to 250\.0\.28\.9, coming in by tun-250-0-28, is refused: policy rule 90 to 250\.0\.28\.9\/32/,
+    },
     {
       title: 'another route in the place of ours',
       arrange: 'ip route replace 250.0.0.0/8 dev eth0',

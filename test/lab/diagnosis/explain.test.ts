@@ -59,8 +59,16 @@ const STRAY: Stray[] = [
     restore: 'ip rule del to 250.0.27.2 prohibit',
     words: '250.0.27.2',
     verdict: 'route-overridden',
-    why: /leads nowhere .*: a policy rule \(prohibit\)$/,
+    why: /leads nowhere .*: policy rule \d+ to 250\.0\.27\.2\/32 \(prohibit\)$/,
   },
+  ...['prohibit', 'blackhole', 'unreachable'].map((action) => ({
+    title: `a policy rule (${action}) that refuses what containers send`,
+    arrange: `ip rule add from 250.0.28.0/24 to 250.0.0.0/8 ${action} priority 90`,
+    restore: 'ip rule del priority 90',
+    words: OUT,
+    verdict: 'route-overridden',
+    why: new RegExp(`leads nowhere .*: policy rule 90 from 250\\.0\\.28\\.0/24 to .* \\(${action}\\)$`),
+  })),
   {
     title: 'a policy rule for what containers send',
     arrange: RULE,

@@ -129,13 +129,15 @@ it('of a worker alone lets everything in', () => {
   expect(filter!.matches(new Uint8Array(0), 0, 0)).toBe(true);
 });
 
-it('begins with what it ignores: an address on a device', () => {
+it('begins with what it ignores: an address on a device, but for what has options', () => {
   const program = [...receiveFilter([[3, 0xac1e001c]], { index: 0, count: 1 })];
   expect(program).toEqual([
     ...[0x20, 0, 0, 0xfffff008],
-    ...[0x15, 0, 3, 3],
+    ...[0x15, 0, 5, 3],
     ...[0x20, 0, 0, 16],
-    ...[0x15, 0, 1, 0xac1e001c],
+    ...[0x15, 0, 3, 0xac1e001c],
+    ...[0x30, 0, 0, 0],
+    ...[0x15, 0, 1, 0x45],
     ...[0x06, 0, 0, 0],
     ...[0x06, 0, 0, 0xffffffff],
   ]);
