@@ -43,7 +43,20 @@ export function table(rows: readonly Row[]): string {
 
 export function useLine(what: string, before: Use, after: Use): string {
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-  return `${what}: RSS ${mb(before.rssBytes)} → ${mb(after.rssBytes)}, descriptors ${before.openFiles} → ${after.openFiles}, threads ${before.threads} → ${after.threads}`;
+  return `${what}: RSS ${mb(before.rssBytes)} → ${mb(after.rssBytes)}, descriptors ${before.openFiles} → ${after.openFiles}, threads ${before.threads} → ${after.threads}: ${leaks(before, after).join(', ') || 'well'}`;
+}
+
+/** RSS may grow by so much of itself: a heap breathes. */
+const MOST_GROWTH = 0.05;
+
+/** What a fand holds more than before that it should not, in words; empty where all is well. */
+export function leaks(before: Use, after: Use): string[] {
+  const grown = after.rssBytes / before.rssBytes - 1;
+  return [
+    ...(grown > MOST_GROWTH ? [`RSS grew by ${(grown * 100).toFixed(1)} %`] : []),
+    ...(after.openFiles === before.openFiles ? [] : ['descriptors differ']),
+    ...(after.threads === before.threads ? [] : ['threads differ']),
+  ];
 }
 
 /** Whether a fault did what it must not. */

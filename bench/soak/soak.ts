@@ -1,7 +1,7 @@
 /**
  * `npm run soak -- [MINUTES]`: two hosts and a container each in namespaces of their own, traffic both ways whose every
- * byte is compared, and faults one after the other for that long. Writes a table of them, and what fand takes before and
- * after; exit 1 where a connection broke or a byte changed.
+ * byte is compared, and faults one after the other for that long. Writes a table of them, and what fand takes after the first
+ * round, its warm-up, and after the last; exit 1 where a connection broke, a byte changed, or fand holds more than before.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { containerAddress, type RaisedFan, raiseFan } from '../lab/fan.js';
 import type { Host } from '../lab/host.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import { FAULTS, type Fault, fandPid } from './faults.js';
-import { addTo, hasFailed, type Report, type Row, table, type Use, useLine } from './report.js';
+import { addTo, hasFailed, leaks, type Report, type Row, table, type Use, useLine } from './report.js';
 
 const FAN = ['250.0.0.0/8', 'eth0/16'];
 const PEER = join(fileURLToPath(new URL('.', import.meta.url)), 'peer.js');
@@ -24,6 +24,9 @@ const PATIENCE_MS = 60_000;
 /** Bytes and answers after which a fault is over for who sends. */
 const FLOWS = { bytes: 1 << 20, answers: 10 };
 const POLL_MS = 100;
+/** At what fand holds. */
+const LOOKS = 10;
+const LOOK_MS = 300;
 
 /** One way: who talks, and its reports. */
 class Talk {
@@ -64,9 +67,20 @@ class Talk {
   }
 }
 
+/** Of several looks the least: what it holds, without what waits to be collected, or for an answer. */
 async function useOf(host: Host): Promise<Use> {
-  const { rssBytes, openFiles } = await new FandClient(runPaths(host.dir)).activity();
-  return { rssBytes, openFiles, threads: readdirSync(`/proc/${fandPid(host)}/task`).length };
+  const looks: Use[] = [];
+  for (let i = 0; i < LOOKS; i++) {
+    const { rssBytes, openFiles } = await new FandClient(runPaths(host.dir)).activity();
+    looks.push({ rssBytes, openFiles, threads: readdirSync(`/proc/${fandPid(host)}/task`).length });
+    await sleep(LOOK_MS);
+  }
+  const least = (of: (use: Use) => number): number => Math.min(...looks.map(of));
+  return {
+    rssBytes: least((use) => use.rssBytes),
+    openFiles: least((use) => use.openFiles),
+    threads: least((use) => use.threads),
+  };
 }
 
 async function befall(fault: Fault, row: Row, lab: Lab, fans: readonly RaisedFan[], talks: readonly Talk[]) {
@@ -96,14 +110,16 @@ async function soak(lab: Lab, endMs: number): Promise<boolean> {
     );
     const warmUp: Row = { fault: 'start', times: 0, bytes: 0, mismatched: 0, lost: 0, longestGapMs: 0 };
     await Promise.all(talks.map((talk) => talk.settle(warmUp)));
-    const before = await Promise.all(lab.hosts.map(useOf));
-    do {
+    const round = async () => {
       for (const [i, fault] of FAULTS.entries()) await befall(fault, rows[i]!, lab, fans, talks);
-    } while (Date.now() < endMs);
+    };
+    await round();
+    const before = await Promise.all(lab.hosts.map(useOf));
+    while (Date.now() < endMs) await round();
     const after = await Promise.all(lab.hosts.map(useOf));
     const uses = lab.hosts.map((_, i) => useLine(`fand of host ${i + 1}`, before[i]!, after[i]!));
     process.stdout.write(`${[table(rows), '', ...uses].join('\n')}\n`);
-    return hasFailed(rows);
+    return hasFailed(rows) || lab.hosts.some((_, i) => leaks(before[i]!, after[i]!).length > 0);
   } finally {
     for (const command of commands) await command.stop();
   }

@@ -65,6 +65,15 @@ export const DROP_REASONS = [
   ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
   ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],
+  // By the rules behind the flag isolate, on the bridge (host/steps/isolate-rules.ts).
+  [
+    'neighbour-mac',
+    "isolate: a port of the bridge used another MAC than its own: a second one, another's, the gateway's",
+  ],
+  [
+    'neighbour-address',
+    "isolate: a port of the bridge used another IPv4 address than its own: a second one, another's, none of the slice",
+  ],
   // ICMP about our own packets.
   ['icmp-invalid', 'an ICMP error quotes no packet that we could have sent'],
   [

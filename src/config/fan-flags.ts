@@ -113,6 +113,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'isolate',
+    summary: "no container takes a neighbour's or the gateway's MAC or IPv4 address on the bridge",
+    set: (options) => {
+      options.isolate = true;
+    },
+  },
+  {
     name: 'no-heal',
     summary: 'leave what somebody else takes away from the fan, and only say so (see "show")',
     set: (options) => {
@@ -177,6 +184,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   // A record of a fand before 0.2 says nothing of it.
   if (options.clampMss === false) words.push('no-mss-clamp');
   if (options.foreignSources) words.push('foreign-sources');
+  if (options.isolate) words.push('isolate');
   // A fand before 0.2.0 recorded neither.
   if (options.heal === false) words.push('no-heal');
   if (options.followAddress) words.push('follow-address');

@@ -27,6 +27,8 @@ export interface FanOptions {
   dscp?: number;
   /** Containers may send from addresses outside the overlay, as those that route for others do. */
   foreignSources: boolean;
+  /** Each port of the bridge keeps the MAC and the IPv4 address that it used first, and nobody else has them. */
+  isolate: boolean;
   /** What ICMP may say of a path, at least; absent for DEFAULT_MIN_PATH_MTU. */
   minPathMtu?: number;
   /** False: too big a packet without DF is dropped instead of sent in outer fragments. */
@@ -50,6 +52,7 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   debug: false,
   io: 'auto',
   foreignSources: false,
+  isolate: false,
   fragment: true,
   clampMss: true,
   heal: true,

@@ -34,6 +34,12 @@ export async function planFan(
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
   const marked = await ownDevices();
   const { options } = request;
+  if (options.isolate && options.foreignSources) {
+    throw new FanError(
+      'usage',
+      'isolate and foreign-sources exclude each other: a port has one address of the slice, or may send from any outside',
+    );
+  }
   const bridge = options.bridge ?? bridgeName(mapping.slice, (name) => ours.has(name));
   if (ours.has(bridge)) {
     throw new FanError('in-use', `bridge ${bridge} belongs to another fan: choose another name`);
@@ -55,6 +61,7 @@ export async function planFan(
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
     clampMss: options.clampMss,
     foreignSources: options.foreignSources,
+    isolate: options.isolate,
     underlayDevice: underlay.device,
   };
   await requireUsable(bridgeData(plan));

@@ -332,6 +332,7 @@ export type Repair =
   | 'route'
   | 'rp-filter'
   | 'guard'
+  | 'isolate'
   | 'nat'
   | 'firewall'
   | 'dhcp'

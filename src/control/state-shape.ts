@@ -138,6 +138,7 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       foreignSources: flag,
       underlayDevice: device,
     }),
+    isolate: fields({ key: guardKey, bridge: device, gateway: address, slice: network, hostReserve: count }),
     bridge: fields({
       bridge: device,
       mtu: count,
@@ -221,6 +222,7 @@ const plan = fields({
   dhcp: flag,
   clampMss: optional(flag),
   foreignSources: optional(flag),
+  isolate: optional(flag),
   workers: optional(count),
   underlayDevice: device,
   runDir: directory,

@@ -25,6 +25,7 @@ import type {
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { enslave, readAddresses } from '../host/links.js';
 import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
+import { followPorts, type IsolateData } from '../host/steps/isolate-step.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { writeSysctl } from '../host/sysctl.js';
 import { requireDescriptors } from './descriptors.js';
@@ -164,6 +165,12 @@ export class FanManager {
     if (this.#forwarding.outdated(this.#upFans(), false).length > 0)
       await this.#inTurn(() => this.#upkeep.reattach(this.#upFans()));
     if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
+  }
+
+  /** Tells the rules of isolated fans which ports their bridges have. */
+  async followPorts(): Promise<void> {
+    const steps = this.#upFans().flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'isolate'));
+    for (const { data } of steps) await followPorts(data as unknown as IsolateData);
   }
 
   /** Lets fans that heal go by the new name of their underlay device, and those told so to the slice of its new address. */

@@ -5,6 +5,7 @@
 import { DROP, type DropReason } from '../base/drop-reason.js';
 import type { FanRecord } from '../control/state-store.js';
 import { GUARD_REASONS, GUARD_TABLE, guardCounter, guardKey } from '../host/firewall/guard.js';
+import { ISOLATE_REASONS, isolateTable } from '../host/steps/isolate-rules.js';
 import { readNamedCounters } from '../io/netlink/named-counters.js';
 
 interface Tally {
@@ -22,9 +23,15 @@ export class GuardTally {
     for (const id of this.#fans.keys()) if (!fans.some((fan) => fan.id === id)) this.#fans.delete(id);
     const counters = readNamedCounters(GUARD_TABLE);
     for (const { id, plan } of fans) {
+      const key = guardKey(plan.mapping.slice.base);
       for (const reason of GUARD_REASONS) {
-        const name = guardCounter(reason, guardKey(plan.mapping.slice.base));
+        const name = guardCounter(reason, key);
         take(id, DROP[reason], this.#add(id, name, counters.get(name) ?? 0));
+      }
+      if (!plan.isolate) continue;
+      const isolated = readNamedCounters(isolateTable(key), 'bridge');
+      for (const reason of ISOLATE_REASONS) {
+        take(id, DROP[reason], this.#add(id, reason, isolated.get(reason) ?? 0));
       }
     }
   }

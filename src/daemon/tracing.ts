@@ -20,6 +20,7 @@ import {
   type TraceSpec,
 } from '../dataplane/tracing/protocol.js';
 import { GUARD_REASONS } from '../host/firewall/guard.js';
+import { ISOLATE_REASONS } from '../host/steps/isolate-rules.js';
 import { packetLine, type TraceLine } from '../trace/trace-lines.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { PacketFilter } from '../wire/packet-filter.js';
@@ -31,7 +32,13 @@ const MARK_MS = 50;
 /** What a client may take for the last lines when fand leaves. */
 const LAST_LINES_MS = 1000;
 /** The drops that the kernel counts for us. */
-const KERNEL_DROPS = ['receive-failed', 'socket-overflow', 'tun-overflow', ...GUARD_REASONS] as const;
+const KERNEL_DROPS = [
+  'receive-failed',
+  'socket-overflow',
+  'tun-overflow',
+  ...GUARD_REASONS,
+  ...ISOLATE_REASONS,
+] as const;
 type KernelDrop = (typeof KERNEL_DROPS)[number];
 /** Limits of what a client may ask for: an IPv4 packet and its outer header, and what the main thread can pass on. */
 const MOST_SNAP = 65_535 + OUTER_LEN;

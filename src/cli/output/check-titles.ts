@@ -71,6 +71,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'nat-rules-missing': "the fan's own rules are there",
       'accepts-missing': "chains that may drop have the fan's accepts",
       'guard-missing': 'the rules against forged packets are there',
+      'isolation-missing': 'ports are isolated where that was asked for',
     },
   },
   {

@@ -42,6 +42,7 @@ export interface HealedFans {
   readonly changes: number;
   isLost(fan: FanRecord): boolean;
   followDevices(): Promise<void>;
+  followPorts(): Promise<void>;
   heal(cure: Cure): Promise<string[]>;
 }
 
@@ -59,6 +60,8 @@ export class Healer {
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #isExamining = false;
+  /** Ports may have come to, or left, a bridge. */
+  #portsChanged = false;
   #seenChanges = 0;
   #dhcpAtMs = 0;
   #legacyAtMs = 0;
@@ -112,6 +115,7 @@ export class Healer {
   #listen(nowMs: number): void {
     try {
       for (const notice of this.#notices.take()) this.#note(notice, nowMs);
+      if (this.#portsChanged) this.#followPorts();
     } catch (error) {
       this.#log.error(`what the kernel says can't be read, healing waits: ${errorText(error)}`);
     }
@@ -129,8 +133,16 @@ export class Healer {
 
   #note(notice: Notice, nowMs: number): void {
     if (notice.of === 'link') this.#ports.note(notice.link, notice.isGone, nowMs);
+    if (notice.of === 'link' || notice.of === 'anything') this.#portsChanged = true;
     if (notice.of === 'anything') this.#readLinks();
     if (this.#relevance.concerns(notice, this.#fans.records)) this.#pace.note(nowMs);
+  }
+
+  #followPorts(): void {
+    this.#portsChanged = false;
+    this.#fans.followPorts().catch((error) => {
+      this.#log.error(`the ports of isolated bridges can't be followed: ${errorText(error)}`);
+    });
   }
 
   #readLinks(): void {

@@ -5,7 +5,14 @@ import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
 import { dhcpDead } from './dhcp.js';
 import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
-import { acceptsMissing, bridgeNetfilter, dhcpBlocked, guardMissing, natRulesMissing } from './firewall.js';
+import {
+  acceptsMissing,
+  bridgeNetfilter,
+  dhcpBlocked,
+  guardMissing,
+  isolationMissing,
+  natRulesMissing,
+} from './firewall.js';
 import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
@@ -52,6 +59,7 @@ export const CHECKS: readonly Check[] = [
   dhcpBlocked,
   natRulesMissing,
   guardMissing,
+  isolationMissing,
   acceptsMissing,
   dhcpDead,
   offloadsOff,

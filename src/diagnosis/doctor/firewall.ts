@@ -9,6 +9,7 @@ import { ownTable, type Ruleset } from '../../host/firewall/nft.js';
 import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.js';
 import { type FirewallData, missingAccepts } from '../../host/steps/firewall-step.js';
 import { type GuardData, missingFromGuard } from '../../host/steps/guard-step.js';
+import { type IsolateData, missingIsolation } from '../../host/steps/isolate-step.js';
 import { type NatData, ownChains } from '../../host/steps/nat-step.js';
 import { readSysctl } from '../../host/sysctl.js';
 import { dropAmong, judged } from './drop-finding.js';
@@ -69,6 +70,21 @@ export const guardMissing: Check = {
       if (missing.length === 0) return ok(`table ${GUARD_FAMILY} ${GUARD_TABLE} guards ${plan.bridge}`);
       const evidence = `table ${GUARD_FAMILY} ${GUARD_TABLE} lacks ${missing.join(', ')} of ${plan.bridge}: forged packets may get in`;
       return fail(evidence, FIX, { repairs: ['guard'] });
+    }),
+};
+
+export const isolationMissing: Check = {
+  name: 'isolation-missing',
+  severity: 'major',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan, steps }) => {
+      const step = steps.find(({ kind }) => kind === 'isolate');
+      if (!step) return ok(`${plan.bridge} has no flag isolate`);
+      const missing = missingIsolation(await patient.ruleset(), step.data as unknown as IsolateData);
+      if (missing === undefined) return ok(`the ports of ${plan.bridge} are isolated`);
+      return fail(`${missing}: containers of ${plan.bridge} can pose as each other`, FIX, {
+        repairs: ['isolate'],
+      });
     }),
 };
 

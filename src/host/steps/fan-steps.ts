@@ -16,6 +16,7 @@ import { type DhcpData, dhcpStep } from './dhcp-step.js';
 import { type FirewallData, firewallStep } from './firewall-step.js';
 import { type ForwardingData, forwardingStep } from './forwarding-step.js';
 import { type GuardData, guardStep } from './guard-step.js';
+import { type IsolateData, isolateStep } from './isolate-step.js';
 import { type NatData, natStep } from './nat-step.js';
 import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
@@ -37,6 +38,8 @@ export interface FanPlan {
   readonly clampMss: boolean;
   /** Absent in the record of an older fand: as false. */
   readonly foreignSources?: boolean;
+  /** Likewise. */
+  readonly isolate?: boolean;
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -50,6 +53,7 @@ export interface FanPlan {
 export const STEP_KINDS: StepKinds = {
   forwarding: forwardingStep,
   guard: guardStep,
+  isolate: isolateStep,
   bridge: bridgeStep,
   tun: tunStep,
   route: routeStep,
@@ -73,6 +77,7 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
   return [
     // First, and undone last: there is no moment without.
     record<GuardData>('guard', guardData(plan)),
+    ...(plan.isolate ? [record<IsolateData>('isolate', isolateData(plan))] : []),
     record<BridgeData>('bridge', bridgeData(plan)),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
     record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
@@ -153,6 +158,11 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     dhcp: plan.dhcp,
     foreignSources: plan.foreignSources ?? false,
   };
+}
+
+function isolateData({ mapping, bridge, hostReserve }: FanPlan): IsolateData {
+  const [gateway, slice] = [formatAddress(mapping.gateway), formatPrefix(mapping.slice)];
+  return { key: guardKey(mapping.slice.base), bridge, gateway, slice, hostReserve };
 }
 
 function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {

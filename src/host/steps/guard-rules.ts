@@ -115,7 +115,7 @@ export function rulesOf(fan: GuardedFan): GuardRule[] {
 function fromBridge(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: bridgeChain(fan.key), expr });
   const { base } = parsePrefix(fan.slice);
-  const containers = range(base + fan.hostReserve + 1, broadcastOf(parsePrefix(fan.slice)) - 1);
+  const containers = addressRange(base + fan.hostReserve + 1, broadcastOf(parsePrefix(fan.slice)) - 1);
   const none = match(field('ip', 'saddr'), '0.0.0.0');
   return [
     rule(match(field('ip', 'protocol'), IPIP), ...drop(fan, 'container-tunnel')),
@@ -189,7 +189,7 @@ function strangersQuestion(fan: GuardedFan): GuardRule {
   return {
     chain: 'input',
     expr: [
-      match(field('ip', 'daddr'), range(base + 1, base + fan.hostReserve)),
+      match(field('ip', 'daddr'), addressRange(base + 1, base + fan.hostReserve)),
       match(meta('l4proto'), { set: [TCP, UDP] }),
       match(field('th', 'dport'), { set: [DNS, DHCP_SERVER] }),
       match(meta('iifname'), { set: [LOOPBACK, fan.bridge] }, '!='),
@@ -231,7 +231,7 @@ function network(text: string): object {
 }
 
 /** From the first to the last address. */
-function range(first: number, last: number): unknown {
+export function addressRange(first: number, last: number): unknown {
   return first === last ? formatAddress(first) : { range: [formatAddress(first), formatAddress(last)] };
 }
 

@@ -37,6 +37,8 @@ const BODY_LEN = 4;
 const FAMILY = { inet: 1, netdev: 5, bridge: 7 } as const;
 const CHAIN = { table: 1, name: 3, hook: 4 } as const;
 const HOOK = { number: 1, device: 3, devices: 4 } as const;
+/** As in isolate-rules.ts. */
+const OWN_BRIDGE_TABLE = 'ufan-isolate-';
 const NETDEV_INGRESS = 0;
 const INET_INGRESS = 5;
 
@@ -140,7 +142,10 @@ export function decodeEarlyChain({ type, body }: Message): EarlyChain[] {
     (family === FAMILY.inet && number === INET_INGRESS);
   if (!isIngress && family !== FAMILY.bridge) return [];
   const kind = Object.entries(FAMILY).find(([, value]) => value === family)![0];
-  const name = `${kind} ${textOf(attributes.get(CHAIN.table))} ${textOf(attributes.get(CHAIN.name))}`;
+  const table = textOf(attributes.get(CHAIN.table));
+  // Ours look at what ports send, which goes the other way.
+  if (family === FAMILY.bridge && table.startsWith(OWN_BRIDGE_TABLE)) return [];
+  const name = `${kind} ${table} ${textOf(attributes.get(CHAIN.name))}`;
   return [{ name, devices: isIngress ? devicesOf(hooked) : undefined }];
 }
 

@@ -11,16 +11,16 @@ const NEW_OBJECT = 0x0a12;
 const GET_OBJECT = 0x0a13;
 /** nfgenmsg: u8 family, u8 version, u16 resource. */
 const BODY_LEN = 4;
-const NFPROTO_IPV4 = 2;
+const FAMILY = { ip: 2, bridge: 7 } as const;
 const OBJECT = { table: 1, name: 2, type: 3, data: 4 } as const;
 const TYPE_COUNTER = 1;
 const COUNTER_PACKETS = 2;
 
-/** Name → packets, of a table of the family ip; none where there is no such table. Throws an Error with {code, errno, syscall}. */
-export function readNamedCounters(table: string): Map<string, number> {
+/** Name → packets, of a table of the family; none where there is no such table. Throws an Error with {code, errno, syscall}. */
+export function readNamedCounters(table: string, family: keyof typeof FAMILY = 'ip'): Map<string, number> {
   const counters = new Map<string, number>();
   try {
-    askAll(NETLINK_NETFILTER, encodeGetCounters(table), (message) => {
+    askAll(NETLINK_NETFILTER, encodeGetCounters(table, family), (message) => {
       const counter = decodeCounter(message);
       if (counter) counters.set(...counter);
     });
@@ -35,8 +35,8 @@ export function readNamedCounters(table: string): Map<string, number> {
   return counters;
 }
 
-export function encodeGetCounters(table: string): Uint8Array {
-  const body = Uint8Array.of(NFPROTO_IPV4, 0, 0, 0);
+export function encodeGetCounters(table: string, family: keyof typeof FAMILY = 'ip'): Uint8Array {
+  const body = Uint8Array.of(FAMILY[family], 0, 0, 0);
   const attributes = [
     [OBJECT.table, new TextEncoder().encode(`${table}\0`)],
     [OBJECT.type, Uint8Array.of(0, 0, 0, TYPE_COUNTER)],

@@ -5,7 +5,7 @@ import { listLabs } from '../../../bench/lab/cleanup.js';
 import { RunningCommand, run } from '../../../bench/lab/command.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
 import { FAULTS } from '../../../bench/soak/faults.js';
-import { hasFailed, type Row } from '../../../bench/soak/report.js';
+import { hasFailed, leaks, type Row } from '../../../bench/soak/report.js';
 
 const SOAK = join(REPOSITORY, 'dist/bench/soak/soak.js');
 
@@ -15,7 +15,7 @@ it('meets every fault once and loses nothing', async () => {
   for (const { name } of FAULTS) {
     expect(stdout).toMatch(new RegExp(`^${name} +1 +\\d{6,} +0 +0 +\\d+ ms$`, 'm'));
   }
-  expect(stdout).toMatch(/^fand of host 2: RSS .* → .*, descriptors \d+ → \d+, threads \d+ → \d+$/m);
+  expect(stdout).toMatch(/^fand of host 2: RSS .* → .*, descriptors \d+ → \d+, threads \d+ → \d+: well$/m);
   expect([...listLabs().values()]).not.toContain(soak.pid);
 });
 
@@ -25,6 +25,16 @@ it('fails where a connection broke, a byte changed, or nothing was compared', ()
   for (const bad of [{ lost: 1 }, { mismatched: 1 }, { bytes: 0 }]) {
     expect(hasFailed([good, { ...good, ...bad }])).toBe(true);
   }
+});
+
+it('fails where fand holds more than before', () => {
+  const before = { rssBytes: 100e6, openFiles: 40, threads: 12 };
+  expect(leaks(before, { ...before, rssBytes: 104e6 })).toEqual([]);
+  expect(leaks(before, { rssBytes: 106e6, openFiles: 41, threads: 11 })).toEqual([
+    'RSS grew by 6.0 %',
+    'descriptors differ',
+    'threads differ',
+  ]);
 });
 
 it('says what it does not understand', async () => {
