@@ -76,7 +76,7 @@ export class DockerHost {
   static async start(host: Host, network: readonly string[]): Promise<DockerHost> {
     const dir = join(host.dir, 'docker');
     const socket = join(dir, 'docker.sock');
-    mkdirSync(dir);
+    mkdirSync(dir, { recursive: true });
     const argv = [
       ...['nsenter', `--net=/run/netns/${host.name}`, 'unshare', '-m', 'sh', '-c', OWN_CONFIG, 'dockerd'],
       ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid')],
