@@ -46,6 +46,28 @@ export function useLine(what: string, before: Use, after: Use): string {
   return `${what}: RSS ${mb(before.rssBytes)} → ${mb(after.rssBytes)}, descriptors ${before.openFiles} → ${after.openFiles}, threads ${before.threads} → ${after.threads}: ${leaks(before, after).join(', ') || 'well'}`;
 }
 
+/** What is usual in the first third of the rounds, of which the very first is left out where there are more: a warm-up. */
+export function early(uses: readonly Use[]): Use {
+  const warm = uses.slice(uses.length > 3 ? 1 : 0);
+  return usual(warm.slice(0, Math.ceil(warm.length / 3)));
+}
+
+/** The same of the last third. */
+export function late(uses: readonly Use[]): Use {
+  return usual(uses.slice(-Math.ceil(uses.length / 3)));
+}
+
+/** Medians. */
+function usual(uses: readonly Use[]): Use {
+  const median = (of: (use: Use) => number): number =>
+    uses.map(of).sort((a, b) => a - b)[Math.floor(uses.length / 2)]!;
+  return {
+    rssBytes: median((use) => use.rssBytes),
+    openFiles: median((use) => use.openFiles),
+    threads: median((use) => use.threads),
+  };
+}
+
 /** RSS may grow by so much of itself: a heap breathes. */
 const MOST_GROWTH = 0.05;
 

@@ -1,7 +1,7 @@
 /**
  * `npm run soak -- [MINUTES]`: two hosts and a container each in namespaces of their own, traffic both ways whose every
- * byte is compared, and faults one after the other for that long. Writes a table of them, and what fand takes after the first
- * round, its warm-up, and after the last; exit 1 where a connection broke, a byte changed, or fand holds more than before.
+ * byte is compared, and faults one after the other for that long. Writes a table of them, and what fand takes in the first
+ * rounds and in the last ones; exit 1 where a connection broke, a byte changed, or fand holds more than before.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,18 @@ import { containerAddress, type RaisedFan, raiseFan } from '../lab/fan.js';
 import type { Host } from '../lab/host.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import { FAULTS, type Fault, fandPid } from './faults.js';
-import { addTo, hasFailed, leaks, type Report, type Row, table, type Use, useLine } from './report.js';
+import {
+  addTo,
+  early,
+  hasFailed,
+  late,
+  leaks,
+  type Report,
+  type Row,
+  table,
+  type Use,
+  useLine,
+} from './report.js';
 
 const FAN = ['250.0.0.0/8', 'eth0/16'];
 const PEER = join(fileURLToPath(new URL('.', import.meta.url)), 'peer.js');
@@ -110,13 +121,12 @@ async function soak(lab: Lab, endMs: number): Promise<boolean> {
     );
     const warmUp: Row = { fault: 'start', times: 0, bytes: 0, mismatched: 0, lost: 0, longestGapMs: 0 };
     await Promise.all(talks.map((talk) => talk.settle(warmUp)));
-    const round = async () => {
+    const taken: Use[][] = lab.hosts.map(() => []);
+    do {
       for (const [i, fault] of FAULTS.entries()) await befall(fault, rows[i]!, lab, fans, talks);
-    };
-    await round();
-    const before = await Promise.all(lab.hosts.map(useOf));
-    while (Date.now() < endMs) await round();
-    const after = await Promise.all(lab.hosts.map(useOf));
+      for (const [i, host] of lab.hosts.entries()) taken[i]!.push(await useOf(host));
+    } while (Date.now() < endMs);
+    const [before, after] = [taken.map(early), taken.map(late)];
     const uses = lab.hosts.map((_, i) => useLine(`fand of host ${i + 1}`, before[i]!, after[i]!));
     process.stdout.write(`${[table(rows), '', ...uses].join('\n')}\n`);
     return hasFailed(rows) || lab.hosts.some((_, i) => leaks(before[i]!, after[i]!).length > 0);

@@ -29,6 +29,11 @@ const ADD_X = [0x0c, 0] as const;
 const XOR_X = [0xac, 0] as const;
 const LD_W = 0x20;
 const LD_B = 0x30;
+const LD_H = 0x28;
+/** SKF_NET_OFF: offsets from here on are those of the IPv4 header. */
+const NETWORK_HEADER = 0xfff00000;
+const UDP_LENGTH_AT = 4;
+const UDP_HEADER_LEN = 8;
 const LD_W_X = 0x40;
 const LD_H_X = 0x48;
 const LD_B_X = 0x50;
@@ -134,6 +139,38 @@ export function frameFilter(address: number, own: readonly number[]): Uint32Arra
     TAKE,
     'leave',
     LEAVE,
+  ]);
+}
+
+/** What a datagram for a UDP socket must be. */
+export interface DatagramForm {
+  /** It comes from this port, */
+  readonly port: number;
+  /** from one of these networks, base and mask as u32, */
+  readonly networks: readonly (readonly [base: number, mask: number])[];
+  /** begins with this byte, and is no longer than this. */
+  readonly firstByte: number;
+  readonly mostBytes: number;
+}
+
+/** The program for a UDP socket, whose packets begin with the UDP header (RFC 768): what it leaves takes no room in the buffer. */
+export function datagramFilter({ port, networks, firstByte, mostBytes }: DatagramForm): Uint32Array {
+  return assemble([
+    [LD_H, 0],
+    [JEQ, port, '', 'leave'],
+    [LD_H, UDP_LENGTH_AT],
+    [JGE, UDP_HEADER_LEN + mostBytes + 1, 'leave', ''],
+    [LD_B, UDP_HEADER_LEN],
+    [JEQ, firstByte, '', 'leave'],
+    ...networks.flatMap(([base, mask]): Line[] => [
+      [LD_W, NETWORK_HEADER + SOURCE_AT],
+      [AND, mask],
+      [JEQ, base, 'take', ''],
+    ]),
+    'leave',
+    LEAVE,
+    'take',
+    TAKE,
   ]);
 }
 

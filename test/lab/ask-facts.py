@@ -2,6 +2,7 @@
 
   ask-facts.py ask ADDRESS SOURCE_PORT            prints "answered" or "silent"
   ask-facts.py flood DEVICE MAC ADDRESS SECONDS   3,000 a second, in the names of hosts that don't exist
+  ask-facts.py garbage DEVICE MAC ADDRESS SECONDS as fast as it goes, what is no request or from outside the underlay
 """
 import json
 import random
@@ -52,4 +53,23 @@ def flood(device, mac, address, seconds):
     print(sent)
 
 
-{"ask": ask, "flood": flood}[sys.argv[1]](*sys.argv[2:])
+def garbage(device, mac, address, seconds):
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    wire.bind((device, 0))
+    frame = lambda source, port, payload: raw(
+        Ether(dst=mac) / IP(src=source, dst=address) / UDP(sport=port, dport=PORT) / Raw(payload)
+    )
+    packets = [
+        frame("172.30.70.1", PORT, b"x" * 1024),
+        frame("172.30.70.2", PORT, b"{" * 1400),
+        frame("172.30.70.3", 9999, request()),
+        frame("8.8.8.8", PORT, request()),
+    ]
+    print("flooding", flush=True)
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        for packet in packets:
+            wire.send(packet)
+
+
+{"ask": ask, "flood": flood, "garbage": garbage}[sys.argv[1]](*sys.argv[2:])

@@ -7,6 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
+import { native } from '../../io/native.js';
+import { datagramFilter } from '../../io/receive-filter.js';
 import {
   type Answer,
   decodeAnswer,
@@ -28,6 +30,8 @@ const NO_ANSWERS: RequestHandler = { mayAsk: () => false, answer: async () => un
 
 /** An answer is no longer than its request. */
 const MOST_BYTES = REQUEST_LEN;
+/** Of a JSON object. */
+const FIRST_BYTE = 0x7b;
 /** Room for all answers that may wait for ARP at a time (asker-limits.ts), at some 2.3 kB of the kernel's each. */
 const SEND_BUFFER = 1 << 20;
 
@@ -64,6 +68,17 @@ export class ProbeSocket {
     socket.removeAllListeners('error');
     socket.setSendBufferSize(SEND_BUFFER);
     return new ProbeSocket(socket, handler);
+  }
+
+  /**
+   * Has the kernel leave what no host of these networks (base and mask, u32) says in the form of a probe, so that a flood of
+   * it takes no room from those that do. A Node that tells no descriptor goes without.
+   */
+  hearOnly(networks: readonly (readonly [base: number, mask: number])[]): void {
+    const { _handle: handle } = this.#socket as unknown as { _handle?: { fd?: number } };
+    if (handle?.fd === undefined || handle.fd < 0) return;
+    const form = { port: PROBE_PORT, networks, firstByte: FIRST_BYTE, mostBytes: MOST_BYTES };
+    native.rawFilter(handle.fd, datagramFilter(form));
   }
 
   /** The answer of the responder at `peer`, or undefined where none comes within `timeoutMs`. */

@@ -4,7 +4,7 @@
  * it, as it came. UFAN_RESPONDER=off keeps it from doing either.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
-import { contains, overlaps, parsePrefix } from '../../addr/prefix.js';
+import { contains, maskOf, overlaps, parsePrefix } from '../../addr/prefix.js';
 import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
@@ -63,6 +63,13 @@ export class Responder {
       this.#sockets.delete(address);
     }
     for (const address of addresses) if (!this.#sockets.has(address)) await this.#open(address);
+    for (const [address, socket] of this.#sockets) socket.hearOnly(this.#networksAt(address));
+  }
+
+  /** Of the fans at an underlay address of ours, base and mask. */
+  #networksAt(address: number): [number, number][] {
+    const fans = this.#fans.filter(({ plan }) => plan.mapping.address === address);
+    return fans.map(({ plan: { mapping } }) => [mapping.underlay.base, maskOf(mapping.underlay.length)]);
   }
 
   /** The socket at an underlay address of ours, where there is one. */

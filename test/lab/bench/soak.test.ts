@@ -5,7 +5,7 @@ import { listLabs } from '../../../bench/lab/cleanup.js';
 import { RunningCommand, run } from '../../../bench/lab/command.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
 import { FAULTS } from '../../../bench/soak/faults.js';
-import { hasFailed, leaks, type Row } from '../../../bench/soak/report.js';
+import { early, hasFailed, late, leaks, type Row } from '../../../bench/soak/report.js';
 
 const SOAK = join(REPOSITORY, 'dist/bench/soak/soak.js');
 
@@ -35,6 +35,14 @@ it('fails where fand holds more than before', () => {
     'descriptors differ',
     'threads differ',
   ]);
+});
+
+it('compares the first rounds with the last ones', () => {
+  const uses = [200, 100, 101, 99, 150, 100, 140, 141, 90, 142].map((rssBytes) => {
+    return { rssBytes, openFiles: 40, threads: 12 };
+  });
+  expect([early(uses).rssBytes, late(uses).rssBytes]).toEqual([100, 141]);
+  expect([early(uses.slice(0, 1)).rssBytes, late(uses.slice(0, 1)).rssBytes]).toEqual([200, 200]);
 });
 
 it('says what it does not understand', async () => {

@@ -55,6 +55,19 @@ it('a probe gets its answers while forged senders ask 3,000 times a second', asy
   }
 });
 
+it('what is no request takes no room from those that are', async () => {
+  const mac = (await net.host(1).exec(['cat', '/sys/class/net/eth0/address'])).stdout.trim();
+  const flood = net.host(3).spawn([PYTHON, ASK, 'garbage', 'eth0', mac, net.host(1).address, '120']);
+  try {
+    await flood.prints(/flooding/);
+    const { stdout } = await net.host(2).fanctl(['probe', net.address(1), '--json'], { anyExit: true });
+    const bad = (JSON.parse(stdout) as { status: string }[]).filter(({ status }) => status !== 'ok');
+    expect(bad).toEqual([]);
+  } finally {
+    await flood.stop();
+  }
+});
+
 it('many requests with hardware addresses start one program', async () => {
   const programs = () => process.getActiveResourcesInfo().filter((what) => what === 'ProcessWrap').length;
   const before = programs();
