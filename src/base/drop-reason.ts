@@ -64,7 +64,10 @@ export const DROP_REASONS = [
     "IP-in-IP to the fan's underlay address with an outer option that asks for more than nothing (RFC 7126)",
   ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
-  ['service-astray', "DNS or DHCP to the fan's dnsmasq by another device than the bridge"],
+  [
+    'service-astray',
+    "DNS or DHCP to the fan's dnsmasq by another device than the bridge, or to fand's names not from a gateway",
+  ],
   // By the rules behind the flag isolate, on the bridge (host/steps/isolate-rules.ts).
   [
     'neighbour-mac',

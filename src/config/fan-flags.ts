@@ -48,6 +48,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'dns',
+    summary: "with dhcp: names of every host's containers, asked of the host that owns them",
+    set: (options) => {
+      options.dns = true;
+    },
+  },
+  {
     name: 'bridge',
     argument: 'NAME',
     summary: 'name of the bridge, instead of the one made from the slice',
@@ -176,6 +183,8 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   const words = options.dhcp ? ['dhcp'] : [];
   words.push(`host-reserve ${options.hostReserve}`);
   if (options.dhcpRange) words.push(`dhcp-range ${options.dhcpRange.join('-')}`);
+  // A fand before 0.3 recorded nothing of it.
+  if (options.dns) words.push('dns');
   if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);

@@ -13,6 +13,8 @@ export interface FanOptions {
   hostReserve: number;
   /** First and last address that DHCP gives, counted from the slice's own; absent: all behind the reserve. */
   dhcpRange?: [first: number, last: number];
+  /** Containers resolve names of those of other hosts. */
+  dns: boolean;
   /** Name of the bridge, where the slice's own is not wanted. */
   bridge?: string;
   /** `up` ignores the line. */
@@ -47,6 +49,7 @@ export const DEFAULT_MIN_PATH_MTU = 576;
 export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   dhcp: false,
   hostReserve: 1,
+  dns: false,
   off: false,
   auto: false,
   debug: false,

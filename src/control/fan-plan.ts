@@ -59,6 +59,7 @@ export async function planFan(
     hostReserve: options.hostReserve,
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
+    ...(options.dns && { dns: true }),
     clampMss: options.clampMss,
     foreignSources: options.foreignSources,
     isolate: options.isolate,

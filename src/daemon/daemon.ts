@@ -32,6 +32,7 @@ import { Healer } from './healing/healer.js';
 import { Health } from './healing/health.js';
 import { PortMemory } from './healing/port-memory.js';
 import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
+import { NameService } from './names/name-service.js';
 import { ControlServer, type Routes, TextReply } from './server.js';
 import { Tracing } from './tracing.js';
 
@@ -66,6 +67,7 @@ export class Daemon {
   readonly #state: State;
   readonly #forwarding: Forwarding;
   readonly #responder: Responder;
+  readonly #names: NameService;
   readonly #manager: FanManager;
   readonly #tracing: Tracing;
   readonly #healer: Healer;
@@ -116,7 +118,11 @@ export class Daemon {
       log,
     );
     this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
-    this.#forwarding.onConfigured = (fans) => this.#responder.configure(fans);
+    this.#names = new NameService(async () => (await this.#forwarding.lore()).peers, log);
+    this.#forwarding.onConfigured = async (fans) => {
+      await this.#responder.configure(fans);
+      await this.#names.configure(fans);
+    };
     const watch = { ports: new PortMemory(), health: new Health(log) };
     this.#manager = new FanManager(state, store, this.#forwarding, watch, options.paths, log);
     this.#healer = new Healer(this.#manager, watch, options.paths, this.#asFand(), log);
@@ -283,6 +289,7 @@ export class Daemon {
     await this.#server.drain();
     await this.#tracing.leave();
     this.#responder.close();
+    this.#names.close();
     await this.#forwarding.stop();
     const { socket, log } = this.#options.paths;
     const clean = mayClean && this.#manager.isEmpty;

@@ -83,9 +83,14 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
     'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/*',
   ],
   [
+    'daemon/names',
+    "names of other hosts' containers: who is asked, what is answered; starts nothing",
+    'base addr fan config host/* control',
+  ],
+  [
     'daemon',
     'fand: its life and its fans; touches no packet, prints nothing',
-    'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/* daemon/healing',
+    'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/* daemon/*',
   ],
   [
     'cli/output',

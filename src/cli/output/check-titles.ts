@@ -28,6 +28,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'bridge-changed': 'the bridge is as it was set up',
       'tun-changed': 'the TUN is as it was set up',
       'dhcp-dead': 'DHCP is served where it is wanted',
+      'names-dead': 'names of other hosts are answered where they are wanted',
       'relay-broken': 'relays lead bursts on',
       'programs-detached': 'programs in the kernel are attached',
       'counters-wrong': 'counters only grow',

@@ -2,7 +2,7 @@
 import { containerMtu } from './container-mtu.js';
 import { fanDead, fandDead, stateLost } from './daemon.js';
 import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
-import { dhcpDead } from './dhcp.js';
+import { dhcpDead, namesDead } from './dhcp.js';
 import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
 import {
@@ -62,6 +62,7 @@ export const CHECKS: readonly Check[] = [
   isolationMissing,
   acceptsMissing,
   dhcpDead,
+  namesDead,
   offloadsOff,
   overflow,
   countersWrong,

@@ -10,9 +10,11 @@
 import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatAddress } from '../../addr/ipv4-address.js';
-import { maskOf } from '../../addr/prefix.js';
+import { maskOf, parsePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { NAME_DOMAIN, NAME_PORT } from '../../base/name-port.js';
 import { requireOwnDir } from '../../base/own-files.js';
+import { reverseZones } from '../../fan/owner-name.js';
 import { isPortFree } from '../free-port.js';
 import { isNoted } from '../rehearsal.js';
 import {
@@ -37,6 +39,8 @@ export interface DhcpData {
   /** Prefix length of the slice. */
   readonly length: number;
   readonly mtu: number;
+  /** The overlay of whose other hosts names are resolved, by fand at the gateway; undefined: of this host's alone. */
+  readonly namesOf?: string;
   /** Directory for the pid file. */
   readonly runDir: string;
   /** Directory for the lease file, which outlives a boot. A fand before 0.2.0 had it in `runDir`, and recorded none. */
@@ -173,6 +177,13 @@ export function argumentsOf(data: DhcpData, serves: Service = 'dhcp and dns'): s
     `--dhcp-lease-max=${Math.min(data.count, MOST_LEASES)}`,
     `--dhcp-option=option:router,${data.gateway}`,
     `--dhcp-option=${MTU_OPTION},${data.mtu}`,
+    ...(data.namesOf === undefined ? [] : namesOption(data.gateway, data.namesOf)),
     ...(serves === 'dhcp' ? ['--port=0', `--dhcp-option=option:dns-server,${data.gateway}`] : []),
   ];
+}
+
+/** What dnsmasq does not know of the fan's names, of the overlay's addresses, and of names without a dot, fand is asked. */
+function namesOption(gateway: string, overlay: string): string[] {
+  const zones = [NAME_DOMAIN, '', ...reverseZones(parsePrefix(overlay))];
+  return [`--domain=${NAME_DOMAIN}`, ...zones.map((zone) => `--server=/${zone}/${gateway}#${NAME_PORT}`)];
 }

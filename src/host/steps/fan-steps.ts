@@ -34,6 +34,8 @@ export interface FanPlan {
   readonly dhcp: boolean;
   /** As FanOptions.dhcpRange. */
   readonly dhcpRange?: readonly [first: number, last: number];
+  /** Whether names of other hosts' containers are asked for and told. */
+  readonly dns?: boolean;
   /** Whether the MSS of TCP through the bridge is clamped to what the routes take. */
   readonly clampMss: boolean;
   /** Absent in the record of an older fand: as false. */
@@ -72,6 +74,7 @@ export function hostSteps(): StepRecord[] {
 export function fanSteps(plan: FanPlan): StepRecord[] {
   checkReserve(plan);
   checkRange(plan);
+  checkNames(plan);
   const { tun, mtu, workers, mapping } = plan;
   const gateway = formatAddress(mapping.gateway);
   return [
@@ -131,6 +134,11 @@ function checkRange({ mapping, hostReserve, dhcpRange }: FanPlan): void {
   );
 }
 
+function checkNames({ dns, dhcp }: FanPlan): void {
+  if (!dns || dhcp) return;
+  throw new FanError('usage', 'dns needs dhcp: the names are those that containers give to the DHCP server');
+}
+
 function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilterData {
   const { address, underlay, slice, overlay } = mapping;
   const peer = neighbourOf(address, underlay.length);
@@ -156,6 +164,7 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     address: formatAddress(mapping.address),
     underlayDevice,
     dhcp: plan.dhcp,
+    ...(plan.dns && { dns: true }),
     foreignSources: plan.foreignSources ?? false,
   };
 }
@@ -178,13 +187,16 @@ function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
   };
 }
 
-function firewallData({ mapping, bridge, tun, dhcp, underlayDevice }: FanPlan): FirewallData {
+function firewallData({ mapping, bridge, tun, dhcp, dns, underlayDevice }: FanPlan): FirewallData {
   const { base, length } = mapping.underlay;
   const address = formatAddress(mapping.address);
-  return { bridge, tun, underlay: [formatAddress(base), length], address, dhcp, underlayDevice };
+  return {
+    ...{ bridge, tun, underlay: [formatAddress(base), length], address, dhcp, underlayDevice },
+    ...(dns && { gateway: formatAddress(mapping.gateway) }),
+  };
 }
 
-function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir, stateDir }: FanPlan): DhcpData {
+function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, dns, ...plan }: FanPlan): DhcpData {
   const gateway = mapping.gateway;
   const first = dhcpRange ? mapping.slice.base + dhcpRange[0] : gateway + hostReserve;
   const last = dhcpRange ? mapping.slice.base + dhcpRange[1] : broadcastOf(mapping.slice) - 1;
@@ -196,7 +208,8 @@ function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, runDir, stateD
     count: last - first + 1,
     length: mapping.slice.length,
     mtu,
-    runDir,
-    leaseDir: stateDir,
+    runDir: plan.runDir,
+    leaseDir: plan.stateDir,
+    ...(dns && { namesOf: formatPrefix(mapping.overlay) }),
   };
 }

@@ -8,6 +8,7 @@
  */
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { errorText, FanError } from '../../base/error.js';
+import { NAME_PORT } from '../../base/name-port.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { insertLegacy, type LegacyRule, removeLegacy } from '../firewall/legacy.js';
 import {
@@ -36,6 +37,8 @@ export interface FirewallData {
   readonly underlayDevice?: string;
   /** By which outer packets come in, as INPUT sees it; undefined where that is no one device, or an older fand looked. */
   readonly arrival?: string;
+  /** The fan's gateway, where fands of other hosts ask it for names; undefined where they don't. */
+  readonly gateway?: string;
   /** Those before it was renamed: rules of the old iptables are found by their words alone. */
   readonly earlier?: readonly string[];
 }
@@ -134,7 +137,7 @@ function forwardAccepts({ bridge, tun }: FirewallData): Accept[] {
   ];
 }
 
-function inputAccepts({ bridge, underlay, address, dhcp, arrival }: FirewallData): Accept[] {
+function inputAccepts({ bridge, tun, underlay, address, dhcp, arrival, gateway }: FirewallData): Accept[] {
   const dns: Accept[] = [
     { in: bridge, port: ['udp', DNS] },
     { in: bridge, port: ['tcp', DNS] },
@@ -145,6 +148,7 @@ function inputAccepts({ bridge, underlay, address, dhcp, arrival }: FirewallData
     { ...outer, port: ['udp', PROBE_PORT] },
     { in: bridge, port: ['udp', DHCP_SERVER] },
     ...(dhcp ? dns : []),
+    ...(gateway === undefined ? [] : [{ in: tun, to: gateway, port: ['udp', NAME_PORT] as const }]),
   ];
 }
 

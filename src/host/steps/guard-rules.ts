@@ -4,13 +4,14 @@
  *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
  *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
  *                IP-in-IP for a fan that comes by the underlay's device (chain elsewhere)
- *   input        DNS and DHCP of the bridge's dnsmasq
+ *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only
  *   postrouting  behind NAT: IP-in-IP that was forwarded must not leave in this host's name
  *
  * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
-import { broadcastOf, parsePrefix } from '../../addr/prefix.js';
+import { broadcastOf, maskOf, parsePrefix } from '../../addr/prefix.js';
+import { NAME_PORT } from '../../base/name-port.js';
 import { GUARD_FAMILY, GUARD_TABLE, type GuardReason, guardCounter } from '../firewall/guard.js';
 import { field, match, meta, type NftExpression } from '../firewall/nft.js';
 
@@ -25,6 +26,8 @@ export interface GuardedFan {
   /** This host's underlay address. */
   readonly address: string;
   readonly dhcp: boolean;
+  /** Whether fands of other hosts ask this one for names. */
+  readonly dns?: boolean;
   readonly foreignSources: boolean;
   /** By which outer packets come in; undefined where the host has the address on no device that carries packets. */
   readonly arrival: Arrival | undefined;
@@ -108,6 +111,7 @@ export function rulesOf(fan: GuardedFan): GuardRule[] {
     ...fromElsewhere(fan),
     ...demandingOptions(fan),
     ...(fan.dhcp ? [strangersQuestion(fan)] : []),
+    ...(fan.dns ? namesForGateways(fan) : []),
     vouchedTunnel(fan),
   ];
 }
@@ -197,6 +201,28 @@ function strangersQuestion(fan: GuardedFan): GuardRule {
       ...drop(fan, 'service-astray'),
     ],
   };
+}
+
+/** By the TUN comes only what the mapping vouches for: of that, what the fand of another host sends from its gateway. */
+function namesForGateways(fan: GuardedFan): GuardRule[] {
+  const { base, length } = parsePrefix(fan.slice);
+  const hostBits = formatAddress(~maskOf(length) >>> 0);
+  const rule = (...expr: NftExpression[]): GuardRule => ({
+    chain: 'input',
+    expr: [
+      match(field('ip', 'daddr'), formatAddress(base + 1)),
+      match(field('udp', 'dport'), NAME_PORT),
+      match(meta('iifname'), LOOPBACK, '!='),
+      NOT_AGAIN,
+      ...expr,
+      ...drop(fan, 'service-astray'),
+    ],
+  });
+  return [
+    rule(match(meta('iifname'), fan.tun, '!=')),
+    rule(match(field('udp', 'sport'), NAME_PORT, '!=')),
+    rule(match({ '&': [field('ip', 'saddr'), hostBits] }, '0.0.0.1', '!=')),
+  ];
 }
 
 function vouchedTunnel(fan: GuardedFan): GuardRule {
