@@ -18,6 +18,17 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** Modules for other programs, with their declarations. */
 const API = ['mapping', 'client'];
 
+/** commander starts programs for commands in files of their own, of which there are none: their part of Node isn't loaded. */
+const noPrograms = {
+  name: 'no-programs',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?child_process$/ }, ({ importer }) =>
+      /\/node_modules\/commander\//.test(importer) ? { path: 'child_process', namespace: 'none' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};
+
 const shared = {
   absWorkingDir: root,
   bundle: true,
@@ -27,6 +38,7 @@ const shared = {
   legalComments: 'none',
   // Of another Node's addon; without it probes take our own sockets.
   external: ['raw-socket'],
+  plugins: [noPrograms],
   logLevel: 'warning',
 };
 

@@ -2,9 +2,8 @@
  * fanctl's side of the control socket: HTTP over a Unix socket, the requests of control/protocol.ts. Nothing is
  * kept open between two requests, so that a finished command can leave at once.
  */
-import { type IncomingMessage, request } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { errorText, FanError } from '../base/error.js';
+import { type Answer, exchange } from './exchange.js';
 import type {
   Activity,
   DaemonStatus,
@@ -126,11 +125,11 @@ export class FandClient {
    */
   async *trace(body: TraceRequest, end: AbortSignal, now: AbortSignal): AsyncGenerator<TraceLine> {
     const response = await this.#exchange('POST', '/v1/trace', body);
-    if (response.statusCode !== 200) {
+    if (response.status !== 200) {
       await this.#replyOf(response);
       return;
     }
-    response.socket.setTimeout(0);
+    response.waitForever();
     const ending = new TraceEnd(end, now, response, (request) => this.#send('DELETE', '/v1/trace', request));
     try {
       for await (const text of linesOf(response)) {
@@ -159,13 +158,13 @@ export class FandClient {
     return this.#replyOf<Reply>(await this.#exchange(method, path, body));
   }
 
-  async #replyOf<Reply>(response: IncomingMessage): Promise<Reply> {
-    const answer = await text(response).catch((cause: unknown) => {
+  async #replyOf<Reply>(response: Answer): Promise<Reply> {
+    const answer = await textOf(response).catch((cause: unknown) => {
       throw new BrokenOff(errorText(cause), this.#paths.log, cause);
     });
-    const status = response.statusCode ?? 0;
+    const { status } = response;
     const reply = parseReply(answer);
-    if (status < 400 && reply !== undefined) return reply as Reply;
+    if (status >= 200 && status < 400 && reply !== undefined) return reply as Reply;
     const error = (reply as Partial<ErrorReply> | undefined)?.error;
     if (error?.code === 'leaving') throw new NotRunning();
     if (error) throw new FanError(error.code, error.message);
@@ -175,20 +174,14 @@ export class FandClient {
     );
   }
 
-  #exchange(method: string, path: string, body: unknown): Promise<IncomingMessage> {
+  #exchange(method: string, path: string, body: unknown): Promise<Answer> {
+    const { socket: socketPath, log } = this.#paths;
     const payload = body === undefined ? '' : JSON.stringify(body);
-    const timeout = method === 'GET' ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    return new Promise((resolve, reject) => {
-      const socketPath = this.#paths.socket;
-      const call = request({ socketPath, method, path, headers, timeout, agent: false }, resolve);
-      call.on('timeout', () => {
-        call.destroy(
-          new FanError('daemon', `fand does not answer within ${timeout / 1000} s: see ${this.#paths.log}`),
-        );
-      });
-      call.on('error', (error) => reject(this.#explain(error)));
-      call.end(payload);
+    const patienceMs = method === 'GET' ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
+    const onSilence = (): FanError =>
+      new FanError('daemon', `fand does not answer within ${patienceMs / 1000} s: see ${log}`);
+    return exchange({ socketPath, method, path, payload, patienceMs, onSilence }).catch((error) => {
+      throw this.#explain(error);
     });
   }
 
@@ -211,7 +204,7 @@ export class FandClient {
 class TraceEnd {
   readonly #end: AbortSignal;
   readonly #now: AbortSignal;
-  readonly #response: IncomingMessage;
+  readonly #response: Answer;
   readonly #ask: (request: EndTraceRequest) => Promise<unknown>;
   readonly #onEnd = () => this.#begin();
   readonly #onNow = () => this.#response.destroy();
@@ -221,7 +214,7 @@ class TraceEnd {
   constructor(
     end: AbortSignal,
     now: AbortSignal,
-    response: IncomingMessage,
+    response: Answer,
     ask: (request: EndTraceRequest) => Promise<unknown>,
   ) {
     this.#end = end;
@@ -253,15 +246,22 @@ class TraceEnd {
   }
 }
 
-/** Whole lines of a response. Throws where it is destroyed or breaks off. */
-async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
-  response.setEncoding('utf8');
+/** Whole lines of an answer. Throws where it is destroyed or breaks off. */
+async function* linesOf({ body }: Answer): AsyncGenerator<string> {
   let rest = '';
-  for await (const chunk of response) {
+  for await (const chunk of body) {
     const lines = `${rest}${chunk}`.split('\n');
     rest = lines.pop() ?? '';
     yield* lines;
   }
+}
+
+/** All of it. Throws where it breaks off. */
+async function textOf({ body, length }: Answer): Promise<string> {
+  let text = '';
+  for await (const chunk of body) text += chunk;
+  if (length !== undefined && Buffer.byteLength(text) < length) throw new Error('the answer ended early');
+  return text;
 }
 
 function parseReply(answer: string): unknown {

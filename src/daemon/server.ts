@@ -189,6 +189,7 @@ function fail(response: ServerResponse, error: unknown, log: Logger): void {
 function send(response: ServerResponse, status: number, body: unknown): void {
   const { type, text } =
     body instanceof TextReply ? body : new TextReply('application/json', `${JSON.stringify(body)}\n`);
-  response.writeHead(status, { 'content-type': type, connection: 'close' });
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { 'content-type': type, 'content-length': length, connection: 'close' });
   response.end(text);
 }

@@ -103,11 +103,9 @@ export async function runCommandLine(
   const command = await loaders.get(name)?.();
   const isOverview = name === '--help' || name === '-h';
   const shown = isOverview ? await Promise.all([...loaders.values()].map((load) => load())) : [command];
-  const program = createParser(about).version(
-    `${about.name} ${packageVersion()}`,
-    '--version',
-    'print the version',
-  );
+  // Looked up where it is asked for: it stands in a file of its own.
+  const version = argv.includes('--version') ? packageVersion() : '';
+  const program = createParser(about).version(`${about.name} ${version}`, '--version', 'print the version');
   // What stands behind the command is the command's.
   program.enablePositionalOptions();
   for (const each of loaders.keys()) {
