@@ -8,6 +8,7 @@ import { IMAGE } from '../../../bench/lab/docker-host.js';
 import { containerAddress, raiseFan } from '../../../bench/lab/fan.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { FAN } from '../fan-lab.js';
+import { type Far, inNetworkOf, worksAcrossHosts } from './across-hosts.js';
 import { GuidedHost } from './guided-host.js';
 
 const O = '250.0.0.0/8';
@@ -20,12 +21,12 @@ const CONFIG = `{
 
 let lab: Lab;
 let guided: GuidedHost;
-let far: string;
+let far: Far;
 
 beforeAll(async () => {
   lab = await createLab();
   guided = new GuidedHost(lab.host(1));
-  far = containerAddress((await raiseFan(lab.host(2), FAN)).view, 1);
+  far = { host: lab.host(2), address: containerAddress((await raiseFan(lab.host(2), FAN)).view, 1) };
   await guided.does('mkdir -p "$(dirname "$UFAN_DOCKER_CONFIG")" && echo "{}" > "$UFAN_DOCKER_CONFIG"');
   await guided.startDocker();
 });
@@ -40,6 +41,7 @@ afterAll(async () => {
   lab?.remove();
 });
 
+const inWeb = inNetworkOf("docker inspect -f '{{.State.Pid}}' web");
 const show = () => guided.does('fanatic show');
 const header = 'Underlay Overlay Fan Docker LXD\n';
 
@@ -73,6 +75,8 @@ describe('the default bridge', () => {
     'is the fan, with %s; a container reaches the other host; and the file comes back to the byte',
     async (_, config) => {
       writeFileSync(guided.dockerConfig, config);
+      // Without iptables dockerd leaves the policy DROP of one that had them, and nobody's containers get out.
+      await guided.does('iptables -P FORWARD ACCEPT');
       await guided.does(`fanatic enable-fan ${O} ${U} && fanatic enable-docker ${O} ${U}`);
       expect(JSON.parse(guided.read(guided.dockerConfig))).toMatchObject({
         bridge: 'fan-250-0-28',
@@ -82,11 +86,20 @@ describe('the default bridge', () => {
         labels: ['a=b', 'c={"d": 1}'],
       });
       const pinged = await guided.does(
-        `docker run --rm ${IMAGE} sh -c 'ip -4 -o a; ping -c 2 -s 1452 ${far}'`,
+        `docker run --rm ${IMAGE} sh -c 'ip -4 -o a; ping -c 2 -s 1452 ${far.address}'`,
       );
       expect(pinged).toContain('250.0.28.128/24');
       expect(pinged).toContain('2 packets received, 0% packet loss');
-      await guided.does('fanatic enable-docker && fanatic disable-docker && fanatic disable-docker');
+      await guided.does(`docker run -d --name web --restart always --stop-timeout 0 ${IMAGE} sleep 600`);
+      await worksAcrossHosts(guided, inWeb, far);
+      // It comes back with dockerd.
+      await guided.does(
+        'service docker restart; until [[ $(docker inspect -f "{{.State.Running}}" web) = true ]]; do sleep 0.1; done',
+      );
+      expect(await guided.does(`docker exec web ping -c 2 ${far.address}`)).toContain(' 0% packet loss');
+      await guided.does(
+        'docker rm -f web; fanatic enable-docker && fanatic disable-docker && fanatic disable-docker',
+      );
       expect(guided.read(guided.dockerConfig)).toBe(config);
     },
   );
@@ -98,10 +111,10 @@ it('a network of its own beside the default bridge', async () => {
   await guided.does(`fanatic enable-fan ${O} ${U} && fanatic enable-docker --network fan ${O} ${U}`);
   expect(guided.read(guided.dockerConfig)).toBe('{}');
   expect(await show()).toBe(`${header}${U} ${O} up enabled -\n`);
-  expect(await guided.does(`docker run --rm --network fan ${IMAGE} ping -c 2 -s 1452 ${far}`)).toContain(
-    '2 packets received, 0% packet loss',
-  );
-  expect(await guided.does(`fanatic test local-docker --peer ${far}`)).toMatch(
+  expect(
+    await guided.does(`docker run --rm --network fan ${IMAGE} ping -c 2 -s 1452 ${far.address}`),
+  ).toContain('2 packets received, 0% packet loss');
+  expect(await guided.does(`fanatic test local-docker --peer ${far.address}`)).toMatch(
     /^TCP from 250\.0\.28\.12[89] to 250\.0\.28\.12[89]: a line came through$/m,
   );
   const refused = await guided.shell(
@@ -109,6 +122,7 @@ it('a network of its own beside the default bridge', async () => {
   );
   expect(refused).toMatchObject({ code: 1 });
   expect(refused.stderr).toMatch(/network fan is in use by web: stop these containers first/);
+  await worksAcrossHosts(guided, inWeb, far);
   await guided.does('docker rm -f web && fanatic disable-docker && ip link show fan-250-0-28');
   expect(await guided.does('docker network ls --format "{{.Name}}"')).not.toContain('fan\n');
 });

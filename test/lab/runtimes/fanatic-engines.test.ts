@@ -1,6 +1,7 @@
 /**
  * fanatic and the runtimes that need no daemon: plain CNI, podman with CNI, LXC. Each is enabled, its container has an
- * address of the slice and reaches the other host, and after disable its files are what they were.
+ * address of the slice and reaches the other host and the world outside, also when it or fand was restarted, and after
+ * disable its files are what they were.
  */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,9 +10,9 @@ import { buildRoot } from '../../../bench/lab/docker-host.js';
 import { containerAddress, raiseFan } from '../../../bench/lab/fan.js';
 import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
-import { ping } from '../../../bench/lab/ping.js';
 import { REPOSITORY, SETUP_DIR } from '../../../bench/lab/repository.js';
 import { FAN, PYTHON } from '../fan-lab.js';
+import { type Far, inNetworkOf, worksAcrossHosts } from './across-hosts.js';
 import { CONTAINERS_CONF, GuidedHost } from './guided-host.js';
 
 /** As Debian's, and with a line of somebody's. */
@@ -22,7 +23,7 @@ lxc.tty.max=2`;
 let lab: Lab;
 let host: Host;
 let guided: GuidedHost;
-let far: string;
+let far: Far;
 let root: string;
 
 beforeAll(async () => {
@@ -31,7 +32,7 @@ beforeAll(async () => {
   guided = new GuidedHost(host);
   installPodman();
   installLxc();
-  far = containerAddress((await raiseFan(lab.host(2), FAN)).view, 1);
+  far = { host: lab.host(2), address: containerAddress((await raiseFan(lab.host(2), FAN)).view, 1) };
   await guided.does('fanatic enable-fan 250.0.0.0/8 172.30.0.0/16');
   root = await buildRoot(lab.dir);
 });
@@ -84,14 +85,6 @@ exec ${inMountsOfTest()} unshare -m sh -c 'mount --rbind /sys/fs/cgroup "$0" && 
   }
 }
 
-async function reachesFar(command: string): Promise<void> {
-  for (const size of [56, 1452, 20_000]) {
-    expect(await guided.does(`${command} ping -c 2 -s ${size} ${far}`)).toContain(
-      '2 packets received, 0% packet loss',
-    );
-  }
-}
-
 /** podman keeps a lock beside them. */
 const lists = (): string[] => {
   if (!existsSync(guided.cniDir)) return [];
@@ -103,9 +96,12 @@ it('podman with CNI', async () => {
   expect(lists()).toEqual(['88-fan-250-0-28.conflist']);
   await guided.does(`podman run -d --name podman-1 --network fan-250-0-28 --rootfs ${root} sleep 600`);
   expect(await guided.does('podman exec podman-1 ip -4 -o address show eth0')).toContain('250.0.28.128/24');
-  await reachesFar('podman exec podman-1');
+  const inPodman = inNetworkOf("podman inspect -f '{{.State.Pid}}' podman-1");
+  await worksAcrossHosts(guided, inPodman, far);
+  await guided.does('podman restart -t 0 podman-1');
+  expect(await guided.does(`${inPodman} ping -n -c 2 ${far.address}`)).toContain(' 0% packet loss');
   await guided.does('podman rm -f -t 0 podman-1');
-  expect(await guided.does(`fanatic test local-podman --peer ${far}`)).toMatch(
+  expect(await guided.does(`fanatic test local-podman --peer ${far.address}`)).toMatch(
     /^two containers .*\n(ping .*: 3 of 3\n){3}TCP .*\n$/,
   );
   expect(readdirSync(join(host.dir, 'addresses'))).toEqual(['fan-250-0-28']);
@@ -129,7 +125,7 @@ it('plain CNI', async () => {
     `CNI_COMMAND=${command} CNI_CONTAINERID=${container.name} CNI_NETNS=/run/netns/${container.name} ` +
     `CNI_IFNAME=eth0 CNI_PATH=/usr/lib/cni /usr/lib/cni/bridge < ${conf}`;
   expect(await guided.does(plugin('ADD'))).toContain('"address": "250.0.28.128/24"');
-  expect(await ping(container, far, { size: 1452, df: true })).toMatchObject({ received: 3 });
+  await worksAcrossHosts(guided, `nsenter --net=/run/netns/${container.name}`, far);
   const refused = await guided.shell('fanatic disable-cni');
   expect(refused.stderr).toMatch(/is in use by containers with 250\.0\.28\.128: remove these first\n$/);
   await guided.does(plugin('DEL'));
@@ -144,7 +140,10 @@ it('LXC', async () => {
   expect(guided.read(guided.lxcConfig)).toContain('lxc.net.0.link = fan-250-0-28\n');
   await guided.does(`lxc-create -f ${guided.lxcConfig} -t busybox && lxc-start`);
   await guided.does('until lxc-info -iH | grep -q "^250\\.0\\.28\\."; do sleep 0.1; done');
-  await reachesFar('lxc-attach --');
+  await worksAcrossHosts(guided, inNetworkOf('lxc-info -pH'), far);
+  await guided.does('lxc-stop -k && lxc-start');
+  await guided.does('until lxc-info -iH | grep -q "^250\\.0\\.28\\."; do sleep 0.1; done');
+  expect(await guided.does(`lxc-attach -- ping -c 2 ${far.address}`)).toContain(' 0% packet loss');
   await guided.does('lxc-stop -k && fanatic disable-lxc');
   expect(guided.read(guided.lxcConfig)).toBe(LXC_CONF);
 });

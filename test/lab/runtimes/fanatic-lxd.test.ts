@@ -5,7 +5,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { containerAddress, raiseFan } from '../../../bench/lab/fan.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
+import { FAN } from '../fan-lab.js';
 import { GuidedHost } from './guided-host.js';
 
 const O = '250.0.0.0/8';
@@ -16,10 +18,12 @@ profiles: [{name: default, devices: {root: {path: /, pool: default, type: disk}}
 
 let lab: Lab;
 let guided: GuidedHost;
+let far: string;
 
 beforeAll(async () => {
-  lab = await createLab({ hosts: 1, containers: 0 });
+  lab = await createLab({ containers: 1 });
   guided = new GuidedHost(lab.host(1));
+  far = containerAddress((await raiseFan(lab.host(2), FAN)).view, 1);
   await lab.host(1).ip('route add default via 172.30.0.1');
   installLxd();
   await guided.does('start-lxd');
@@ -63,6 +67,9 @@ it("passes Ubuntu's own test of LXD", async () => {
   await guided.does(`fanatic enable-lxd -u ${U} -o ${O}`);
   expect(await guided.does('fanatic show')).toBe(`${HEADER}${U} ${O} up - enabled\n`);
   await guided.does('fanatic test local-lxd');
+  expect(await guided.does(`fanatic test local-lxd --peer ${far}`)).toMatch(
+    /^ping from \S+ to 250\.0\.27\.2: 3 of 3$/m,
+  );
   await guided.does(`fanatic disable-lxd -u ${U} -o ${O}`);
   expect(await guided.does('fanatic show')).toBe(`${HEADER}${U} ${O} up - -\n`);
   expect(await guided.does('lxc profile list --format csv; lxc profile show default')).toBe(before);
