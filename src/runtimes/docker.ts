@@ -5,8 +5,9 @@
  * Docker masquerades neither: the fan does, and leaves what goes to the overlay alone. iptables may be on or off.
  */
 
-import { formatPrefix } from '../addr/prefix.js';
+import { formatPrefix, parsePrefix, samePrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
+import { readRoutes } from '../host/routes.js';
 import { run } from '../host/run.js';
 import { readText } from '../host/text-file.js';
 import { editFile, undoEdit } from './config-edit.js';
@@ -32,14 +33,15 @@ export const docker: Runtime = {
   enable: (fan, range, wishes, backups) =>
     wishes.network === undefined
       ? useAsDefault(fan, range!, wishes, backups)
-      : createNetwork(fan, range!, wishes.network),
+      : createNetwork(fan, range!, wishes.network, wishes.configOnly ?? false),
   disable: (entry, wishes) =>
     entry.network === undefined ? dropDefault(entry, wishes) : removeNetwork(entry.network),
 };
 
 async function useAsDefault(fan: RuntimeFan, range: string, wishes: Wishes, backups: string): Promise<Setup> {
   const path = configPath();
-  const members = membersOf(fan, range);
+  if (wishes.configOnly) throw new FanError('usage', '--config-only is of a network: say --network NAME too');
+  const members = membersOf(fan, range, await filtersDirectRouting());
   const before = parseObject((await readText(path)) ?? '', path);
   if (before.bip !== undefined) {
     throw new FanError(
@@ -68,8 +70,23 @@ async function dropDefault(entry: Entry, wishes: Wishes): Promise<readonly strin
 
 const RESTART_NOTE = 'Docker takes it with its next restart';
 
-function membersOf(fan: RuntimeFan, range: string): JsonObject {
-  return { bridge: fan.bridge, 'fixed-cidr': range, mtu: fan.mtu, 'ip-masq': false };
+function membersOf(fan: RuntimeFan, range: string, isFiltering: boolean): JsonObject {
+  const members = { bridge: fan.bridge, 'fixed-cidr': range, mtu: fan.mtu, 'ip-masq': false };
+  return isFiltering ? { ...members, 'allow-direct-routing': true } : members;
+}
+
+/**
+ * Whether this Docker drops what comes to a container's address by another device than its bridge, as all do since 28, and
+ * can be told not to, since 28.2. Of one that does not answer nothing is known: a key that it doesn't know keeps it down.
+ */
+async function filtersDirectRouting(): Promise<boolean> {
+  return canAllowDirectRouting(await ask('version', '{{.Server.Version}}').catch(() => ''));
+}
+
+/** `version` as Docker prints it, "28.2.2"; false for what is none. */
+export function canAllowDirectRouting(version: string): boolean {
+  const [major = 0, minor = 0] = /^(\d+)\.(\d+)\./.exec(version)?.slice(1).map(Number) ?? [];
+  return major > 28 || (major === 28 && minor >= 2);
 }
 
 /** The text with the members that are still as we set them as they were before; undefined where nothing is left. */
@@ -120,7 +137,16 @@ async function requireIdle(verb: string): Promise<void> {
   );
 }
 
-async function createNetwork(fan: RuntimeFan, range: string, name: string): Promise<Setup> {
+/**
+ * With `configOnly` it is what a network of a swarm takes from this host: `docker network create --scope swarm --config-from
+ * NAME …` on a manager makes that one, of the same driver on every host, without VXLAN.
+ */
+async function createNetwork(
+  fan: RuntimeFan,
+  range: string,
+  name: string,
+  configOnly: boolean,
+): Promise<Setup> {
   if ((await readNetworks()).includes(name)) {
     throw new FanError('in-use', `Docker has a network ${name} already: say another name`);
   }
@@ -128,12 +154,24 @@ async function createNetwork(fan: RuntimeFan, range: string, name: string): Prom
     `com.docker.network.bridge.name=${fan.bridge}`,
     `com.docker.network.driver.mtu=${fan.mtu}`,
     'com.docker.network.bridge.enable_ip_masquerade=false',
+    // More exact than for all devices.
+    ...((await filtersDirectRouting())
+      ? [`com.docker.network.bridge.trusted_host_interfaces=${await deviceOf(fan)}`]
+      : []),
   ];
   await run('docker', [
-    ...['network', 'create', '--driver', 'bridge', ...options.flatMap((option) => ['--opt', option])],
+    ...['network', 'create', ...(configOnly ? ['--config-only'] : ['--driver', 'bridge'])],
+    ...options.flatMap((option) => ['--opt', option]),
     ...['--subnet', formatPrefix(fan.slice), '--gateway', fan.gateway, '--ip-range', range, name],
   ]);
   return { edits: [], notes: [] };
+}
+
+/** By which packets of other hosts come in. */
+async function deviceOf({ overlay, bridge }: RuntimeFan): Promise<string> {
+  const route = (await readRoutes()).find(({ destination }) => samePrefix(destination, parsePrefix(overlay)));
+  if (route) return route.device;
+  throw new FanError('not-configured', `${bridge} has no route for ${overlay}: fanctl doctor --fix`);
 }
 
 async function removeNetwork(name: string): Promise<readonly string[]> {

@@ -29,6 +29,8 @@ export interface Wishes {
   readonly force: boolean;
   /** Docker: a network of that name, instead of the default bridge. */
   readonly network?: string;
+  /** With that: Docker makes no network, but keeps what one of its swarm takes from this host. */
+  readonly configOnly?: boolean;
   /** The part of the slice that the runtime gives addresses from, in CIDR. */
   readonly range?: string;
 }

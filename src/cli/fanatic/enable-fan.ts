@@ -5,6 +5,7 @@ import { formatFlags } from '../../config/fan-flags.js';
 import { type FanLine, parseFanLine, parseFanWords } from '../../config/fan-line.js';
 import { DEFAULT_OPTIONS, type FanOptions } from '../../config/fan-options.js';
 import { writeConfig } from '../../control/config-file.js';
+import { requireMachine } from '../../control/preflight.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { requestDown } from '../../control/request-down.js';
 import { requestUp } from '../../control/request-up.js';
@@ -46,9 +47,10 @@ export async function enableOne(words: readonly string[], paths: RunPaths): Prom
   const fan: FanLine = { overlay: ends.overlay, underlay: ends.underlay, options };
   const text = setFan(config.text, fan);
   const names = endsInText({ fan });
+  const warnings = await requireMachine(options);
   const request = { ...names, options: { ...options, auto: true } };
   const { bridge, outcome, notes } = await requestUp(paths, { ...request, ifUp: hasFlags ? 'same' : 'keep' });
-  if (outcome !== 'kept') for (const note of notes) printNote(note);
+  if (outcome !== 'kept') for (const note of [...notes, ...warnings]) printNote(note);
   try {
     if (text !== config.text) await writeConfig(text);
   } catch (error) {

@@ -2,6 +2,7 @@
 import { FanError } from '../../base/error.js';
 import { parseFanWords } from '../../config/fan-line.js';
 import { FandClient, NotRunning } from '../../control/client.js';
+import { requireMachine } from '../../control/preflight.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { disableRuntime, enableRuntime, type Outcome } from '../../runtimes/enable.js';
 import { Ledger } from '../../runtimes/ledger.js';
@@ -23,6 +24,10 @@ const NETWORK: CommandOption = {
   value: 'NAME',
   summary: 'a network of that name, and the default bridge stays what it is',
 };
+const CONFIG_ONLY: CommandOption = {
+  names: ['--config-only'],
+  summary: 'with --network: only what a network of a swarm takes from this host',
+};
 const RANGE: CommandOption = {
   names: ['--range'],
   value: 'CIDR',
@@ -43,7 +48,7 @@ export function enableCommand({ name, title, ownsRange, restarts }: Runtime): Co
     description: `The fan must be in /etc/network/fan, see enable-fan; it is brought up where it is not.
 Where ${title} is set up already, nothing is done. Without words, the one line there is.`,
     options: [
-      ...(name === 'docker' ? [NETWORK] : []),
+      ...(name === 'docker' ? [NETWORK, CONFIG_ONLY] : []),
       ...(ownsRange ? [RANGE] : []),
       ...(restarts ? RESTARTING : []),
       QUIET,
@@ -90,6 +95,7 @@ export async function enableFor(
 ): Promise<void> {
   const line = await requireLine(await openConfig(), words, paths);
   await runtime.requirePresent();
+  await requireMachine(line.fan.options);
   const fan = await runningFan(line, paths);
   const outcome = await enableRuntime(runtime, fan, wishes, await Ledger.open(paths.stateDir));
   await tell(runtime, outcome, wishes, paths);
@@ -132,6 +138,7 @@ function wishesOf(given: ReadonlyMap<string, string>): Wishes {
     restart: !given.has('--no-restart'),
     force: given.has('--force'),
     ...(network !== undefined && { network }),
+    ...(given.has('--config-only') && { configOnly: true }),
     ...(range !== undefined && { range }),
   };
 }

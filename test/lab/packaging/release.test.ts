@@ -153,13 +153,20 @@ describe('the .deb', () => {
       systemd-analyze verify /lib/systemd/system/fand.service /lib/systemd/system/ubuntu-fan.service && echo "units are right"
       ip route add 203.0.113.0/24 dev nowhere proto ufan 2>&1 | grep -v protocol
       man -w fanatic
+      ls /usr/share/bash-completion/completions/fanatic
       dpkg --purge ufan
       list | diff /before - && echo "nothing is left"`);
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const { version } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));
     expect(stdout).toContain(`version fanctl ${version} of /usr/sbin/fanctl`);
     expect(stdout).toMatch(/^fanctl-\d+-.*-x64|^fanctl-\d+-.*-arm64/m);
-    for (const line of ['enabled', 'units are right', 'fanatic.8.gz', 'nothing is left']) {
+    for (const line of [
+      'enabled',
+      'units are right',
+      'fanatic.8.gz',
+      'completions/fanatic',
+      'nothing is left',
+    ]) {
       expect(stdout).toContain(line);
     }
   });

@@ -204,6 +204,14 @@ describe('refused, and nothing is changed', () => {
        PATH=$HOME_BIN:$PATH fanatic enable-podman ${on250}`,
       /podman makes its networks by netavark, .*: write network_backend = "cni"/,
     ],
+    [
+      `UFAN_TUN=/nowhere/tun fanatic enable-fan 97 eth0; fanctl show | grep -q fan-97 && echo up`,
+      /a fan can't be set up, this host lacks: \/nowhere\/tun \(.*\): modprobe tun, or give it to the container/,
+    ],
+    [
+      `setpriv --bounding-set=-net_admin --inh-caps=-net_admin fanatic enable-lxc ${on250}`,
+      /this host lacks: CAP_NET_ADMIN and CAP_NET_RAW/,
+    ],
   ])('%s', async (line, error) => {
     const { code, stdout, stderr } = await guided.shell(line, { env: { HOME_BIN: `${host.dir}/netavark` } });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
