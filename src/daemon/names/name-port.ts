@@ -60,7 +60,10 @@ export class NamePort {
     const socket = createSocket({ type: 'udp4', reuseAddr: true });
     const bound = once(socket, 'listening');
     socket.bind(NAME_PORT, formatAddress(options.mapping.gateway));
-    await bound;
+    await bound.catch((error) => {
+      socket.close();
+      throw error;
+    });
     return new NamePort(options, socket);
   }
 
