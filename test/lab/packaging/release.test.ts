@@ -152,7 +152,7 @@ describe('the .deb', () => {
       systemctl --root=/ is-enabled ubuntu-fan.service
       systemd-analyze verify /lib/systemd/system/fand.service /lib/systemd/system/ubuntu-fan.service && echo "units are right"
       ip route add 203.0.113.0/24 dev nowhere proto ufan 2>&1 | grep -v protocol
-      MANPATH=/usr/share/man man -w fanatic
+      ls /usr/share/man/man8/fanatic.8.gz
       ls /usr/share/bash-completion/completions/fanatic
       dpkg --purge ufan
       # Directories of others that were empty before, dpkg's helper takes away as well.
