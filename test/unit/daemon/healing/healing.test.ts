@@ -38,10 +38,11 @@ describe('Pace', () => {
 
   it('looks at all where nothing is told, the seldomer the more that costs', () => {
     const pace = new Pace(0);
-    expect(pace.due(60_000)).toBe('thorough');
-    pace.end('thorough', 300, 60_000);
-    expect(pace.due(359_000)).toBeUndefined();
-    expect(pace.due(360_000)).toBe('thorough');
+    expect(pace.due(299_000)).toBeUndefined();
+    expect(pace.due(300_000)).toBe('thorough');
+    pace.end('thorough', 300, 300_000);
+    expect(pace.due(899_000)).toBeUndefined();
+    expect(pace.due(900_000)).toBe('thorough');
   });
 });
 
