@@ -71,3 +71,11 @@ int tcx_device(int link) {
   attr.info.info = (uint64_t)(uintptr_t)&info;
   return bpf_call(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0 ? -errno : (int)info.ifindex;
 }
+
+int tcx_pin(int link, const char *path) {
+  union bpf_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.pathname = (uint64_t)(uintptr_t)path;
+  attr.bpf_fd = (uint32_t)link;
+  return bpf_call(BPF_OBJ_PIN, &attr) < 0 ? -errno : 0;
+}

@@ -35,4 +35,10 @@ int tcx_attach(struct bpf_object *object, int ifindex, enum tcx_side side, const
  */
 int tcx_device(int link);
 
+/*
+ * Gives a link a name in a file system of type bpf: what it attached stays until the name is
+ * removed, also after its last descriptor. 0 or -errno.
+ */
+int tcx_pin(int link, const char *path);
+
 #endif

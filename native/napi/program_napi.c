@@ -1,6 +1,7 @@
-/* programAttach, programConfigure, programDevice, programAddFlow, programCount, programPeers,
- * programLargest, programTest: arguments only (see program_loader.h). */
+/* programAttach, programPin, programConfigure, programDevice, programAddFlow, programCount,
+ * programPeers, programLargest, programTest: arguments only (see program_loader.h). */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "../program_loader.h"
@@ -34,6 +35,15 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
                   set_number(env, result, "flows", handles.flows) &&
                   set_number(env, result, "program", handles.program);
   return complete ? result : NULL;
+}
+
+static napi_value js_pin(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int fd;
+  char path[PATH_MAX];
+  if (!arguments(env, info, 2, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_string(env, argv[1], "path", path, sizeof path)) return NULL;
+  return nothing_or_throw(env, tcx_pin(fd, path), "BPF_OBJ_PIN");
 }
 
 /* A map's file descriptor, and a struct of the program's. */
@@ -143,6 +153,7 @@ static napi_value js_test(napi_env env, napi_callback_info info) {
 
 bool export_program(napi_env env, napi_value exports) {
   return export_function(env, exports, "programAttach", js_attach) &&
+         export_function(env, exports, "programPin", js_pin) &&
          export_function(env, exports, "programConfigure", js_configure) &&
          export_function(env, exports, "programDevice", js_device) &&
          export_function(env, exports, "programAddFlow", js_add_flow) &&

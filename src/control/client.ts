@@ -14,6 +14,7 @@ import type {
   ExplainRequest,
   Explanation,
   FanView,
+  HandoverReply,
   Offender,
   ProbeReply,
   ProbeRequest,
@@ -91,6 +92,11 @@ export class FandClient {
 
   restore(): Promise<RestoreReply> {
     return this.#send('POST', '/v1/restore', {});
+  }
+
+  /** Throws FanError usage where fand is of a version that can't. */
+  handOver(): Promise<HandoverReply> {
+    return this.#send('POST', '/v1/handover', {});
   }
 
   stats(): Promise<Stats> {

@@ -15,6 +15,7 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
 import { openOwnLog } from '../base/own-files.js';
+import { mountForPins } from '../host/pin-dir.js';
 import { FandClient } from './client.js';
 import { startFandUnit } from './fand-unit.js';
 import { makeRunDir, removeRunDir } from './made-run-dir.js';
@@ -94,6 +95,7 @@ async function startDaemon(
     return awaitStatus(client, deadline, () => hasOther(paths));
   }
   const isMade = await makeRunDir(paths);
+  await mountForPins();
   const log = await openLog(paths, deadline);
   if (!log) return undefined;
   const logStart = (await log.stat()).size;

@@ -7,6 +7,7 @@
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import { errorText, FanError } from '../base/error.js';
 import { requireOwnDir } from '../base/own-files.js';
+import { unmountPins } from '../host/pin-dir.js';
 import type { RunPaths } from './protocol.js';
 
 const STICKY = 0o1000;
@@ -24,8 +25,9 @@ export async function makeRunDir({ dir }: RunPaths): Promise<boolean> {
   return isMade(dir);
 }
 
-/** Removes a directory of fanctl's making that has no files. */
+/** Removes a directory of fanctl's making that has no files, and what else fanctl made for a fand, where it is empty. */
 export async function removeRunDir({ dir }: RunPaths): Promise<void> {
+  await unmountPins();
   if (await isMade(dir)) await rmdir(dir).catch(() => undefined);
 }
 

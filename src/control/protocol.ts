@@ -7,6 +7,7 @@
  *   POST   /v1/fans             UpRequest   → UpReply
  *   DELETE /v1/fans             DownRequest → DownReply
  *   POST   /v1/restore          → RestoreReply                 (the fans that a fand before this one left)
+ *   POST   /v1/handover         → HandoverReply                (another fand goes on in place of this one)
  *   GET    /v1/stats            → Stats
  *   GET    /v1/offenders        → Offender[]
  *   POST   /v1/repair           RepairRequest → RepairReply
@@ -154,6 +155,13 @@ export interface DownReply {
 export interface RestoreReply {
   /** What could not be restored, and why. */
   notes: string[];
+}
+
+/** Another fand answers from now on. */
+export interface HandoverReply {
+  pid: number;
+  /** For how long at most nobody forwarded but programs in the kernel; null where there was nothing to forward. */
+  pausedMs: number | null;
 }
 
 export type Counters = Record<string, number>;

@@ -24,7 +24,11 @@ export async function requestDown(paths: RunPaths, request: DownRequest): Promis
     return undefined;
   }
   const { reply, daemon } = answered;
-  if (!reply.last || (await waitUntilGone(daemon.pid, LEAVE_TIMEOUT_MS))) return reply;
+  if (!reply.last) return reply;
+  if (await waitUntilGone(daemon.pid, LEAVE_TIMEOUT_MS)) {
+    await removeRunDir(paths);
+    return reply;
+  }
   return { ...reply, notes: [...reply.notes, `fand (pid ${daemon.pid}) has not left yet: see ${paths.log}`] };
 }
 

@@ -5,6 +5,7 @@
 
 import { BrokenOff, NotRunning } from './client.js';
 import { type Daemon, ensureDaemon } from './ensure-daemon.js';
+import { removeRunDir } from './made-run-dir.js';
 import { isAlive, waitUntilGone } from './process-end.js';
 import type { RunPaths, UpReply, UpRequest } from './protocol.js';
 import { readStateFans } from './state-file.js';
@@ -18,7 +19,7 @@ export async function requestUp(paths: RunPaths, request: UpRequest, workers?: n
   for (let attempt = 1; ; attempt++) {
     const daemon = await ensureDaemon(paths, workers);
     try {
-      return await askUp(daemon, request);
+      return await askUp(paths, daemon, request);
     } catch (error) {
       if (attempt === MAX_ATTEMPTS || !(await wasNotSeen(error, paths, daemon.pid))) throw error;
     }
@@ -36,7 +37,7 @@ async function wasNotSeen(error: unknown, paths: RunPaths, pid: number): Promise
 }
 
 /** After a failed first `up` fand has no fan and leaves: nothing of it may be there when we return. */
-async function askUp({ client, pid }: Daemon, request: UpRequest): Promise<UpReply> {
+async function askUp(paths: RunPaths, { client, pid }: Daemon, request: UpRequest): Promise<UpReply> {
   try {
     return await client.up(request);
   } catch (error) {
@@ -44,7 +45,7 @@ async function askUp({ client, pid }: Daemon, request: UpRequest): Promise<UpRep
       (fans) => fans.length === 0,
       () => true,
     );
-    if (isLeaving) await waitUntilGone(pid, LEAVE_TIMEOUT_MS);
+    if (isLeaving && (await waitUntilGone(pid, LEAVE_TIMEOUT_MS))) await removeRunDir(paths);
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { closeSync, fstatSync, statSync } from 'node:fs';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
-import { requireOwnDir, writeNewFile } from '../base/own-files.js';
+import { replaceFile, requireOwnDir, writeNewFile } from '../base/own-files.js';
 import { native } from '../io/native.js';
 import { readPidFile } from './process-end.js';
 import type { RunPaths } from './protocol.js';
@@ -40,6 +40,27 @@ export class RunDir {
       throw new FanError('daemon', `cannot write ${paths.pid}: ${errorText(cause)}`, { cause });
     });
     return runDir;
+  }
+
+  /**
+   * Goes on with the lock that another process has: `lock` is a descriptor of the same open file, which keeps others out
+   * until both have closed it. The pid file stays as it is until announce(). Throws FanError daemon.
+   */
+  static async inherit(paths: RunPaths, lock: number): Promise<RunDir> {
+    await requireOwnDir(paths.dir);
+    await requireOwnDir(paths.stateDir);
+    if (isAt(lock, paths.lock)) return new RunDir(paths, lock);
+    throw new FanError('daemon', `${paths.lock} is not the file that fand had locked`);
+  }
+
+  /** Writes the pid file: this process is who answers here. */
+  async announce(): Promise<void> {
+    await replaceFile(this.paths.pid, `${process.pid}\n`, 0o644);
+  }
+
+  /** For inherit(). */
+  get lock(): number {
+    return this.#lock;
   }
 
   /** Whether the lock still keeps others out: false once somebody removed its file, or the directory. */

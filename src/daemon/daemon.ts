@@ -1,15 +1,18 @@
 /**
  * One life of fand: takes the run directory, serves the control socket, and leaves.
  *
+ * Or it goes on where another fand stops, which has started it for that (handover/).
+ *
  * It leaves when its last fan is down; where it was told to, when no fan has come up for a while; by a signal; where
  * another fand has taken its run directory; and where a worker died. It does so between two requests and after the change
  * under way.
  */
 import { readlinkSync } from 'node:fs';
+import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorText, FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import type { Activity, DaemonStatus, RunPaths } from '../control/protocol.js';
+import type { Activity, DaemonStatus, HandoverReply, RunPaths } from '../control/protocol.js';
 import {
   readDownRequest,
   readEndTraceRequest,
@@ -28,12 +31,16 @@ import { Responder } from '../diagnosis/probe/responder.js';
 import { readActivity } from './activity.js';
 import { FanManager } from './fan-manager.js';
 import { Forwarding } from './forwarding.js';
+import { type Estate, type Heritage, PROTOCOL } from './handover/heritage.js';
+import type { Predecessor } from './handover/predecessor.js';
+import { Successor } from './handover/successor.js';
 import { Healer } from './healing/healer.js';
 import { Health } from './healing/health.js';
 import { PortMemory } from './healing/port-memory.js';
 import { listenForMetrics, type MetricsAddress } from './metrics-port.js';
 import { NameService } from './names/name-service.js';
 import { ControlServer, type Routes, TextReply } from './server.js';
+import type { ServiceManager } from './service-manager.js';
 import { Tracing } from './tracing.js';
 
 export interface DaemonOptions {
@@ -49,6 +56,7 @@ export interface DaemonOptions {
   readonly leaveAfterMs: number;
   /** Where metrics are served beside the control socket. */
   readonly metrics: MetricsAddress | undefined;
+  readonly service: ServiceManager;
 }
 
 /** How often it is seen to that the run directory is still there, and what the underlays' MTU is. */
@@ -75,7 +83,13 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   /** Whether a request has changed fans: without any then, nobody needs us. */
   #served = false;
+  /** What only one of two fands can have is the other's. */
+  #isTakingOver = false;
   #leaving = false;
+  /** The next fand, while we hand over to it. */
+  #successor: Successor | undefined;
+  #isHandingOver = false;
+  #metricsServer: Server | undefined;
   #lost = 0;
 
   /** Resolves once it answers. Throws Locked, or another FanError; then nothing is left of it but its log. */
@@ -86,7 +100,7 @@ export class Daemon {
       const state = await store.load();
       state.removeRunDir ||= options.removeRunDir;
       const daemon = new Daemon(options, runDir, store, state, log);
-      if (options.metrics) await listenForMetrics(options.metrics, () => daemon.#metrics());
+      await daemon.#serveMetrics();
       await daemon.#server.listen();
       daemon.#watch();
       return daemon;
@@ -94,6 +108,23 @@ export class Daemon {
       await runDir.release([options.paths.socket], false);
       throw error;
     }
+  }
+
+  /**
+   * Goes on where `predecessor` stops. Resolves once we forward and answer. Throws FanError; then it goes on, and the
+   * process is to end as it is.
+   */
+  static async takeOver(
+    options: DaemonOptions,
+    { lock, estate }: Heritage,
+    predecessor: Predecessor,
+    log: Logger,
+  ): Promise<Daemon> {
+    const runDir = await RunDir.inherit(options.paths, lock);
+    const store = new StateStore(options.paths.state);
+    const daemon = new Daemon(options, runDir, store, await store.load(), log);
+    await daemon.#takeOver(estate, predecessor);
+    return daemon;
   }
 
   private constructor(options: DaemonOptions, runDir: RunDir, store: StateStore, state: State, log: Logger) {
@@ -120,6 +151,7 @@ export class Daemon {
     this.#forwarding.onProbe = (fan, sender, packet) => this.#responder.onProbe(fan, sender, packet);
     this.#names = new NameService(async () => (await this.#forwarding.lore()).peers, log);
     this.#forwarding.onConfigured = async (fans) => {
+      if (this.#isTakingOver) return;
       await this.#responder.configure(fans);
       await this.#names.configure(fans);
     };
@@ -139,6 +171,107 @@ export class Daemon {
       await this.#runDir.release([this.#options.paths.socket], false);
       throw error;
     }
+  }
+
+  async #takeOver(estate: Estate | null, predecessor: Predecessor): Promise<void> {
+    this.#isTakingOver = true;
+    if (estate) this.#forwarding.inherit(estate);
+    await this.#manager.takeOver(Object.keys(estate?.fans ?? {}));
+    const account = await predecessor.prepared();
+    const beganNs = await this.#forwarding.begin(account);
+    await this.#server.takePlace();
+    await this.#runDir.announce();
+    await predecessor.took(beganNs);
+    this.#isTakingOver = false;
+    this.#log.info(account ? 'fand goes on in place of another' : 'fand goes on in place of one that died');
+    await this.#manager.save();
+    await predecessor.gone();
+    this.#forwarding.forgetOthers();
+    await this.#listenBeside();
+    this.#watch();
+  }
+
+  /** Gives all to another fand, which it starts, and leaves. Throws FanError; then everything goes on. */
+  async #handOver(): Promise<HandoverReply> {
+    if (process.pid === 1) {
+      throw new FanError(
+        'unsupported',
+        'fand is process 1 here, and would take all others with it: restart the container',
+      );
+    }
+    if (this.#isHandingOver) throw new FanError('in-use', 'another fand is just taking over');
+    this.#isHandingOver = true;
+    try {
+      const reply = await this.#manager.handOver(() => this.#passOn());
+      setImmediate(() => void this.#depart());
+      return reply;
+    } catch (error) {
+      this.#isHandingOver = false;
+      throw error;
+    } finally {
+      this.#successor = undefined;
+    }
+  }
+
+  async #passOn(): Promise<HandoverReply> {
+    const { version, workers, service } = this.#options;
+    const estate = await this.#forwarding.lend();
+    const heritage = { protocol: PROTOCOL, version, workers, lock: this.#runDir.lock, estate };
+    const successor = await Successor.prepare(heritage, service.environment, (child) => {
+      this.#successor = child;
+    });
+    let pausedMs: number | null;
+    try {
+      this.#responder.close();
+      await this.#names.configure([]);
+      this.#metricsServer?.close();
+      this.#metricsServer?.closeAllConnections();
+      pausedMs = await successor.begin(await this.#forwarding.pause());
+    } catch (error) {
+      await successor.end();
+      await this.#goOn();
+      throw error;
+    }
+    service.handedOver(successor.pid);
+    this.#log.info(`fand (pid ${successor.pid}) goes on in place of this one`);
+    return { pid: successor.pid, pausedMs };
+  }
+
+  /** After a hand-over that failed. */
+  async #goOn(): Promise<void> {
+    await this.#forwarding.begin();
+    await this.#runDir.announce();
+    if (!this.#server.isReachable) await this.#server.listen();
+    await this.#listenBeside();
+  }
+
+  /** At what only one of two fands can have. A port that another program took meanwhile is done without. */
+  async #listenBeside(): Promise<void> {
+    const up = this.#manager.records.filter(({ view }) => view.state === 'up');
+    await this.#responder.configure(up);
+    await this.#names.configure(up);
+    await this.#serveMetrics().catch((error: unknown) => this.#log.error(errorText(error)));
+  }
+
+  async #serveMetrics(): Promise<void> {
+    const { metrics } = this.#options;
+    if (metrics) this.#metricsServer = await listenForMetrics(metrics, () => this.#metrics());
+  }
+
+  /** After a hand-over. */
+  async #depart(): Promise<void> {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.#rest();
+    this.#server.refuse(false);
+    await this.#tracing.leave();
+    await this.#server.drain();
+    process.exit(0);
+  }
+
+  #rest(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#healer.stop();
   }
 
   /** Ends it by a signal: the fans stay on the host. */
@@ -167,6 +300,7 @@ export class Daemon {
       'POST /v1/fans': (body) => change(() => manager.up(readUpRequest(body))),
       'DELETE /v1/fans': (body) => change(() => manager.down(readDownRequest(body))),
       'POST /v1/restore': () => change(() => manager.restore()),
+      'POST /v1/handover': () => this.#handOver(),
       'GET /v1/stats': () => this.#forwarding.stats(manager.records),
       'POST /v1/explain': (body) => {
         return explain(readExplainRequest(body), manager.records, (host) => this.#forwarding.pathMtu(host));
@@ -218,7 +352,8 @@ export class Daemon {
   }
 
   #leaveIfEmpty(): void {
-    if (this.#served && this.#manager.isEmpty && !this.#isBusy) void this.#leave(true, 0);
+    if (this.#served && this.#manager.isEmpty && !this.#isBusy && !this.#isHandingOver)
+      void this.#leave(true, 0);
   }
 
   #watch(): void {
@@ -257,7 +392,7 @@ export class Daemon {
 
   /** A run directory that somebody removed is made again, as no fanctl finds us otherwise; without a fan we leave. */
   async #keepRunDir(): Promise<void> {
-    if (this.#leaving || this.#isWhole) return;
+    if (this.#leaving || this.#isHandingOver || this.#isWhole) return;
     const { dir } = this.#options.paths;
     if (this.#manager.isEmpty && !this.#manager.isBusy) {
       this.#log.warn(`${dir} was removed and there is no fan: fand leaves`);
@@ -282,8 +417,9 @@ export class Daemon {
   async #leave(mayClean: boolean, status: number): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#healer.stop();
+    // Of two there would be one that nobody has told to end.
+    this.#successor?.kill();
+    this.#rest();
     this.#server.refuse();
     await Promise.race([this.#manager.settled(), sleep(CHANGE_GRACE_MS)]);
     await this.#server.drain();

@@ -54,6 +54,7 @@ export class FanManager {
   #turn: Promise<unknown> = Promise.resolve();
   /** Changes under way or waiting. */
   #pending = 0;
+  #isHandedOver = false;
   /** Changes that were ever begun. */
   #changes = 0;
 
@@ -140,6 +141,22 @@ export class FanManager {
       const dead = this.#state.fans.filter(({ view }) => view.state === 'dead');
       return { notes: await this.#restore(dead) };
     });
+  }
+
+  /** Runs `passOn` between two changes, after which all is another fand's: what comes behind is refused, unless it throws. */
+  handOver<T>(passOn: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      await this.#store.save(this.#state);
+      const result = await passOn();
+      this.#isHandedOver = true;
+      return result;
+    });
+  }
+
+  /** Prepares to go on with fans that another fand still forwards for, until Forwarding.begin(). Throws FanError. */
+  takeOver(ids: readonly string[]): Promise<void> {
+    const fans = this.#state.fans.filter(({ id }) => ids.includes(id));
+    return this.#inTurn(() => this.#upkeep.takeOver(fans, this.#state.host));
   }
 
   /** The TUN of a fan broke: it is dead until `up` restores it. */
@@ -383,6 +400,7 @@ export class FanManager {
     fan.view.state = 'dead';
     this.#health.forget(fan.view.bridge);
     if (wasUp) await this.#forwarding.configure(this.#upFans());
+    this.#forwarding.forgetPrograms(fan);
     const notes = await undoSteps(STEP_KINDS, fan.steps);
     this.#state.fans = this.#state.fans.filter((other) => other !== fan);
     await this.#store.save(this.#state);
@@ -416,7 +434,11 @@ export class FanManager {
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
     this.#pending += 1;
     this.#changes += 1;
-    const mine = this.#turn.then(change).finally(() => {
+    const begin = (): Promise<T> => {
+      if (this.#isHandedOver) throw new FanError('leaving', 'another fand has taken over: ask again');
+      return change();
+    };
+    const mine = this.#turn.then(begin).finally(() => {
       this.#pending -= 1;
     });
     this.#turn = mine.catch(() => undefined);

@@ -13,6 +13,7 @@ import { EXIT_LOCKED, runPaths } from '../control/protocol.js';
 import { Locked } from '../control/run-dir.js';
 import { confine } from './confinement.js';
 import type { DaemonOptions } from './daemon.js';
+import { Predecessor } from './handover/predecessor.js';
 import { type MetricsAddress, parseMetricsAddress } from './metrics-port.js';
 import { ServiceManager } from './service-manager.js';
 
@@ -91,7 +92,7 @@ function readOptions(given: ReadonlyMap<string, string>): WordOptions {
 }
 
 /** The environment's part, where the words have not said it. Throws FanError usage. */
-function readEnvironment(words: WordOptions): DaemonOptions {
+function readEnvironment(words: WordOptions): Omit<DaemonOptions, 'service'> {
   const { UFAN_METRICS = '', UFAN_WORKERS = '' } = process.env;
   return {
     paths: runPaths(),
@@ -126,13 +127,31 @@ function readSeconds(text: string): number {
 }
 
 async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<void> {
+  const predecessor = Predecessor.fromEnvironment();
+  try {
+    await serveAfter(predecessor, given, log);
+  } catch (error) {
+    await predecessor?.fail(error);
+    throw error;
+  }
+}
+
+async function serveAfter(
+  predecessor: Predecessor | undefined,
+  given: ReadonlyMap<string, string>,
+  log: Logger,
+): Promise<void> {
   const words = readOptions(given);
-  const options = readEnvironment(words);
-  if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
   const manager = ServiceManager.fromEnvironment(log);
+  const options = { ...readEnvironment(words), service: manager };
+  if (process.geteuid?.() !== 0) throw new FanError('not-root', 'fand must run as root');
+  const heritage = await predecessor?.heritage();
   // Behind confine(): what begins anew has not loaded it twice.
   const { Daemon } = await import('./daemon.js');
-  const starting = Daemon.start(options, log);
+  const starting =
+    predecessor && heritage
+      ? Daemon.takeOver({ ...options, workers: heritage.workers }, heritage, predecessor, log)
+      : Daemon.start(options, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       manager.stopping();
@@ -141,7 +160,7 @@ async function serve(given: ReadonlyMap<string, string>, log: Logger): Promise<v
     });
   }
   const daemon = await starting;
-  if (words.restore) await daemon.restore();
+  if (words.restore && !predecessor) await daemon.restore();
   manager.ready();
 }
 

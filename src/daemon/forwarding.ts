@@ -10,30 +10,35 @@ import type { Logger } from '../base/log.js';
 import { DEFAULT_MIN_PATH_MTU } from '../config/fan-options.js';
 import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
+import type { ForwarderState } from '../dataplane/forwarder.js';
 import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
 import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
 import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
 import type { OnProbe } from '../dataplane/walks/probe-tap.js';
-import type { KernelCounts, WorkerEvents } from '../dataplane/workers/client.js';
+import type { WorkerEvents } from '../dataplane/workers/client.js';
 import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { Lore } from '../diagnosis/probe/peer-lore.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
+import { pinDirOf } from '../host/pin-dir.js';
 import { findDevice } from '../io/netlink/device-index.js';
+import { removePins } from '../io/programs/pins.js';
 import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { GuardTally } from './guard-tally.js';
+import type { Account, Counted, CountedFan, Estate } from './handover/heritage.js';
+import { inheritedIo } from './handover/inherited-io.js';
+import { KernelTally } from './kernel-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
-
-type Count = KernelCounts['encap'];
-const NOTHING: Count = { packets: 0, bytes: 0 };
 
 export class Forwarding {
   readonly #counters: WorkerCounters;
   /** Fan id → counter block. */
   readonly #blocks = new Map<string, number>();
+  /** Where programs are named that outlive us; undefined where none can. */
+  readonly #pins: string | undefined;
   readonly #log: Logger;
   readonly #events: WorkerEvents;
   #workers: WorkerPool | undefined;
@@ -43,14 +48,17 @@ export class Forwarding {
   readonly #guard = new GuardTally();
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
-  /** Fan id → what programs in the kernel had sent on that were attached before those of now. */
-  readonly #earlierCounts = new Map<string, KernelCounts>();
+  readonly #kernel = new KernelTally();
   /** Fan id → the underlay device that it was opened with. */
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
   #obstacles: Readonly<Record<string, string>> = {};
   /** Fan id → what programs of it do that somebody detached, as last noted. */
   #detached: Readonly<Record<string, readonly string[]>> = {};
+  /** What the fand before us serves still, until begin(). */
+  #estate: Estate | undefined;
+  /** Lost by receivers that were closed before ours. */
+  #earlierDrops = 0;
   /** Takes what the traces see. */
   onTraced: (session: number, records: TraceRecord[]) => void = () => undefined;
   /** Takes the probes of peers. */
@@ -66,6 +74,7 @@ export class Forwarding {
     events: Omit<WorkerEvents, 'onTraced' | 'onProbe'>,
   ) {
     this.#counters = new WorkerCounters(workers);
+    this.#pins = pinDirOf(runDir);
     this.#log = log;
     this.#relays = new RelayKeeper(runDir, async (relays) => this.#workers?.useRelays(relays));
     this.#events = {
@@ -83,7 +92,7 @@ export class Forwarding {
   /** Forwards for exactly `fans` from now on, and says in their views by which io. Throws FanError step-failed; then the fans before still are. */
   async configure(fans: readonly FanRecord[]): Promise<void> {
     if (fans.length === 0 && !this.#workers) return;
-    this.#workers ??= new WorkerPool(this.#counters, this.#events);
+    this.#workers ??= new WorkerPool(this.#counters, this.#events, this.#estate?.workers);
     const before = new Map(this.#blocks);
     try {
       for (const { id } of fans) if (!this.#blocks.has(id)) this.#blocks.set(id, this.#freeBlock());
@@ -102,10 +111,84 @@ export class Forwarding {
     for (const id of before.keys()) {
       if (fans.some((fan) => fan.id === id)) continue;
       this.#blocks.delete(id);
-      this.#earlierCounts.delete(id);
+      this.#kernel.forget(id);
     }
     this.#devices = new Map(fans.map(({ id, plan }) => [id, plan.underlayDevice]));
     await this.onConfigured(fans);
+  }
+
+  /** What the next fand needs to forward for the same fans by the same devices; null where nothing is forwarded. */
+  async lend(): Promise<Estate | null> {
+    if (!this.#workers) return null;
+    const probe = (await this.#probe) ?? null;
+    const { kernelCounters } = this.#workers;
+    const fans = Object.entries(this.#io).map(([id, { mode, notes }]) => {
+      return [id, { mode, notes, kernelCounters: kernelCounters[id] ?? { encap: -1, decap: -1 } }];
+    });
+    const workers = await this.#workers.lend();
+    return { probe, workers, relays: this.#relays.relays, fans: Object.fromEntries(fans) };
+  }
+
+  /** Reads from no device any more, until begin(). Returns what was counted by then, but for the programs in the kernel. */
+  async pause(): Promise<Account> {
+    const paused = (await this.#workers?.pause()) ?? [];
+    const [pausedNs] = paused.map(({ atNs }) => atNs).sort((a, b) => (a < b ? -1 : 1));
+    const counted = (block: number): Counted => {
+      return { counts: this.#counters.read(block), blamed: this.#counters.blamed(block) };
+    };
+    const fans = [...this.#blocks].map(([id, block]): [string, CountedFan] => {
+      return [id, { ...counted(block), block, earlier: this.#kernel.earlier(id) ?? null }];
+    });
+    return {
+      pausedNs: pausedNs === undefined ? null : `${pausedNs}`,
+      host: counted(HOST_BLOCK),
+      fans: Object.fromEntries(fans),
+      states: paused.map(({ state }) => state),
+      earlierDrops: this.#earlierDrops + (this.#workers?.earlierDrops ?? 0),
+      guard: this.#guard.totals,
+    };
+  }
+
+  /** From now on configure() only prepares, by devices that another fand serves, until begin(). */
+  inherit(estate: Estate): void {
+    this.#estate = estate;
+    this.#probe = estate.probe ? Promise.resolve(estate.probe) : undefined;
+    this.#relays.adopt(estate.relays);
+    const counters = Object.entries(estate.fans).map(([id, { kernelCounters }]) => [id, kernelCounters]);
+    this.#kernel.watchOthers(Object.fromEntries(counters));
+  }
+
+  /**
+   * Nobody else reads from our devices any more. `account`: of who did; without one, everything counts on. Returns since
+   * when they are served, ns by CLOCK_MONOTONIC; undefined where there are none.
+   */
+  async begin(account?: Account): Promise<bigint | undefined> {
+    this.#estate = undefined;
+    return this.#workers?.begin(account ? this.#restore(account) : []);
+  }
+
+  /** The fand before us is gone, and its programs with it. */
+  forgetOthers(): void {
+    this.#kernel.settleOthers(new Set(this.#blocks.keys()));
+  }
+
+  /** Returns what the workers of another fand had learnt, in our terms. */
+  #restore({ host, fans, states, earlierDrops, guard }: Account): ForwarderState[] {
+    const blocks = new Map<number, number>();
+    this.#counters.restore(HOST_BLOCK, host.counts, host.blamed);
+    for (const [id, { block: theirs, counts, blamed, earlier }] of Object.entries(fans)) {
+      const block = this.#blocks.get(id);
+      if (block === undefined) continue;
+      blocks.set(theirs, block);
+      this.#counters.restore(block, counts, blamed);
+      if (earlier) this.#kernel.add(id, earlier);
+    }
+    this.#earlierDrops = earlierDrops;
+    this.#guard.restore(guard);
+    return states.map(({ peers, pathMtus }) => {
+      const known = peers.filter(({ block }) => blocks.has(block));
+      return { peers: known.map((peer) => ({ ...peer, block: blocks.get(peer.block)! })), pathMtus };
+    });
   }
 
   /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there; `andDetached`: or whose programs somebody detached. */
@@ -152,7 +235,8 @@ export class Forwarding {
   }
 
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
-    this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], this.#workers?.socketDrops ?? 0);
+    const lost = this.#earlierDrops + (this.#workers?.socketDrops ?? 0);
+    this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], lost);
     const transmitDrops = await readTransmitDrops();
     this.#guard.read(fans, (id, reason, packets) => {
       const block = this.#blocks.get(id);
@@ -172,7 +256,7 @@ export class Forwarding {
   /** Ours and those of the programs in the kernel, which send on all that they take. */
   #read(id: string, block: number): Record<string, number> {
     const counters = this.#counters.read(block);
-    const kernel = [this.#workers?.kernelCounts(id), this.#earlierCounts.get(id)];
+    const kernel = [this.#workers?.kernelCounts(id), ...this.#kernel.read(id)];
     for (const [direction, { packets, bytes }] of kernel.flatMap((counts) => Object.entries(counts ?? {}))) {
       for (const side of ['rx', 'tx']) {
         counters[`${direction}-${side}-packets`]! += packets;
@@ -185,8 +269,7 @@ export class Forwarding {
   /** What programs have counted that are about to go. */
   #keepKernelCounts(id: string): void {
     const now = this.#workers?.kernelCounts(id);
-    const { encap, decap } = this.#earlierCounts.get(id) ?? { encap: NOTHING, decap: NOTHING };
-    if (now) this.#earlierCounts.set(id, { encap: sum(encap, now.encap), decap: sum(decap, now.decap) });
+    if (now) this.#kernel.add(id, now);
   }
 
   /** Traces for exactly these sessions from now on. Throws FanError not-configured where no fan is up. */
@@ -256,6 +339,11 @@ export class Forwarding {
     this.#noteIo(fans);
   }
 
+  /** Detaches the programs of a fan that nobody forwards for any more, also those of a fand that died. */
+  forgetPrograms({ id }: FanRecord): void {
+    if (this.#pins !== undefined) removePins(`${this.#pins}/${id}`);
+  }
+
   /** Takes away what forwarding needs of the host beside the steps of the fans, after the last one has gone. */
   async release(): Promise<void> {
     await this.#relays.clear();
@@ -318,8 +406,10 @@ export class Forwarding {
       bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
       ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
+      ...inheritedIo(this.#estate?.fans[id]),
       underlayMtu: plan.mtu + OUTER_LEN,
       minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
+      pins: this.#pins && `${this.#pins}/${id}`,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,
       dscp: dscp ?? -1,
@@ -351,8 +441,4 @@ export class Forwarding {
     }
     throw new FanError('unsupported', `a host has at most ${MAX_FANS} fans: take one down first`);
   }
-}
-
-function sum(one: Count, other: Count): Count {
-  return { packets: one.packets + other.packets, bytes: one.bytes + other.bytes };
 }

@@ -7,6 +7,7 @@ import type { FanRecord } from '../control/state-store.js';
 import { GUARD_REASONS, GUARD_TABLE, guardCounter, guardKey } from '../host/firewall/guard.js';
 import { ISOLATE_REASONS, isolateTable } from '../host/steps/isolate-rules.js';
 import { readNamedCounters } from '../io/netlink/named-counters.js';
+import type { GuardTotals } from './handover/heritage.js';
 
 interface Tally {
   /** Of the kernel, as last read. */
@@ -17,6 +18,15 @@ interface Tally {
 export class GuardTally {
   /** Fan id → counter → what came to it. */
   readonly #fans = new Map<string, Map<string, Tally>>();
+
+  /** As another fand goes on from. */
+  get totals(): GuardTotals {
+    return Object.fromEntries([...this.#fans].map(([id, tallies]) => [id, Object.fromEntries(tallies)]));
+  }
+
+  restore(totals: GuardTotals): void {
+    for (const [id, tallies] of Object.entries(totals)) this.#fans.set(id, new Map(Object.entries(tallies)));
+  }
 
   /** Calls `take` for each of `fans`, which are all that there are, and each reason. */
   read(fans: readonly FanRecord[], take: (fan: string, reason: DropReason, packets: number) => void): void {

@@ -2,7 +2,7 @@
  * Metrics for a Prometheus that can't read a Unix socket: HTTP on a loopback port, where all that is served is
  * GET /metrics. Any user of this host can read it; nobody else can.
  */
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { parseAddress } from '../addr/ipv4-address.js';
 import { errorText, FanError } from '../base/error.js';
@@ -40,11 +40,11 @@ function isLoopback(host: string, isBracketed: boolean): boolean {
   }
 }
 
-/** Serves until the process ends. Throws FanError daemon where the port can't be had. */
+/** Serves until the server is closed. Throws FanError daemon where the port can't be had. */
 export async function listenForMetrics(
   { host, port }: MetricsAddress,
   read: () => Promise<TextReply>,
-): Promise<void> {
+): Promise<Server> {
   const server = createServer(LIMITS, (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
@@ -66,4 +66,5 @@ export async function listenForMetrics(
       cause,
     });
   });
+  return server;
 }

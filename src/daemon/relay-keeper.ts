@@ -27,6 +27,16 @@ export class RelayKeeper {
     this.#tell = tell;
   }
 
+  /** Those that there are. */
+  get relays(): Relays {
+    return this.#relays;
+  }
+
+  /** Those of the fand before us, which it uses still: fit() keeps those that are wanted. */
+  adopt(relays: Relays): void {
+    this.#relays = relays;
+  }
+
   /** Why there is no relay at this device, though it was asked for. */
   failure(device: string): string | undefined {
     if (this.#hasPolicies) return "this host's IPsec policies would not see them";

@@ -5,7 +5,7 @@
  * after refuse() nobody can connect, and who had connected is told that fand leaves.
  */
 import { rmSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -96,6 +96,18 @@ export class ControlServer {
     // Closing the old one removes what has its name, so that comes first.
     this.#server?.close();
     await rm(path, { force: true });
+    await this.#listenAt(path);
+  }
+
+  /** Listens in place of another process: who connects finds one of the two. Throws FanError daemon. */
+  async takePlace(): Promise<void> {
+    const path = `${this.#path}.new`;
+    await rm(path, { force: true });
+    await this.#listenAt(path);
+    await rename(path, this.#path);
+  }
+
+  async #listenAt(path: string): Promise<void> {
     const server = createServer(LIMITS, (request, response) => void this.#serve(request, response));
     server.on('connection', (socket) => this.#await(socket));
     server.maxConnections = MOST_CONNECTIONS;
@@ -113,10 +125,10 @@ export class ControlServer {
     this.#server = server;
   }
 
-  /** From now on no request is begun: those that come are answered "leaving". */
-  refuse(): void {
+  /** From now on no request is begun: those that come are answered "leaving". `isOurs`: nobody else has taken our place. */
+  refuse(isOurs = true): void {
     this.#refusing = true;
-    rmSync(this.#path, { force: true });
+    if (isOurs) rmSync(this.#path, { force: true });
   }
 
   /** After refuse(): returns when everybody who had connected has an answer, but for one who says nothing. */

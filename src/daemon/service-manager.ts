@@ -15,16 +15,24 @@ export class ServiceManager {
   readonly #log: Logger;
   #timer: NodeJS.Timeout | undefined;
 
+  /** For a process that goes on in our place: what the manager told us. */
+  readonly environment: Readonly<Record<string, string>>;
+
   /** Takes the variables out of the environment: they are not for dnsmasq and others that fand starts. */
   static fromEnvironment(log: Logger): ServiceManager {
     const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: limitUs, WATCHDOG_PID: pid } = process.env;
     for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete process.env[name];
     const isWatched = limitUs !== undefined && (pid === undefined || Number(pid) === process.pid);
-    return new ServiceManager(socket, isWatched ? Number(limitUs) / 1000 / SIGNS : 0, log);
+    const environment = {
+      ...(socket !== undefined && { NOTIFY_SOCKET: socket }),
+      ...(isWatched && { WATCHDOG_USEC: limitUs }),
+    };
+    return new ServiceManager(environment, isWatched ? Number(limitUs) / 1000 / SIGNS : 0, log);
   }
 
-  private constructor(socket: string | undefined, signEveryMs: number, log: Logger) {
-    this.#socket = socket;
+  private constructor(environment: Readonly<Record<string, string>>, signEveryMs: number, log: Logger) {
+    this.environment = environment;
+    this.#socket = environment.NOTIFY_SOCKET;
     this.#signEveryMs = signEveryMs;
     this.#log = log;
   }
@@ -36,6 +44,12 @@ export class ServiceManager {
       this.#timer = setInterval(() => this.#tell('WATCHDOG=1'), this.#signEveryMs);
       this.#timer.unref();
     }
+  }
+
+  /** The service is this process from now on, of which the manager hears next. */
+  handedOver(pid: number): void {
+    clearInterval(this.#timer);
+    this.#tell(`MAINPID=${pid}`);
   }
 
   stopping(): void {

@@ -8,8 +8,8 @@ import type { Repair } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { announceAddresses } from '../host/announce.js';
 import { enslave } from '../host/links.js';
-import { STEP_KINDS } from '../host/steps/fan-steps.js';
-import { reapplySteps } from '../host/steps/step.js';
+import { STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
+import { reapplySteps, type StepRecord } from '../host/steps/step.js';
 import type { Forwarding } from './forwarding.js';
 import type { PortMemory } from './healing/port-memory.js';
 import { Repairer } from './repair.js';
@@ -30,6 +30,19 @@ export class Upkeep {
     this.#forwarding = forwarding;
     this.#ports = ports;
     this.#log = log;
+  }
+
+  /**
+   * All steps of `fans` and of the host once more, with those that a fand before us did not know, and all opened for them;
+   * then they count as up. Throws FanError.
+   */
+  async takeOver(fans: readonly FanRecord[], host: readonly StepRecord[]): Promise<void> {
+    if (fans.length > 0) await reapplySteps(STEP_KINDS, host);
+    for (const fan of fans) {
+      fan.steps = await reapplySteps(STEP_KINDS, withNewSteps(fan.plan, fan.steps));
+    }
+    await this.#forwarding.configure(fans);
+    for (const { view } of fans) view.state = 'up';
   }
 
   /** Steps of `fans`, and those of the host, of these kinds. Returns what was done, in words. Throws FanError. */

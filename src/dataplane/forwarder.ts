@@ -12,6 +12,7 @@ import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { ALL, type Share } from '../io/receive-filter.js';
 import { KernelPath } from './kernel/kernel-path.js';
+import type { Inherited } from './ports/inherited.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports/ports.js';
 import { type Counters, HOST_BLOCK } from './tables/counters.js';
 import type { FanSpec } from './tables/fan-spec.js';
@@ -70,6 +71,7 @@ export class Forwarder {
   /**
    * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
    * that peers send. `share`: of the packets, where other workers have the rest, and write into the same `sizes`.
+   * `inherited`: devices that another process serves until begin().
    */
   constructor(
     counters: Counters,
@@ -78,10 +80,11 @@ export class Forwarder {
     onProbe: OnProbe,
     share: Share = ALL,
     sizes = new SentSizes(),
+    inherited?: Inherited,
   ) {
     this.#counters = counters;
     this.#onLost = onLost;
-    this.ports = new Ports(poller, share);
+    this.ports = new Ports(poller, share, inherited);
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
@@ -121,6 +124,7 @@ export class Forwarder {
     this.#decap.configure(table);
     this.#errors.configure(table);
     this.#kernel.configure(table, this.ports.fans, this.ports.chains, this.#generation);
+    this.ports.settle();
   }
 
   /** From the next batch on, `tracer` sees every packet. */
@@ -129,6 +133,14 @@ export class Forwarder {
     this.#kernel.trace(tracer, generation);
     this.#tracer = tracer;
     this.#replies.tracer = tracer;
+  }
+
+  /** Nobody else serves these devices any more. `known`: what another forwarder had learnt of peers by then. */
+  begin(known: ForwarderState, nowMs: number): void {
+    this.ports.begin();
+    this.#peers.add(known.peers);
+    this.#pathMtu.add(known.pathMtus, nowMs);
+    this.#kernel.setSmallestPath(this.#pathMtu.smallest);
   }
 
   /** What is known of peers. Allocates: for between two batches. */

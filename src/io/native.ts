@@ -137,6 +137,11 @@ export interface Native {
    * descriptors are the caller's to close; closing `link` detaches.
    */
   programAttach(object: Uint8Array, deviceIndex: number, egress: boolean): ProgramHandles;
+  /**
+   * Names a program's link in a file system of type bpf: it stays attached until that file is removed, whatever becomes of
+   * the descriptor.
+   */
+  programPin(link: number, path: string): void;
   /** What the program knows of its fan, the words of struct fan_config (native/bpf/fan_program.h). */
   programConfigure(config: number, words: Uint32Array): void;
   /** Index of the device that a program's `link` attaches it to, 0 where somebody detached it; or −errno. */

@@ -129,6 +129,7 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },
       kernelPeers: -1,
+      pins: undefined,
     };
   } catch (error) {
     // The network's own or its broadcast address.

@@ -88,6 +88,11 @@ const TABLE: readonly (readonly [name: string, holds: string, sees: string])[] =
     'base addr fan config host/* control',
   ],
   [
+    'daemon/handover',
+    'what one fand passes to the next, and how they say so; changes nothing of the host',
+    'base addr fan wire io/* dataplane/* trace config host/* control',
+  ],
+  [
     'daemon',
     'fand: its life and its fans; touches no packet, prints nothing',
     'base addr fan wire io/* dataplane/* trace config host/* control diagnosis/* daemon/*',

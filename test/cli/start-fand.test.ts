@@ -1,9 +1,12 @@
 /** Starting fand from `fanctl up`, in network namespaces with nothing but lo: failures, and what they leave. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FandClient } from '../../src/control/client.js';
+import { runPaths } from '../../src/control/protocol.js';
 import { built, makeScratch, runBuilt, runCommand } from './run-cli.js';
 
 const scratch = makeScratch();
@@ -86,12 +89,83 @@ print(said, fand.wait())`;
     expect(stdout).toBe('READY=1 WATCHDOG=1 WATCHDOG=1\nSTOPPING=1 0\n');
   });
 
+  it('tells its service manager which fand goes on in its place', async () => {
+    const program = `
+import os, socket, subprocess, sys
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+manager.settimeout(60)
+hear = lambda: manager.recv(100).decode()
+env = {**os.environ, 'NOTIFY_SOCKET': sys.argv[1], 'UFAN_RUN_DIR': sys.argv[2]}
+fand = subprocess.Popen(sys.argv[3:5], env=env, stdout=subprocess.DEVNULL)
+print(hear())
+subprocess.run([sys.argv[3], sys.argv[5], 'restart', '-q'], env=env, check=True)
+said = hear()
+print(said == 'MAINPID=' + open(sys.argv[2] + '/fand.pid').read().strip(), hear(), fand.wait())
+os.kill(int(said.split('=')[1]), 15)
+print(hear())`;
+    const socket = join(scratch, 'notify-next');
+    const dir = join(scratch, 'next');
+    const programs = [built('daemon/fand.js'), built('cli/fanctl.js')];
+    const args = ['--net', 'python3', '-c', program, socket, dir, process.execPath, ...programs];
+    const { stdout } = await runCommand('unshare', args, dir);
+    expect(stdout).toBe('READY=1\nTrue READY=1 0\nSTOPPING=1\n');
+  });
+
   it('refuses a UFAN_RESPONDER that is neither on nor off', async () => {
     const args = ['--net', 'env', 'UFAN_RESPONDER=maybe', process.execPath, built('daemon/fand.js')];
     const { status, stdout } = await runCommand('unshare', args, join(scratch, 'switch'));
     expect(stdout).toContain('UFAN_RESPONDER: \\"maybe\\" is neither on nor off');
     expect(status).toBe(1);
     expect(existsSync(join(scratch, 'switch'))).toBe(false);
+  });
+});
+
+describe('a hand-over', () => {
+  const start = async (dir: string, ...unshare: string[]) => {
+    const env = { ...process.env, UFAN_RUN_DIR: dir };
+    const args = ['--net', ...unshare, process.execPath, built('daemon/fand.js')];
+    const fand = spawn('unshare', args, { env, stdio: 'ignore' });
+    while (!existsSync(join(dir, 'fand.sock')) && fand.exitCode === null) await sleep(20);
+    return {
+      fand,
+      client: new FandClient(runPaths(dir)),
+      ended: new Promise((end) => fand.once('exit', end)),
+    };
+  };
+
+  it('is to one fand, whoever asks for it', async () => {
+    const { client, ended } = await start(join(scratch, 'twice'));
+    const said = await Promise.allSettled([client.handOver(), client.handOver()]);
+    await ended;
+    const [done] = said.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    expect(done).toEqual({ pid: expect.any(Number), pausedMs: null });
+    process.kill(done!.pid);
+    const [refused] = said.flatMap((each) => (each.status === 'rejected' ? [`${each.reason}`] : []));
+    expect(refused).toMatch('another fand is just taking over');
+  });
+
+  it('is refused where fand is the first process of a container', async () => {
+    const { fand, client, ended } = await start(join(scratch, 'first'), '--pid', '--fork', '--kill-child');
+    const refusal = /fand is process 1 here, and would take all others with it: restart the container/;
+    await expect(client.handOver()).rejects.toThrow(refusal);
+    fand.kill('SIGKILL');
+    await ended;
+  });
+
+  it('is unknown to an older fand, which is ended only where that is asked for', async () => {
+    const dir = join(scratch, 'older');
+    mkdirSync(dir);
+    const older = createServer((request, response) => {
+      if (request.url === '/v1/status') response.end(JSON.stringify({ version: '0.1.0', pid: 1 }));
+      else
+        response.writeHead(400).end(JSON.stringify({ error: { code: 'usage', message: 'no such request' } }));
+    });
+    await new Promise<void>((listening) => older.listen(join(dir, 'fand.sock'), listening));
+    const { status, stderr } = await runBuilt('cli/fanctl.js', ['restart'], dir);
+    older.close();
+    expect(stderr).toMatch(/^fanctl: fand 0\.1\.0 knows of no handing over: "fanctl restart --hard" ends it/);
+    expect(status).toBe(1);
   });
 });
 

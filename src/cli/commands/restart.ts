@@ -7,11 +7,19 @@ import { type Command, type Invocation, JSON_OPTION, QUIET, refuseWord, requireR
 
 export const restart: Command = {
   name: 'restart',
-  synopsis: ['restart'],
+  synopsis: ['restart [--hard]'],
   summary: 'replace the running fand, as after an upgrade',
-  description: `Devices, routes and DHCP stay; packets wait or are lost for the moment between the two.
-It prints the bridges of the fans that are up again. A fand that died is started again.`,
-  options: [JSON_OPTION, QUIET],
+  description: `The fand that runs starts another one and hands all over to it: no connection breaks, counters go on.
+Where that one can't start, the first goes on, and it is an error. A fand that died is started again.
+It prints the bridges of the fans that are up.`,
+  options: [
+    {
+      names: ['--hard'],
+      summary: 'end the fand that runs first: what is sent waits or is lost for a moment',
+    },
+    JSON_OPTION,
+    QUIET,
+  ],
   examples: ['restart'],
   run,
 };
@@ -19,10 +27,14 @@ It prints the bridges of the fans that are up again. A fand that died is started
 async function run({ words, given, paths }: Invocation): Promise<void> {
   refuseWord('restart', words[0]);
   requireRoot('restart');
-  const { pid, fans, notes } = await restartDaemon(paths);
+  const { pid, fans, pausedMs, notes } = await restartDaemon(paths, given.has('--hard'));
   const dead = fans.filter(({ state }) => state === 'dead');
   for (const note of dead.length > 0 ? [] : notes) printNote(note);
-  if (given.has('--json')) print(formatJson({ pid, fans: fans.map(fanToJson), notes }));
-  else for (const fan of fans) if (fan.state !== 'dead') print(printable(fan.bridge));
+  if (given.has('--json')) {
+    print(formatJson({ pid, fans: fans.map(fanToJson), pausedMs, notes }));
+  } else {
+    for (const fan of fans) if (fan.state !== 'dead') print(printable(fan.bridge));
+    if (pausedMs !== null) printNote(`fand (pid ${pid}) has taken over within ${pausedMs.toFixed(1)} ms`);
+  }
   if (dead.length > 0) throw new FanError('step-failed', notes.join('; '));
 }

@@ -167,6 +167,7 @@ function fanOf(address: string): FanEntry {
     receiverGroup: 0,
     kernelFlows: { encap: -1, decap: -1 },
     kernelPeers: -1,
+    pins: undefined,
   };
   return new ForwardingTable([spec]).fans[0]!;
 }
@@ -231,7 +232,7 @@ async function verdict(probe: () => Promise<void>): Promise<string | null> {
 async function main(): Promise<void> {
   ip(SET_UP);
   writeFileSync(FORWARDING, '1');
-  const receiver = new PacketReceiver(deviceIndex('probe1'), parseAddress(PEER));
+  const receiver = PacketReceiver.open(deviceIndex('probe1'), parseAddress(PEER));
   const result: IoProbe = {
     packet: await verdict(() => probePacket(receiver)),
     bpf: await verdict(() => probeBpf(receiver)),

@@ -7,9 +7,10 @@ import { errorText } from '../../base/error.js';
 import { deviceIndex } from '../../io/netlink/device-index.js';
 import { BridgeExit, type ExitDevices } from '../../io/programs/bridge-exit.js';
 import { FanProgram } from '../../io/programs/fan-program.js';
+import { Pins } from '../../io/programs/pins.js';
 import type { FanSpec } from '../tables/fan-spec.js';
 
-type Wanted = Pick<FanSpec, 'tun' | 'bridge' | 'decapRefused'>;
+type Wanted = Pick<FanSpec, 'tun' | 'bridge' | 'decapRefused' | 'pins'>;
 
 interface DecapPrograms {
   readonly program: FanProgram;
@@ -24,6 +25,7 @@ export class FanPrograms {
   readonly decap: DecapPrograms | undefined;
   /** Why decap is the daemon's. */
   readonly notes: readonly string[];
+  #pins: Pins | undefined;
 
   private constructor(wanted: Wanted, encap: FanProgram, tunIndex: number, underlayIndex: number) {
     this.encap = encap;
@@ -41,6 +43,7 @@ export class FanPrograms {
       }
     }
     this.notes = refused === undefined ? [] : [`bpf: decap in fand: ${refused}`];
+    if (wanted.pins !== undefined) this.#pin(wanted.pins);
   }
 
   /** They take nothing until they are configured. Throws as FanProgram.encap. */
@@ -49,7 +52,29 @@ export class FanPrograms {
     return new FanPrograms(wanted, FanProgram.encap(tunIndex), tunIndex, underlayIndex);
   }
 
-  detach(): void {
+  /** They do all that is to be done: those of another process, which died or handed over, are not needed any more. */
+  replaceOthers(): void {
+    this.#pins?.removeOthers();
+  }
+
+  /** They outlive fand if they can: without, the fan works as well. */
+  #pin(dir: string): void {
+    try {
+      const pins = new Pins(dir);
+      this.#pins = pins;
+      pins.add('encap', this.encap.linkFd);
+      if (!this.decap) return;
+      pins.add('bridge_exit', this.decap.exit.linkFd);
+      pins.add('decap', this.decap.program.linkFd);
+    } catch {
+      this.#pins?.removeOwn();
+      this.#pins = undefined;
+    }
+  }
+
+  /** `goOn`: what is named goes on without this process. */
+  detach(goOn: boolean): void {
+    if (!goOn) this.#pins?.removeOwn();
     this.decap?.program.detach();
     this.decap?.exit.detach();
     this.encap.detach();

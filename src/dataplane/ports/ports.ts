@@ -13,6 +13,7 @@ import type { Share } from '../../io/receive-filter.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
 import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
 import { FanPrograms } from './fan-programs.js';
+import { Inheritance, type Inherited, type InheritedTun } from './inherited.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
@@ -58,14 +59,19 @@ export class Ports {
   #fans: FanPort[] = [];
   /** Descriptors of broken TUNs, until their fans are configured away. */
   readonly #ignored = new Set<number>();
+  /** Of the fand before, until begin(). */
+  #inheritance: Inheritance | undefined;
 
-  constructor(poller: Poller, share: Share) {
+  /** `inherited`: devices that another process still reads from, until begin(). */
+  constructor(poller: Poller, share: Share, inherited?: Inherited) {
     this.#poller = poller;
     this.#multiQueue = share.count > 1;
-    this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, ports: TOKEN.ports });
+    this.#inheritance = inherited && new Inheritance(inherited);
+    const tokens = { raw: TOKEN.underlay, ports: TOKEN.ports };
+    this.underlay = new UnderlayPorts(poller, share, tokens, this.#inheritance);
     this.addresses = HostAddresses.open();
     this.underlay.refuse(this.addresses.all);
-    this.icmp = IcmpReceiver.open();
+    this.icmp = inherited ? IcmpReceiver.adopt(inherited.icmp) : IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
     poller.add(this.addresses.fd, TOKEN.addresses);
@@ -93,10 +99,33 @@ export class Ports {
         tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
       });
     } catch (error) {
-      for (const port of opened) closePort(port);
+      for (const port of opened) closePort(port, false);
       this.#retainUnderlay();
       throw error;
     }
+  }
+
+  /** All that packets come in by, for a process that reads from it after us. */
+  get lent(): Inherited {
+    const tuns = this.#fans.map(({ id, tun: { fd, writeFd, offloads } }) => [id, { fd, writeFd, offloads }]);
+    return {
+      ...this.underlay.lent,
+      icmp: this.icmp.fd,
+      tuns: Object.fromEntries(tuns) as Record<string, InheritedTun>,
+    };
+  }
+
+  /** Nobody else reads from these devices, or changes them, any more. Idempotent. */
+  begin(): void {
+    this.#inheritance = undefined;
+    this.underlay.begin();
+    this.settle();
+  }
+
+  /** The programs have been told all that they need: those of another process are not needed any more. */
+  settle(): void {
+    if (this.#inheritance) return;
+    for (const { programs } of this.#fans) programs?.replaceOthers();
   }
 
   /** Stops watching a broken TUN, which would be reported as readable for ever. */
@@ -105,8 +134,9 @@ export class Ports {
     this.#ignored.add(tun.fd);
   }
 
+  /** What the kernel does by itself for the fans goes on, where it can. */
   close(): void {
-    this.#adopt([]);
+    this.#adopt([], true);
     this.#watchChains(false);
     this.#poller.remove(this.icmp.fd);
     this.#poller.remove(this.addresses.fd);
@@ -116,7 +146,7 @@ export class Ports {
   }
 
   #open(spec: FanSpec): FanPort {
-    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue });
+    const tun = this.#openTun(spec);
     try {
       const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
       return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
@@ -124,6 +154,14 @@ export class Ports {
       tun.close();
       throw error;
     }
+  }
+
+  #openTun({ id, tun: name, underlayMtu }: FanSpec): Tun {
+    const options = { mtu: underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue };
+    const inherited = this.#inheritance?.takeTun(id);
+    if (!inherited) return Tun.open(name, options);
+    const { fd, writeFd, offloads } = inherited;
+    return Tun.adopt({ fd, name, offloads }, writeFd, options);
   }
 
   /** By the first way that works; throws what the last one said. */
@@ -153,7 +191,7 @@ export class Ports {
     return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt, underlayIndex } };
   }
 
-  #adopt(next: FanPort[]): void {
+  #adopt(next: FanPort[], goOn = false): void {
     for (const { tun, programs } of this.#fans) {
       if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
       if (programs?.decap) this.#poller.remove(programs.decap.exit.fd);
@@ -161,7 +199,7 @@ export class Ports {
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
       this.#ignored.delete(port.tun.fd);
-      closePort(port);
+      closePort(port, goOn);
     }
     next.forEach(({ tun, programs }, index) => {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
@@ -193,7 +231,7 @@ export class Ports {
 }
 
 /** The underlay's part is shared: UnderlayPorts closes it. */
-function closePort({ tun, programs }: FanPort): void {
-  programs?.detach();
+function closePort({ tun, programs }: FanPort, goOn: boolean): void {
+  programs?.detach(goOn);
   tun.close();
 }

@@ -11,6 +11,7 @@ import { NextHops } from '../../io/netlink/next-hops.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
 import type { FanSpec, IoMode, Relays } from '../tables/fan-spec.js';
+import { type Inheritance, type Inherited, receiverKey } from './inherited.js';
 
 /** Poll tokens: the raw receiver's, and from `ports` on two for each port, its receiver's and its events'. */
 export interface UnderlayTokens {
@@ -59,10 +60,13 @@ export class UnderlayPorts {
   #relays: Relays = {};
   /** Addresses that no peer has, u32. */
   #own: readonly number[] = [];
+  /** What another process still reads from, until begin(). */
+  #inheritance: Inheritance | undefined;
 
   /** `share`: of what comes in. */
-  constructor(poller: Poller, share: Share, tokens: UnderlayTokens) {
-    this.#receiver = RawReceiver.open({}, share);
+  constructor(poller: Poller, share: Share, tokens: UnderlayTokens, inheritance?: Inheritance) {
+    this.#inheritance = inheritance;
+    this.#receiver = inheritance ? RawReceiver.adopt(inheritance.raw, share) : RawReceiver.open({}, share);
     this.#poller = poller;
     this.#tokens = tokens;
     poller.add(this.#receiver.fd, tokens.raw);
@@ -71,6 +75,22 @@ export class UnderlayPorts {
   /** Descriptors of all receivers, whose drop counters together are the host's. */
   get receiverFds(): number[] {
     return [this.#receiver.fd, ...this.#ports.flatMap(({ receiver }) => (receiver ? [receiver.fd] : []))];
+  }
+
+  /** As Ports.lent. */
+  get lent(): Pick<Inherited, 'raw' | 'receivers'> {
+    const receivers = this.#ports.flatMap(({ device, address, receiver }) =>
+      receiver ? [[receiverKey(device, address), receiver.fd]] : [],
+    );
+    return { raw: this.#receiver.fd, receivers: Object.fromEntries(receivers) as Record<string, number> };
+  }
+
+  /** As Ports.begin. */
+  begin(): void {
+    if (!this.#inheritance) return;
+    this.#inheritance = undefined;
+    this.#ignore(this.#ports);
+    this.refuse(this.#own);
   }
 
   /** The way for a fan, shared with those at the same address. Throws where the mode doesn't work here. */
@@ -96,6 +116,7 @@ export class UnderlayPorts {
   /** Takes no frames from these addresses (u32), which no peer has, from now on. */
   refuse(own: readonly number[]): void {
     this.#own = own;
+    if (this.#inheritance) return;
     for (const { receiver } of this.#ports) receiver?.refuse(own);
   }
 
@@ -154,9 +175,13 @@ export class UnderlayPorts {
       this.#ignore([...this.#ports, { hops, address, mode: 'packet' }]);
       undo.push(() => this.#ignore(this.#ports));
       const { deviceIndex } = hops;
-      const receiver = new PacketReceiver(deviceIndex, address, group);
+      const inherited = this.#inheritance?.takeReceiver(device, address);
+      const receiver =
+        inherited === undefined
+          ? PacketReceiver.open(deviceIndex, address, group)
+          : PacketReceiver.adopt(inherited, address);
       undo.push(() => receiver.close());
-      receiver.refuse(this.#own);
+      if (inherited === undefined) receiver.refuse(this.#own);
       const token = this.#freeToken();
       this.#poller.add(receiver.fd, token);
       this.#poller.add(hops.fd, token + 1);
@@ -195,6 +220,7 @@ export class UnderlayPorts {
   }
 
   #ignore(ports: readonly Pick<Port, 'hops' | 'address' | 'mode'>[]): void {
+    if (this.#inheritance) return;
     const frames = ports.filter(({ mode }) => mode === 'packet');
     this.#receiver.ignore(frames.map(({ hops, address }) => [hops!.deviceIndex, address]));
   }

@@ -101,6 +101,20 @@ export class Counters {
     return Object.fromEntries(COUNTER_NAMES.map((name, i) => [name, values[i]!]));
   }
 
+  /** Sets counters of a block by their names, one that is not known is left out, and the last senders. */
+  restore(block: number, counts: Readonly<Record<string, number>>, blamed: readonly Blamed[]): void {
+    COUNTER_NAMES.forEach((name, i) => {
+      this.#values[block * BLOCK + i] = counts[name] ?? 0;
+    });
+    for (const { reason, address, atMs } of blamed) {
+      const index = DROP_REASONS.findIndex(([name]) => name === reason);
+      if (index < 0) continue;
+      const at = blameOffset(block, index + 1);
+      this.#values[at] = address;
+      this.#values[at + 1] = atMs;
+    }
+  }
+
   clear(block: number): void {
     this.#values.fill(0, block * BLOCK, (block + 1) * BLOCK);
     this.#values.fill(0, blameOffset(block, 1), blameOffset(block, 1) + BLAME);

@@ -26,6 +26,8 @@ export interface FanSpec {
   underlayMtu: number;
   /** What ICMP says of a path is believed down to this MTU, outer header included. */
   minPathMtu: number;
+  /** Where its programs in the kernel are named, so that they outlive this process; undefined where they can't. */
+  pins: string | undefined;
   /** Block of its counters. */
   counterBlock: number;
   /** Outer TTL, or −1 to copy the inner one. */

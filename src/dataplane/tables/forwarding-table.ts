@@ -132,6 +132,7 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     receiverGroup: spec.receiverGroup,
     kernelFlows: spec.kernelFlows,
     kernelPeers: spec.kernelPeers,
+    pins: spec.pins,
     index,
     outerTos: Uint8Array.from({ length: 256 }, (_, tos) => encapTos(tos, spec.dscp)),
     address: address | 0,

@@ -68,6 +68,14 @@ export class PeerTable {
     return peers;
   }
 
+  /** What another table had counted. */
+  add(peers: readonly PeerCounts[]): void {
+    for (const { block, address, txPackets, txBytes, rxPackets, rxBytes } of peers) {
+      this.sent(block, address | 0, txPackets, txBytes);
+      this.received(block, address | 0, rxPackets, rxBytes);
+    }
+  }
+
   clear(): void {
     this.#numbers.fill(0);
     this.#counts.fill(0);

@@ -66,6 +66,13 @@ export class PathMtuTable {
     return true;
   }
 
+  /** What another table knew, in its order. */
+  add(entries: readonly PathMtuEntry[], nowMs: number): void {
+    for (const { address, mtu, expiresInMs } of entries) {
+      this.learn(address, mtu, MOST_MTU + 1, nowMs + expiresInMs - LIFETIME_MS);
+    }
+  }
+
   /** Forgets what is over by now. */
   expire(nowMs: number): void {
     if (this.#peers.size === 0) return;

@@ -6,6 +6,8 @@ import { Worker } from 'node:worker_threads';
 import { FanError } from '../../base/error.js';
 import { native } from '../../io/native.js';
 import type { Share } from '../../io/receive-filter.js';
+import type { ForwarderState } from '../forwarder.js';
+import type { Inherited } from '../ports/inherited.js';
 import type { ByDirection, FanSpec, Relays } from '../tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../tracing/protocol.js';
 import type { OnProbe } from '../walks/probe-tap.js';
@@ -15,6 +17,9 @@ type Answer = Exclude<FromWorker, { type: 'lost' | 'traced' | 'probe' }>;
 type Done = Extract<FromWorker, { type: 'done' }>;
 type Inspected = Extract<FromWorker, { type: 'inspected' }>;
 type Marked = Extract<FromWorker, { type: 'marked' }>;
+type Lent = Extract<FromWorker, { type: 'lent' }>;
+export type Paused = Extract<FromWorker, { type: 'paused' }>;
+type Began = Extract<FromWorker, { type: 'began' }>;
 
 /** What programs in the kernel have sent on: packets, and inner bytes. */
 export interface KernelCounts {
@@ -56,9 +61,9 @@ export class WorkerClient {
   /** Drops of receivers that are closed by now: the sum never falls. */
   #earlierDrops = 0;
 
-  /** `share`: which worker of how many it is. */
+  /** `share`: which worker of how many it is. With devices that it inherits it serves none until begin(). */
   constructor(
-    shared: Pick<WorkerData, 'counters' | 'sentSizes'>,
+    shared: Pick<WorkerData, 'counters' | 'sentSizes' | 'inherited'>,
     share: Share,
     { onDeath, onLost, onProbe, onTraced }: WorkerEvents,
   ) {
@@ -119,6 +124,21 @@ export class WorkerClient {
     await this.#ask<Marked>({ type: 'mark', id: ++this.#lastId });
   }
 
+  /** What a worker of another process needs to serve the same devices. */
+  async lend(): Promise<Inherited> {
+    return (await this.#ask<Lent>({ type: 'lend', id: ++this.#lastId })).inherited;
+  }
+
+  /** Resolves when it serves no device any more, until begin(): with what it knows. */
+  pause(): Promise<Paused> {
+    return this.#ask<Paused>({ type: 'pause', id: ++this.#lastId });
+  }
+
+  /** Resolves when it serves its devices, to the time since when. Throws FanError step-failed. */
+  async begin(known: ForwarderState): Promise<bigint> {
+    return (await this.#ask<Began>({ type: 'begin', id: ++this.#lastId, known })).atNs;
+  }
+
   /** What the worker knows beside its counters, between two batches. */
   inspect(): Promise<WorkerState> {
     return this.#ask<Inspected>({ type: 'inspect', id: ++this.#lastId });
@@ -127,6 +147,16 @@ export class WorkerClient {
   /** Packets that the kernel dropped because our receive buffer was full. */
   get socketDrops(): number {
     return this.#receiverFds.reduce((sum, fd) => sum + native.socketDrops(fd), this.#earlierDrops);
+  }
+
+  /** Of those, what the receivers that there are don't say: for who inherits them. */
+  get earlierDrops(): number {
+    return this.#earlierDrops;
+  }
+
+  /** Descriptors of what the programs count, by the fan's id; good until the next configure(). */
+  get kernelCounters(): Readonly<Record<string, ByDirection>> {
+    return this.#kernelCounters;
   }
 
   /** What programs in the kernel have sent on for this fan; undefined where it has none. */
@@ -169,7 +199,7 @@ export class WorkerClient {
     this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }
 
-  #ask<Reply extends Done | Inspected | Marked>(message: ToWorker): Promise<Reply> {
+  #ask<Reply extends Answer>(message: ToWorker): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const dead = (cause: Error) =>
         reject(new FanError('daemon', `the worker died: ${cause.message}`, { cause }));

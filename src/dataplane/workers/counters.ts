@@ -46,6 +46,11 @@ export class WorkerCounters {
     return sum;
   }
 
+  /** What others had counted, before any worker counts. */
+  restore(block: number, counts: Readonly<Record<string, number>>, blamed: readonly Blamed[]): void {
+    this.copies[0]!.restore(block, counts, blamed);
+  }
+
   clear(block: number): void {
     for (const copy of this.copies) copy.clear(block);
   }

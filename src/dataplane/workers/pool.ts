@@ -12,10 +12,12 @@
  */
 
 import { awaitActive } from '../../io/netlink/active-device.js';
-import type { FanSpec, Relays } from '../tables/fan-spec.js';
+import type { ForwarderState } from '../forwarder.js';
+import type { Inherited } from '../ports/inherited.js';
+import type { ByDirection, FanSpec, Relays } from '../tables/fan-spec.js';
 import type { TraceSpec } from '../tracing/protocol.js';
 import { SentSizes } from '../walks/sent-sizes.js';
-import { type KernelCounts, WorkerClient, type WorkerEvents } from './client.js';
+import { type KernelCounts, type Paused, WorkerClient, type WorkerEvents } from './client.js';
 import type { WorkerCounters } from './counters.js';
 import type { Configured, WorkerState } from './protocol.js';
 
@@ -28,13 +30,21 @@ export class WorkerPool {
   /** As in ToWorker. */
   #generation = 0;
 
-  /** A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. */
-  constructor(counters: WorkerCounters, events: WorkerEvents) {
+  /**
+   * A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. `inherited`: the
+   * devices of each, which another process serves until begin().
+   */
+  constructor(counters: WorkerCounters, events: WorkerEvents, inherited?: readonly Inherited[]) {
     this.#counters = counters;
     const count = counters.copies.length;
     const sentSizes = new SentSizes().shared;
     const [first, ...others] = counters.copies.map(
-      ({ shared }, index) => new WorkerClient({ counters: shared, sentSizes }, { index, count }, events),
+      ({ shared }, index) =>
+        new WorkerClient(
+          { counters: shared, sentSizes, inherited: inherited?.[index] },
+          { index, count },
+          events,
+        ),
     );
     this.#first = first!;
     this.#others = others;
@@ -78,6 +88,36 @@ export class WorkerPool {
   async inspect(): Promise<(WorkerState & { packets: number })[]> {
     const states = await Promise.all(this.#all.map((worker) => worker.inspect()));
     return states.map((state, index) => ({ ...state, packets: this.#counters.packets(index) }));
+  }
+
+  /** What the workers of another process need to serve the same devices. */
+  lend(): Promise<Inherited[]> {
+    return Promise.all(this.#all.map((worker) => worker.lend()));
+  }
+
+  /** Resolves when no device is served any more, until begin(): since when each serves none, and what it knows. */
+  pause(): Promise<Paused[]> {
+    return Promise.all(this.#all.map((worker) => worker.pause()));
+  }
+
+  /**
+   * Resolves when all devices are served, to the time since when. `known`: to add to what each knows. Throws FanError
+   * step-failed.
+   */
+  async begin(known: readonly ForwarderState[]): Promise<bigint> {
+    const nothing: ForwarderState = { peers: [], pathMtus: [] };
+    const times = await Promise.all(this.#all.map((worker, index) => worker.begin(known[index] ?? nothing)));
+    return times.sort((a, b) => (a < b ? 1 : -1))[0]!;
+  }
+
+  /** Drops of receivers that are closed by now: those that there are don't say. */
+  get earlierDrops(): number {
+    return this.#all.reduce((sum, worker) => sum + worker.earlierDrops, 0);
+  }
+
+  /** As WorkerClient.kernelCounters. */
+  get kernelCounters(): Readonly<Record<string, ByDirection>> {
+    return this.#first.kernelCounters;
   }
 
   /** Packets that the kernel dropped because a receive buffer of ours was full. */

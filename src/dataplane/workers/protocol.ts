@@ -4,6 +4,7 @@
  */
 import type { Share } from '../../io/receive-filter.js';
 import type { ForwarderState } from '../forwarder.js';
+import type { Inherited } from '../ports/inherited.js';
 import type { ByDirection, FanIo, FanSpec, Relays } from '../tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../tracing/protocol.js';
 
@@ -20,6 +21,8 @@ export interface WorkerData {
   wakeFd: number;
   /** Which worker of how many it is. */
   share: Share;
+  /** Devices that another process serves until `begin`. */
+  inherited?: Inherited | undefined;
 }
 
 /** `generation`: another one with each change, the same for all workers, for the flows that they give to the kernel. */
@@ -32,6 +35,11 @@ export type ToWorker =
   | { type: 'inspect'; id: number }
   /** Asks for an answer behind all that was traced so far. */
   | { type: 'mark'; id: number }
+  /** What another process needs to serve the same devices. */
+  | { type: 'lend'; id: number }
+  /** Serves nothing, between two batches, until `begin`. */
+  | { type: 'pause'; id: number }
+  | { type: 'begin'; id: number; known: ForwarderState }
   | { type: 'stop'; id: number };
 
 /** What a worker has opened for its fans. */
@@ -53,6 +61,11 @@ export interface Configured {
 export type FromWorker =
   | ({ type: 'done'; id: number } & Configured)
   | ({ type: 'inspected'; id: number } & WorkerState)
+  | { type: 'lent'; id: number; inherited: Inherited }
+  /** Since when it serves no device, by CLOCK_MONOTONIC, and what it knew then. */
+  | { type: 'paused'; id: number; atNs: bigint; state: WorkerState }
+  /** Since when it serves its devices. */
+  | { type: 'began'; id: number; atNs: bigint }
   | { type: 'marked'; id: number }
   | { type: 'failed'; id: number; message: string }
   /** Packets that a trace saw; the session is that of its TraceSpec. */

@@ -24,6 +24,11 @@ const LONGEST_WAIT_MS = 1000;
 /** Devices that one poll may report. */
 const READY = 64;
 
+/** Whether this thread serves the devices, or one of another process does. */
+interface Turn {
+  isOurs: boolean;
+}
+
 function run(port: MessagePort, data: WorkerData): void {
   const poller = Poller.open(data.wakeFd);
   const tell = (message: FromWorker): void => port.postMessage(message);
@@ -34,43 +39,59 @@ function run(port: MessagePort, data: WorkerData): void {
     (fan, sender, packet) => tell({ type: 'probe', fan, sender, packet }),
     data.share,
     new SentSizes(data.sentSizes),
+    data.inherited,
   );
+  // While another process serves the devices it waits for nothing but messages.
+  const quiet = Poller.open(data.wakeFd);
+  const turn: Turn = { isOurs: data.inherited === undefined };
   const ready = new Int32Array(READY);
   const pace = new Pace();
   for (let running = true; running; ) {
-    const count = poller.wait(ready, LONGEST_WAIT_MS);
+    const count = (turn.isOurs ? poller : quiet).wait(ready, LONGEST_WAIT_MS);
     const nowMs = performance.now();
     let packets = 0;
     forwarder.tick(nowMs);
     for (let i = 0; i < count; i++) {
-      if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder) && running;
-      else packets += forwarder.serve(ready[i]!, nowMs);
+      if (ready[i] === Poller.WAKE) running = takeMessages(port, forwarder, turn) && running;
+      else if (turn.isOurs) packets += forwarder.serve(ready[i]!, nowMs);
     }
     const pauseUs = pace.pauseUs(packets, nowMs);
     if (pauseUs > 0) poller.pause(pauseUs);
   }
   forwarder.close();
   poller.close();
+  quiet.close();
 }
 
 /** Returns false when told to stop. */
-function takeMessages(port: MessagePort, forwarder: Forwarder): boolean {
+function takeMessages(port: MessagePort, forwarder: Forwarder, turn: Turn): boolean {
   let running = true;
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const message = next.message as ToWorker;
     if (message.type === 'stop') running = false;
-    port.postMessage(obey(message, forwarder, port));
+    port.postMessage(obey(message, forwarder, turn, port));
   }
   return running;
 }
 
-function obey(message: ToWorker, forwarder: Forwarder, port: MessagePort): FromWorker {
+function obey(message: ToWorker, forwarder: Forwarder, turn: Turn, port: MessagePort): FromWorker {
   try {
     if (message.type === 'configure') forwarder.configure(message.fans, message.generation);
     else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);
     else if (message.type === 'trace') trace(message, forwarder, port);
     else if (message.type === 'inspect') return inspect(message.id, forwarder);
     else if (message.type === 'mark') return { type: 'marked', id: message.id };
+    else if (message.type === 'lend')
+      return { type: 'lent', id: message.id, inherited: forwarder.ports.lent };
+    else if (message.type === 'pause') {
+      turn.isOurs = false;
+      const state = { tid: threadId(), ...forwarder.inspect(performance.now()) };
+      return { type: 'paused', id: message.id, atNs: process.hrtime.bigint(), state };
+    } else if (message.type === 'begin') {
+      forwarder.begin(message.known, performance.now());
+      turn.isOurs = true;
+      return { type: 'began', id: message.id, atNs: process.hrtime.bigint() };
+    }
     return done(message.id, forwarder);
   } catch (error) {
     return { type: 'failed', id: message.id, message: errorText(error) };

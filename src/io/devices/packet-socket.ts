@@ -51,10 +51,19 @@ export class PacketReceiver implements RxDevice {
   readonly #address: number;
   readonly #lost = new Uint32Array(1);
 
-  /** `group`: to join, of the same device and address; 0 for a new one. Throws an Error with {code, errno, syscall}. */
-  constructor(deviceIndex: number, address: number, group = 0) {
+  private constructor(fd: number, address: number) {
+    this.fd = fd;
     this.#address = address;
-    this.fd = native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES, group);
+  }
+
+  /** `group`: to join, of the same device and address; 0 for a new one. Throws an Error with {code, errno, syscall}. */
+  static open(deviceIndex: number, address: number, group = 0): PacketReceiver {
+    return new PacketReceiver(native.packetReceiverOpen(deviceIndex, address, BUFFER_BYTES, group), address);
+  }
+
+  /** One that a process before us opened, of the same device, address and group. */
+  static adopt(fd: number, address: number): PacketReceiver {
+    return new PacketReceiver(fd, address);
   }
 
   /** Takes nothing from these addresses (u32), of this host or of all on a link. */

@@ -25,9 +25,12 @@ class RawSocket {
   readonly fd: number;
   #closed = false;
 
-  /** Throws an Error with {code, errno, syscall}: EPERM, EADDRNOTAVAIL for an address that is not ours. */
-  constructor(options: RawSocketOptions) {
-    this.fd = native.rawOpen(options);
+  /**
+   * Opens one, or takes one that is open. Throws an Error with {code, errno, syscall}: EPERM, EADDRNOTAVAIL for an address
+   * that is not ours.
+   */
+  constructor(options: RawSocketOptions | number) {
+    this.fd = typeof options === 'number' ? options : native.rawOpen(options);
   }
 
   /** Idempotent; the descriptor must not be used afterwards. */
@@ -98,6 +101,13 @@ export class RawReceiver extends Receiver {
     return receiver;
   }
 
+  /** One that a process before us opened for the same share; what it takes stays as it is until ignore(). */
+  static adopt(fd: number, share: Share): RawReceiver {
+    const receiver = new RawReceiver(fd);
+    receiver.#share = share;
+    return receiver;
+  }
+
   /** Receives nothing by these devices to their addresses, pairs [index, host-order address]: another socket does. */
   ignore(pairs: readonly (readonly [number, number])[]): void {
     native.rawFilter(this.fd, receiveFilter(pairs, this.#share));
@@ -106,6 +116,11 @@ export class RawReceiver extends Receiver {
 
 /** Receives ICMP errors, IPv4 header first, each with the index of its device as tag; and echo replies where asked to. */
 export class IcmpReceiver extends Receiver {
+  /** One that a process before us opened. */
+  static adopt(fd: number): IcmpReceiver {
+    return new IcmpReceiver(fd);
+  }
+
   static open(options: ReceiverOptions = {}, echoReplies = false): IcmpReceiver {
     return new IcmpReceiver({
       receiveBufferBytes: ICMP_BUFFER_BYTES,

@@ -83,6 +83,16 @@ export class Tun implements RxDevice, TxDevice {
     }
   }
 
+  /** One that a process before us opened with these options; `writeFd`: as it had it. */
+  static adopt(info: TunInfo, writeFd: number, options: TunOptions): Tun {
+    return new Tun(info, writeFd, options);
+  }
+
+  /** That of the queue which is written to. */
+  get writeFd(): number {
+    return this.#writeFd;
+  }
+
   /** Whether the device and its routes outlive us. */
   persist(persist: boolean): void {
     native.tunPersist(this.fd, persist);

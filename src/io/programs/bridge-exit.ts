@@ -90,7 +90,7 @@ export class BridgeExit {
     }
   }
 
-  /** For native.programDevice, good until `detach`. */
+  /** For native.programDevice and Pins.add, good until `detach`. */
   get linkFd(): number {
     return this.#handles.link;
   }

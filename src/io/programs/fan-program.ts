@@ -113,7 +113,7 @@ export class FanProgram implements FlowSink {
     return new FanProgram(native.programAttach(readFileSync(path), deviceIndex, egress));
   }
 
-  /** For native.programDevice, good until `detach`. */
+  /** For native.programDevice and Pins.add, good until `detach`. */
   get linkFd(): number {
     return this.#handles.link;
   }

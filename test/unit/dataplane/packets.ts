@@ -39,6 +39,7 @@ export function fanSpec(
     receiverGroup: 0,
     kernelFlows: { encap: -1, decap: -1 },
     kernelPeers: -1,
+    pins: undefined,
     ...more,
   };
 }
