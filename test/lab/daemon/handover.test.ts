@@ -24,7 +24,7 @@ const RESTARTS = 10;
 /** Of the path, by the datagrams that did not come back; the figure. */
 const MOST_LOST_MS = 50;
 /** What the host's own scheduling adds where others use the machine. */
-const BUSY_MACHINE_MS = 200;
+const BUSY_MACHINE_MS = 1000;
 
 interface Beat {
   sent: number;
