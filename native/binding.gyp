@@ -13,6 +13,7 @@
         "napi/poller_napi.c",
         "napi/program_napi.c",
         "napi/raw_socket_napi.c",
+        "napi/readable_napi.c",
         "napi/tun_napi.c",
         "bridge_exit_loader.c",
         "checksum.c",

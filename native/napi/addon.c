@@ -11,6 +11,6 @@ NAPI_MODULE_INIT() {
                   export_raw_socket(env, exports) && export_packet_socket(env, exports) &&
                   export_program(env, exports) && export_bridge_exit(env, exports) &&
                   export_netlink(env, exports) && export_offload(env, exports) &&
-                  export_poller(env, exports);
+                  export_poller(env, exports) && export_readable(env, exports);
   return complete ? exports : NULL;
 }

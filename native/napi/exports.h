@@ -15,5 +15,6 @@ bool export_confine(napi_env env, napi_value exports);
 bool export_program(napi_env env, napi_value exports);
 bool export_netlink(napi_env env, napi_value exports);
 bool export_poller(napi_env env, napi_value exports);
+bool export_readable(napi_env env, napi_value exports);
 
 #endif

@@ -44,6 +44,9 @@ export interface BridgeExitHandles {
   ports: number;
 }
 
+/** Opaque. */
+export type ReadableWatch = object;
+
 export interface Native {
   /**
    * Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFF_MULTI_QUEUE where told) and sets the most
@@ -178,6 +181,14 @@ export interface Native {
   netlinkSend(fd: number, bytes: Uint8Array): number;
   /** The next datagram into `bytes`: its length, 0 when none waits, or −errno (−ENOBUFS: some were lost). */
   netlinkReceive(fd: number, bytes: Uint8Array): number;
+
+  /**
+   * Calls `callback` on this thread's event loop, which it does not keep alive, when `fd` can be read: once, and once more
+   * after each readableAgain. Ended by readableEnd, before `fd` is closed.
+   */
+  readableWatch(fd: number, callback: () => void): ReadableWatch;
+  readableAgain(watch: ReadableWatch): void;
+  readableEnd(watch: ReadableWatch): void;
 
   /** Packets that the kernel dropped because the socket's receive buffer was full, since it was opened. */
   socketDrops(fd: number): number;

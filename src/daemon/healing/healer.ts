@@ -27,10 +27,11 @@ import { Pace, QUIET_MS } from './pace.js';
 import type { PortMemory } from './port-memory.js';
 import { Relevance } from './relevance.js';
 
-/** Of the look at what the kernel has said, which is two system calls. */
-const TICK_MS = 500;
-/** Of the looks at what the kernel says nothing of: our dnsmasq, and the old iptables. */
-const DHCP_MS = 1500;
+/** What the kernel says is heard at once, but at most so often. */
+const LISTEN_MS = 250;
+/** Of the look at what it says nothing of, and at what we have changed ourselves. */
+const TICK_MS = 1500;
+/** Of the old iptables. */
 const LEGACY_MS = 10_000;
 /** After a cure it is looked again, and what that shows may need another. */
 const ROUNDS = 4;
@@ -59,11 +60,11 @@ export class Healer {
   readonly #notices: HostNotices;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
+  #listening: NodeJS.Timeout | undefined;
   #isExamining = false;
   /** Ports may have come to, or left, a bridge. */
   #portsChanged = false;
   #seenChanges = 0;
-  #dhcpAtMs = 0;
   #legacyAtMs = 0;
   #legacy = '';
   /** Bridge → pid of its dnsmasq, as last found. */
@@ -90,11 +91,13 @@ export class Healer {
 
   start(): void {
     this.#timer = setInterval(() => this.#tick(performance.now()), TICK_MS);
+    this.#hearNext();
   }
 
   stop(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
+    clearTimeout(this.#listening);
     this.#ports.follow(() => {});
     this.#notices.close();
   }
@@ -102,6 +105,13 @@ export class Healer {
   /** An operator has asked for repairs: what was left is tried again. */
   forgetAttempts(): void {
     this.#attempts.forget();
+  }
+
+  #hearNext(): void {
+    this.#notices.whenSaid(() => {
+      this.#tick(performance.now());
+      this.#listening = setTimeout(() => this.#hearNext(), LISTEN_MS);
+    });
   }
 
   /** Sooner than by the clock where something is to be looked at. */
@@ -157,11 +167,8 @@ export class Healer {
 
   /** What ends or changes without a word of the kernel's. */
   async #lookForSilent(nowMs: number): Promise<void> {
-    if (nowMs >= this.#dhcpAtMs) {
-      this.#dhcpAtMs = nowMs + DHCP_MS;
-      const steps = this.#fans.records.flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'dhcp'));
-      for (const { data } of steps) await this.#lookForServer(data as unknown as DhcpData, nowMs);
-    }
+    const steps = this.#fans.records.flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'dhcp'));
+    for (const { data } of steps) await this.#lookForServer(data as unknown as DhcpData, nowMs);
     if (nowMs >= this.#legacyAtMs) {
       this.#legacyAtMs = nowMs + LEGACY_MS;
       const before = this.#legacy;

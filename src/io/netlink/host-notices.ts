@@ -2,11 +2,10 @@
  * What the kernel says of changes on this host that a fan may have to do with: links, IPv4 addresses, routes, policy
  * rules and settings (rtnetlink(7), linux/netconf.h), and the rules of nftables. The old iptables says nothing.
  *
- * For the main thread, which has no poll of its own: it takes in what there is now and then, in two system calls where
- * there is nothing.
+ * For the main thread, whose event loop says when there is something (whenSaid); it takes in what there is.
  */
 import { deviceError } from '../device-error.js';
-import { native } from '../native.js';
+import { native, type ReadableWatch } from '../native.js';
 import { GROUP_NFTABLES, isRuleChange, NETLINK_NETFILTER } from './early-chains.js';
 import {
   decodeAddressDevice,
@@ -38,6 +37,7 @@ export type Notice =
 export class HostNotices {
   readonly #sockets: readonly { readonly fd: number; decode(message: Message): Notice | undefined }[];
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
+  #watches: readonly ReadableWatch[] | undefined;
 
   private constructor(route: number, netfilter: number | undefined) {
     this.#sockets = [
@@ -73,7 +73,14 @@ export class HostNotices {
     });
   }
 
+  /** Calls `callback` of the first call, soon, where something was said since the last take(): once for each call. */
+  whenSaid(callback: () => void): void {
+    for (const watch of this.#watches ?? []) native.readableAgain(watch);
+    this.#watches ??= this.#sockets.map(({ fd }) => native.readableWatch(fd, callback));
+  }
+
   close(): void {
+    for (const watch of this.#watches ?? []) native.readableEnd(watch);
     for (const { fd } of this.#sockets) native.close(fd);
   }
 }
