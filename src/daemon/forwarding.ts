@@ -20,9 +20,9 @@ import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { Lore } from '../diagnosis/probe/peer-lore.js';
+import { overheadOf } from '../fan/encapsulation.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { findDevice } from '../io/netlink/device-index.js';
-import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { GuardTally } from './guard-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
@@ -318,7 +318,7 @@ export class Forwarding {
       bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
       ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
-      underlayMtu: plan.mtu + OUTER_LEN,
+      underlayMtu: plan.mtu + overheadOf(plan.vxlan),
       minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       counterBlock: this.#blocks.get(id)!,
       ttl: ttl ?? -1,

@@ -19,6 +19,7 @@ import {
   type TraceRecord,
   type TraceSpec,
 } from '../dataplane/tracing/protocol.js';
+import { overheadOf } from '../fan/encapsulation.js';
 import { GUARD_REASONS } from '../host/firewall/guard.js';
 import { ISOLATE_REASONS } from '../host/steps/isolate-rules.js';
 import { packetLine, type TraceLine } from '../trace/trace-lines.js';
@@ -200,7 +201,14 @@ export class Tracing {
     if (session.told.has(id)) return;
     session.told.add(id);
     const { bridge, device, io } = view;
-    say(session, { type: 'fan', bridge, tun: plan.tun, device, underlayMtu: plan.mtu + OUTER_LEN, io });
+    say(session, {
+      type: 'fan',
+      bridge,
+      tun: plan.tun,
+      device,
+      underlayMtu: plan.mtu + overheadOf(plan.vxlan),
+      io,
+    });
   }
 
   #tellLost(session: Session): void {

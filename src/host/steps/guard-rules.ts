@@ -3,15 +3,16 @@
  *
  *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
  *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
- *                IP-in-IP for a fan that comes by the underlay's device (chain elsewhere)
+ *                IP-in-IP (or VXLAN) for a fan that comes by the underlay's device (chain elsewhere)
  *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only
- *   postrouting  behind NAT: IP-in-IP that was forwarded must not leave in this host's name
+ *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
  * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, maskOf, parsePrefix } from '../../addr/prefix.js';
 import { NAME_PORT } from '../../base/name-port.js';
+import type { VxlanTerms } from '../../fan/encapsulation.js';
 import { GUARD_FAMILY, GUARD_TABLE, type GuardReason, guardCounter } from '../firewall/guard.js';
 import { field, match, meta, type NftExpression } from '../firewall/nft.js';
 
@@ -29,6 +30,8 @@ export interface GuardedFan {
   /** Whether fands of other hosts ask this one for names. */
   readonly dns?: boolean;
   readonly foreignSources: boolean;
+  /** Set where its packets travel in VXLAN. */
+  readonly vxlan?: VxlanTerms;
   /** By which outer packets come in; undefined where the host has the address on no device that carries packets. */
   readonly arrival: Arrival | undefined;
 }
@@ -123,6 +126,15 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
   const none = match(field('ip', 'saddr'), '0.0.0.0');
   return [
     rule(match(field('ip', 'protocol'), IPIP), ...drop(fan, 'container-tunnel')),
+    ...(fan.vxlan
+      ? [
+          rule(
+            ...outerOf(fan),
+            match(field('ip', 'daddr'), network(fan.overlay), '!='),
+            ...drop(fan, 'container-tunnel'),
+          ),
+        ]
+      : []),
     rule(match(field('ip', 'saddr'), containers), ACCEPT),
     // Who has no address yet asks for one, and says which groups it listens to.
     rule(
@@ -132,6 +144,16 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
       ACCEPT,
     ),
     rule(none, match(field('ip', 'protocol'), ICMP_IGMP), ACCEPT),
+    // Which port of the bridge it comes by, the guard's table of bridges looks at (layer2-guard-step.ts).
+    ...(fan.vxlan?.layer2
+      ? [
+          rule(
+            match(field('ip', 'saddr'), network(fan.overlay)),
+            match(field('ip', 'saddr'), network(fan.slice), '!='),
+            ACCEPT,
+          ),
+        ]
+      : []),
     ...(fan.foreignSources
       ? [
           rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'bridge-source')),
@@ -143,7 +165,7 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
 
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
-  const toFan = [match(field('ip', 'protocol'), IPIP), match(field('ip', 'daddr'), fan.address)];
+  const toFan = [...outerOf(fan), match(field('ip', 'daddr'), fan.address)];
   return [
     rule(match(field('ip', 'saddr'), network(fan.overlay)), NOT_AGAIN, ...drop(fan, 'overlay-source-astray')),
     rule(...toFan, ...otherWay(fan.arrival), NOT_AGAIN, ...drop(fan, 'tunnel-astray')),
@@ -229,13 +251,18 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
   return {
     chain: 'postrouting',
     expr: [
-      match(field('ip', 'protocol'), IPIP),
+      ...outerOf(fan),
       match(field('ip', 'saddr'), fan.address),
       // What this host sends itself came in by none.
       match(meta('iif'), '0', '!='),
       ...drop(fan, 'container-tunnel'),
     ],
   };
+}
+
+/** Matches what carries packets of the fan. */
+function outerOf({ vxlan }: GuardedFan): NftExpression[] {
+  return [vxlan ? match(field('udp', 'dport'), vxlan.port) : match(field('ip', 'protocol'), IPIP)];
 }
 
 function drop({ key }: GuardedFan, reason: GuardReason): NftExpression[] {
