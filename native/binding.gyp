@@ -14,6 +14,7 @@
         "napi/program_napi.c",
         "napi/raw_socket_napi.c",
         "napi/tun_napi.c",
+        "napi/udp_socket_napi.c",
         "bridge_exit_loader.c",
         "checksum.c",
         "confine.c",
@@ -35,6 +36,9 @@
         "tcx.c",
         "transport.c",
         "tun.c",
+        "udp_receive.c",
+        "udp_send.c",
+        "udp_socket.c",
         "vnet.c"
       ],
       "defines": ["_GNU_SOURCE", "NAPI_VERSION=8"],

@@ -9,6 +9,9 @@
 export const DROP_REASONS = [
   // Encap: TUN to underlay.
   ['not-ipv4', 'only IPv4 is carried: another version came through the TUN or as inner packet'],
+  ['vlan-tag', 'over VXLAN: the frame has a VLAN tag'],
+  ['group-frame', 'over VXLAN: IPv4 in a frame for all or for a group, which goes to no one host'],
+  ['arp-malformed', "over VXLAN: ARP that is cut short, not of IPv4, or in another's name than its frame"],
   ['inner-malformed', 'the inner header is cut short, has IHL < 5, or its total length passes the payload'],
   ['inner-checksum', 'the inner header checksum is wrong'],
   ['inner-ttl', 'the inner TTL is 0'],
@@ -25,6 +28,11 @@ export const DROP_REASONS = [
     'outer-malformed',
     'the outer packet is cut short, a fragment, or has a wrong version, IHL, total length or checksum',
   ],
+  [
+    'vxlan-malformed',
+    'decap: a VXLAN header that is cut short, or has flags or reserved bits that nobody sets',
+  ],
+  ['vni', 'decap: the VNI is that of no fan here'],
   ['outer-destination', 'decap: the outer destination is no underlay address of a fan here'],
   ['outer-source', 'decap: the outer source is outside the underlay, or is this host'],
   ['source-martian', 'decap: the inner source is a loopback, multicast, broadcast or 0/8 address'],

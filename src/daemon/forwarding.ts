@@ -12,7 +12,7 @@ import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
 import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
 import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
-import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
+import type { FanIo, FanSpec, IoMode } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
 import type { OnProbe } from '../dataplane/walks/probe-tap.js';
 import type { KernelCounts, WorkerEvents } from '../dataplane/workers/client.js';
@@ -28,6 +28,8 @@ import { GuardTally } from './guard-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
 
 type Count = KernelCounts['encap'];
+/** Outer TTL of VXLAN. */
+const VXLAN_TTL = 64;
 const NOTHING: Count = { packets: 0, bytes: 0 };
 
 export class Forwarding {
@@ -311,18 +313,24 @@ export class Forwarding {
 
   async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
     const { ttl, dscp, fragment, io, minPathMtu } = request.options;
+    const { vxlan } = plan;
+    // As Ubuntu's and LXD's hosts send it, unless told otherwise; IP-in-IP copies (−1).
+    const usual = vxlan ? { ttl: VXLAN_TTL, dscp: 0 } : { ttl: -1, dscp: -1 };
     return {
       id,
       mapping: plan.mapping,
       tun: plan.tun,
       bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
-      ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
+      vxlan,
+      ...(io === 'auto' && !vxlan
+        ? await this.#autoModes()
+        : { io: [vxlan ? 'raw' : (io as IoMode)], ioNotes: [], decapRefused: undefined }),
       underlayMtu: plan.mtu + overheadOf(plan.vxlan),
       minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       counterBlock: this.#blocks.get(id)!,
-      ttl: ttl ?? -1,
-      dscp: dscp ?? -1,
+      ttl: ttl ?? usual.ttl,
+      dscp: dscp ?? usual.dscp,
       fragment,
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },

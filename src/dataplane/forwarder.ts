@@ -3,6 +3,7 @@
  *
  *   encap   Tun.receive → EncapPath.process → RawSender.send or PacketSender.send → settle    (replies → Tun.send)
  *   decap   RawReceiver.receive or PacketReceiver.receive → DecapPath.process → Tun.send → settle
+ *   vxlan   the same between Tap and UdpSender or UdpReceiver, by VxlanEncap and VxlanDecap
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
 import { DROP } from '../base/drop-reason.js';
@@ -27,6 +28,8 @@ import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
 import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
 import { SENT_LATELY_MS, SentSizes } from './walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
+import { VxlanDecap } from './walks/vxlan-decap.js';
+import { VxlanEncap } from './walks/vxlan-encap.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
@@ -52,6 +55,8 @@ export class Forwarder {
   readonly #tooBig: TooBig;
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
+  readonly #vxlanEncap: VxlanEncap;
+  readonly #vxlanDecap: VxlanDecap;
   readonly #errors: PathErrors;
   readonly #pathMtu = new PathMtuTable();
   readonly #kernel = new KernelPath();
@@ -64,7 +69,10 @@ export class Forwarder {
   #generation = 0;
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
+  /** Of IP-in-IP, and of VXLAN; an index is that of the fan's port, and in #fans. */
   #table = new ForwardingTable([]);
+  #vxlanTable = new ForwardingTable([]);
+  #fans: readonly FanEntry[] = [];
   #outputs: readonly PacketBatch[] = [];
 
   /**
@@ -89,6 +97,8 @@ export class Forwarder {
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
+    this.#vxlanEncap = new VxlanEncap(counters, this.#replies, this.#vxlanTable, this.#peers);
+    this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers);
     this.#sizes = sizes;
     this.#isFirst = share.index === 0;
     const parts = {
@@ -106,21 +116,27 @@ export class Forwarder {
   /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
   configure(specs: readonly FanSpec[], generation: number): void {
     this.ports.configure(specs);
-    const table = new ForwardingTable(specs, this.ports.addresses.all);
     // The counter block of a fan that is gone may be another's next.
     const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
-    if (!this.#table.fans.every(isKept)) this.#peers.clear();
+    if (!this.#fans.every(isKept)) this.#peers.clear();
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
     this.#generation = generation;
-    this.#use(table);
+    this.#use(specs);
   }
 
-  #use(table: ForwardingTable): void {
-    this.#table = table;
-    this.#encap.configure(table);
-    this.#decap.configure(table);
-    this.#errors.configure(table);
-    this.#kernel.configure(table, this.ports.fans, this.ports.chains, this.#generation);
+  /** `specs` are those that the ports are open for. */
+  #use(specs: readonly FanSpec[]): void {
+    const own = this.ports.addresses.all;
+    const ofType = (isVxlan: boolean): FanSpec[] => specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan);
+    this.#table = new ForwardingTable(ofType(false), own, specs);
+    this.#vxlanTable = new ForwardingTable(ofType(true), own, specs);
+    this.#fans = [...this.#table.fans, ...this.#vxlanTable.fans].sort((a, b) => a.index - b.index);
+    this.#encap.configure(this.#table);
+    this.#decap.configure(this.#table);
+    this.#vxlanEncap.configure(this.#vxlanTable);
+    this.#vxlanDecap.configure(this.#vxlanTable);
+    this.#errors.configure(this.#table);
+    this.#kernel.configure(this.#table, this.ports.fans, this.ports.chains, this.#generation);
   }
 
   /** From the next batch on, `tracer` sees every packet. */
@@ -138,6 +154,7 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
+    if (token >= TOKEN.vxlan) return this.#pullVxlan(token);
     if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
       return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
@@ -179,11 +196,11 @@ export class Forwarder {
     const { addresses, underlay } = this.ports;
     if (!addresses.takeNotifications()) return;
     underlay.refuse(addresses.all);
-    this.#use(new ForwardingTable(this.#table.fans, addresses.all));
+    this.#use(this.#fans);
   }
 
   #pullTun(index: number, nowMs: number): void {
-    const fan = this.#table.fans[index];
+    const fan = this.#fans[index];
     const port = this.ports.fans[index];
     if (fan === undefined || port === undefined) return;
     const rx = this.#fromTun;
@@ -193,6 +210,10 @@ export class Forwarder {
     } catch (error) {
       this.ports.ignore(port);
       this.#onLost(port.id, error);
+      return;
+    }
+    if (fan.vxlan) {
+      this.#pushFrames(fan, port, nowMs);
       return;
     }
     const tracer = this.#tracer;
@@ -213,6 +234,32 @@ export class Forwarder {
     this.#kernel.setSmallestPath(this.#pathMtu.smallest);
     this.#kernel.releaseEncap(fan, rx, nowMs);
     tracer?.flush();
+  }
+
+  /** What the TAP of `fan` has brought. */
+  #pushFrames(fan: FanEntry, port: FanPort, nowMs: number): void {
+    const rx = this.#fromTun;
+    const tx = this.#toUnderlay;
+    for (let taken = 0; taken < rx.count; ) {
+      tx.count = 0;
+      taken = this.#vxlanEncap.process(fan, rx, taken, tx, nowMs);
+      if (tx.count > 0) this.#vxlanEncap.settle(fan, tx, port.underlay.sender.send(tx));
+    }
+    this.#pushReplies(fan, port);
+  }
+
+  #pullVxlan(token: number): number {
+    const site = this.ports.vxlan.readable(token);
+    if (site === undefined) return 0;
+    const rx = this.ports.vxlan.fromUnderlay;
+    site.receiver.receive(rx);
+    for (const { index } of this.#vxlanTable.fans) this.#outputs[index]!.count = 0;
+    this.#vxlanDecap.process(rx, site, this.#outputs);
+    for (const fan of this.#vxlanTable.fans) {
+      const port = this.ports.fans[fan.index]!;
+      if (port.toTun.count > 0) this.#vxlanDecap.settle(fan, port.toTun, port.tun.send(port.toTun));
+    }
+    return rx.count;
   }
 
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {

@@ -120,6 +120,7 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       io: ['raw'],
       ioNotes: [],
       decapRefused: undefined,
+      vxlan: undefined,
       underlayMtu: ANY_MTU,
       minPathMtu: 576,
       counterBlock: 1,

@@ -158,6 +158,7 @@ function fanOf(address: string): FanEntry {
     io: ['bpf'],
     ioNotes: [],
     decapRefused: undefined,
+    vxlan: undefined,
     underlayMtu: 1500,
     minPathMtu: 576,
     counterBlock: 0,

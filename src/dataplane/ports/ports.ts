@@ -3,32 +3,43 @@
  * Opened and closed as the set of fans changes; nothing here looks at a packet.
  */
 import { errorText } from '../../base/error.js';
+import { overheadOf } from '../../fan/encapsulation.js';
+import type { RxDevice, TxDevice } from '../../io/devices/device.js';
 import { IcmpReceiver } from '../../io/devices/raw-socket.js';
+import { Tap } from '../../io/devices/tap.js';
 import { Tun } from '../../io/devices/tun.js';
 import { EarlyChains } from '../../io/netlink/early-chains.js';
 import { HostAddresses } from '../../io/netlink/host-addresses.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
 import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
 import { FanPrograms } from './fan-programs.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
+import { VXLAN_BATCH, VxlanPorts } from './vxlan-ports.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
 export const BATCH = 64;
 /** Fragments need more descriptors than the packets they were cut from. */
 export const TX_BATCH = 2048;
 
+/** A TUN, or the TAP of a VXLAN fan. */
+export interface FanDevice extends RxDevice, TxDevice {
+  /** TUNSETOFFLOAD bits that the kernel accepted. */
+  readonly offloads: number;
+  mtu: number;
+  close(): void;
+}
+
 /** What stands behind one fan. */
 export interface FanPort {
   readonly id: string;
-  readonly tun: Tun;
+  readonly tun: FanDevice;
   readonly underlay: UnderlayPort;
   readonly io: FanIo;
   /** In the kernel, before the TUN and behind the underlay's device. */
   readonly programs: FanPrograms | undefined;
-  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
+  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`, or of `vxlan.fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
 
@@ -41,10 +52,12 @@ export const TOKEN = {
   firstFan: 5,
   firstBridge: 1 << 15,
   ports: 1 << 16,
+  vxlan: 1 << 20,
 } as const;
 
 export class Ports {
   readonly underlay: UnderlayPorts;
+  readonly vxlan: VxlanPorts;
   readonly icmp: IcmpReceiver;
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
@@ -65,10 +78,16 @@ export class Ports {
     this.underlay = new UnderlayPorts(poller, share, { raw: TOKEN.underlay, ports: TOKEN.ports });
     this.addresses = HostAddresses.open();
     this.underlay.refuse(this.addresses.all);
+    this.vxlan = new VxlanPorts(poller, TOKEN.vxlan);
     this.icmp = IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
     poller.add(this.addresses.fd, TOKEN.addresses);
+  }
+
+  /** Descriptors of all receivers, whose drop counters together are the host's. */
+  get receiverFds(): number[] {
+    return [...this.underlay.receiverFds, ...this.vxlan.receiverFds];
   }
 
   /** In the order of the specs last configured. */
@@ -90,7 +109,7 @@ export class Ports {
       this.#watchChains(next.some(({ programs }) => programs?.decap));
       this.#adopt(next);
       next.forEach(({ tun }, index) => {
-        tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
+        tun.mtu = innerMtuOf(specs[index]!);
       });
     } catch (error) {
       for (const port of opened) closePort(port);
@@ -116,14 +135,22 @@ export class Ports {
   }
 
   #open(spec: FanSpec): FanPort {
-    const tun = Tun.open(spec.tun, { mtu: spec.underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue });
+    const tun = this.#openDevice(spec);
     try {
-      const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
+      const toTun = spec.vxlan
+        ? new PacketBatch(VXLAN_BATCH, this.vxlan.fromUnderlay.slab)
+        : new PacketBatch(BATCH, this.fromUnderlay.slab);
       return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
     } catch (error) {
       tun.close();
       throw error;
     }
+  }
+
+  #openDevice(spec: FanSpec): FanDevice {
+    const mtu = innerMtuOf(spec);
+    if (spec.vxlan) return Tap.open(spec.tun, mtu, this.#multiQueue);
+    return Tun.open(spec.tun, { mtu, multiQueue: this.#multiQueue });
   }
 
   /** By the first way that works; throws what the last one said. */
@@ -144,7 +171,7 @@ export class Ports {
     mode: IoMode,
     passedOver: readonly string[],
   ): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
-    const underlay = this.underlay.open(spec, mode);
+    const underlay = spec.vxlan ? this.vxlan.open(spec, mode) : this.underlay.open(spec, mode);
     const programs = mode === 'bpf' ? FanPrograms.attach(spec, underlay.deviceIndex!) : undefined;
     const { receiverGroup, cuts } = underlay;
     const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
@@ -188,8 +215,15 @@ export class Ports {
   }
 
   #retainUnderlay(): void {
-    this.underlay.retain(this.#fans.map(({ underlay }) => underlay));
+    const used = this.#fans.map(({ underlay }) => underlay);
+    this.underlay.retain(used);
+    this.vxlan.retain(used);
   }
+}
+
+/** MTU of TUN or TAP. */
+function innerMtuOf({ underlayMtu, vxlan }: FanSpec): number {
+  return underlayMtu - overheadOf(vxlan);
 }
 
 /** The underlay's part is shared: UnderlayPorts closes it. */

@@ -2,6 +2,7 @@
  * A fan as the dataplane knows it: what the main thread says of it (FanSpec), and what the way on and off the underlay
  * came to (FanIo).
  */
+import type { VxlanTerms } from '../../fan/encapsulation.js';
 import type { FanMapping } from '../../fan/mapping.js';
 
 /** raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and plain packets by programs in the kernel. */
@@ -16,6 +17,8 @@ export interface FanSpec {
   tun: string;
   bridge: string;
   underlayDevice: string;
+  /** Set where its packets travel in VXLAN, and `tun` is a TAP. */
+  vxlan: VxlanTerms | undefined;
   /** The ways on and off the underlay to try, in this order; the first that works here is taken. */
   io: readonly IoMode[];
   /** Why faster ways are not among them. */

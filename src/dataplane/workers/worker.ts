@@ -127,7 +127,7 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     kernelLinks: Object.fromEntries(ports.fans.map((fan) => [fan.id, linksOf(fan)])),
     kernelFlows: ofPrograms(({ flowsFd }) => flowsFd),
     kernelPeers: ofPrograms(({ peersFd }) => peersFd),
-    receiverFds: ports.underlay.receiverFds,
+    receiverFds: ports.receiverFds,
   };
 }
 

@@ -30,6 +30,7 @@ export function fanSpec(
     io: ['raw'],
     ioNotes: [],
     decapRefused: undefined,
+    vxlan: undefined,
     underlayMtu: 1500,
     minPathMtu: 576,
     counterBlock: 1,
