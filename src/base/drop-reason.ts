@@ -73,6 +73,10 @@ export const DROP_REASONS = [
   ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
   [
+    'local-mac',
+    'layer 2: a frame came out of the tunnel with the MAC of the bridge or of one of its own ports',
+  ],
+  [
     'service-astray',
     "DNS or DHCP to the fan's dnsmasq by another device than the bridge, or to fand's names not from a gateway",
   ],

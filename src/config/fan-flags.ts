@@ -264,7 +264,13 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
 
 /** Throws FanError usage where flags contradict each other. */
 export function requireAgreeing(options: Readonly<FanOptions>): void {
-  const { type, vni, port, layer2, io } = options;
+  const { type, vni, port, layer2, io, isolate } = options;
+  if (layer2 && isolate) {
+    throw new FanError(
+      'usage',
+      'layer2 and isolate: by the port of the tunnel come many addresses; leave one of them out',
+    );
+  }
   if (type === 'vxlan') {
     if (io === 'auto' || io === 'raw') return;
     throw new FanError(

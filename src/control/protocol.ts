@@ -183,6 +183,7 @@ export type HostVerdict =
   | 'forward-drop'
   | 'overlay-nat'
   | 'protocol-4-blocked'
+  | 'udp-blocked'
   | 'address-changed'
   | 'underlay-down'
   | 'underlay-unreachable';
@@ -333,6 +334,7 @@ export type Repair =
   | 'rp-filter'
   | 'guard'
   | 'isolate'
+  | 'layer2-guard'
   | 'nat'
   | 'firewall'
   | 'dhcp'

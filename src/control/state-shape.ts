@@ -143,6 +143,15 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       vxlan: optional(vxlan),
     }),
     isolate: fields({ key: guardKey, bridge: device, gateway: address, slice: network, hostReserve: count }),
+    'layer2-guard': fields({
+      key: guardKey,
+      table: ownTable,
+      bridge: device,
+      tap: device,
+      overlay: network,
+      slice: network,
+      own: list(hardware),
+    }),
     bridge: fields({
       bridge: device,
       mtu: count,

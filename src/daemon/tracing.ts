@@ -162,6 +162,7 @@ export class Tracing {
     if (program.length > 0) new PacketFilter(program);
     const fan = this.#fans().find(({ view }) => view.bridge === bridge);
     if (bridge !== undefined && !fan) throw new FanError('not-configured', `no fan has the bridge ${bridge}`);
+    requireIpip(fan ? [fan] : this.#fans());
     const snapLen = within('snapLen', request.snapLen, MOST_SNAP);
     return {
       session: ++this.#lastSession,
@@ -280,6 +281,18 @@ export class Tracing {
 /** Says a line to the client; false where it is so far behind that the line was left out. */
 function say({ stream }: Session, line: TraceLine): boolean {
   return stream.write(line);
+}
+
+/** Throws FanError unsupported where one of the fans is of another type. */
+function requireIpip(fans: readonly FanRecord[]): void {
+  const other = fans.find(({ plan }) => plan.vxlan);
+  if (!other?.plan.vxlan) return;
+  const { bridge, tun, underlayDevice, vxlan } = other.plan;
+  throw new FanError(
+    'unsupported',
+    `${bridge} is of type vxlan, of which trace and capture see nothing yet: tcpdump -ni ${tun} shows what containers say, ` +
+      `tcpdump -ni ${underlayDevice} udp port ${vxlan.port} what goes over the wire; another fan can be named by its bridge`,
+  );
 }
 
 function within(name: string, value: unknown, most: number): number {

@@ -127,7 +127,8 @@ export class Forwarder {
   /** `specs` are those that the ports are open for. */
   #use(specs: readonly FanSpec[]): void {
     const own = this.ports.addresses.all;
-    const ofType = (isVxlan: boolean): FanSpec[] => specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan);
+    const ofType = (isVxlan: boolean): FanSpec[] =>
+      specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan);
     this.#table = new ForwardingTable(ofType(false), own, specs);
     this.#vxlanTable = new ForwardingTable(ofType(true), own, specs);
     this.#fans = [...this.#table.fans, ...this.#vxlanTable.fans].sort((a, b) => a.index - b.index);

@@ -67,6 +67,13 @@ export function checkEncapsulation(
           `${typeOf(other)}: say "type ${typeOf(other)}" here too, choose another overlay, or take ${other.bridge} down`,
       );
     }
+    if (isShared && (candidate.vxlan?.layer2 || other.vxlan?.layer2)) {
+      throw new FanError(
+        'overlap',
+        `overlay ${overlay} overlaps ${formatPrefix(other.mapping.overlay)} of ${other.bridge}, and one of them is layer2, ` +
+          'which has all of its overlay on its bridge: leave layer2 out, or choose another overlay',
+      );
+    }
     if (!candidate.vxlan || candidate.vxlan.vni !== other.vxlan?.vni) continue;
     throw new FanError(
       'overlap',

@@ -68,6 +68,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'overlay-nat': 'packets keep their overlay addresses',
       'bridge-netfilter': 'packets pass within the bridge',
       'protocol-4-blocked': 'IP protocol 4 passes',
+      'udp-blocked': 'the UDP port of VXLAN passes',
       'dhcp-blocked': 'DHCP passes',
       'nat-rules-missing': "the fan's own rules are there",
       'accepts-missing': "chains that may drop have the fan's accepts",

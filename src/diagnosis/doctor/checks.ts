@@ -17,7 +17,7 @@ import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
 import { offloadsOff } from './offloads.js';
-import { protocol4Blocked } from './outer-drops.js';
+import { protocol4Blocked, udpBlocked } from './outer-drops.js';
 import { overlayNat } from './overlay-nat.js';
 import { programsDetached } from './programs.js';
 import { relayBroken } from './relay.js';
@@ -56,6 +56,7 @@ export const CHECKS: readonly Check[] = [
   overlayNat,
   bridgeNetfilter,
   protocol4Blocked,
+  udpBlocked,
   dhcpBlocked,
   natRulesMissing,
   guardMissing,

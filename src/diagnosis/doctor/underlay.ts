@@ -80,6 +80,7 @@ export const kernelTunnel: Check = {
   severity: 'critical',
   examine: (patient) =>
     patient.eachFan(async ({ plan }) => {
+      if (plan.vxlan) return [];
       const ours = formatAddress(plan.mapping.address);
       const rival = findRival(await patient.links(), plan.mapping.address);
       if (!rival) return ok(`no tunnel of the kernel takes protocol 4 to ${ours} from anybody`);

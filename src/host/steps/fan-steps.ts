@@ -12,12 +12,13 @@ import type { FanMapping } from '../../fan/mapping.js';
 import { guardKey } from '../firewall/guard.js';
 import { ownTable } from '../firewall/nft.js';
 import { neighbourOf } from '../underlay.js';
-import { type BridgeData, bridgeStep } from './bridge-step.js';
+import { type BridgeData, bridgeStep, macOf } from './bridge-step.js';
 import { type DhcpData, dhcpStep } from './dhcp-step.js';
 import { type FirewallData, firewallStep } from './firewall-step.js';
 import { type ForwardingData, forwardingStep } from './forwarding-step.js';
 import { type GuardData, guardStep } from './guard-step.js';
 import { type IsolateData, isolateStep } from './isolate-step.js';
+import { type Layer2GuardData, layer2GuardStep } from './layer2-guard-step.js';
 import { type NatData, natStep } from './nat-step.js';
 import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
@@ -59,6 +60,7 @@ export const STEP_KINDS: StepKinds = {
   forwarding: forwardingStep,
   guard: guardStep,
   isolate: isolateStep,
+  'layer2-guard': layer2GuardStep,
   bridge: bridgeStep,
   tun: tunStep,
   route: routeStep,
@@ -84,6 +86,7 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
     // First, and undone last: there is no moment without.
     record<GuardData>('guard', guardData(plan)),
     ...(plan.isolate ? [record<IsolateData>('isolate', isolateData(plan))] : []),
+    ...(vxlan?.layer2 ? [record<Layer2GuardData>('layer2-guard', layer2GuardData(plan))] : []),
     record<BridgeData>('bridge', bridgeData(plan)),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers, ...tapOf(plan) }),
     // In layer 2 the overlay is the bridge's own network.
@@ -115,7 +118,7 @@ export function bridgeData(plan: FanPlan): BridgeData {
 }
 
 /** The network that the bridge, and its containers, have on link. */
-function onLink({ mapping, vxlan }: Pick<FanPlan, 'mapping' | 'vxlan'>): Prefix {
+export function onLink({ mapping, vxlan }: Pick<FanPlan, 'mapping' | 'vxlan'>): Prefix {
   return vxlan?.layer2 ? mapping.overlay : mapping.slice;
 }
 
@@ -190,6 +193,18 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
 function isolateData({ mapping, bridge, hostReserve }: FanPlan): IsolateData {
   const [gateway, slice] = [formatAddress(mapping.gateway), formatPrefix(mapping.slice)];
   return { key: guardKey(mapping.slice.base), bridge, gateway, slice, hostReserve };
+}
+
+function layer2GuardData({ mapping, bridge, tun }: FanPlan): Layer2GuardData {
+  return {
+    key: guardKey(mapping.slice.base),
+    table: ownTable(mapping.slice.base),
+    bridge,
+    tap: tun,
+    overlay: formatPrefix(mapping.overlay),
+    slice: formatPrefix(mapping.slice),
+    own: [macOf(formatAddress(mapping.gateway)), tunnelMac(mapping.address)],
+  };
 }
 
 function natData({ mapping, bridge, tun, clampMss, vxlan }: FanPlan): NatData {

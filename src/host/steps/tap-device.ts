@@ -21,6 +21,8 @@ export async function configureTap(tap: string, { hardwareAddress, bridge }: Tap
   await run('ip', ['link', 'set', 'dev', tap, 'address', hardwareAddress]);
   if (bridge !== undefined) {
     await run('ip', ['link', 'set', 'dev', tap, 'master', bridge]);
+    // The walk drops what is for a group: it need not come. What is for all has ARP among it.
+    await run('ip', ['link', 'set', 'dev', tap, 'type', 'bridge_slave', 'mcast_flood', 'off']);
     return;
   }
   await run('ip', ['link', 'set', 'dev', tap, 'nomaster']);

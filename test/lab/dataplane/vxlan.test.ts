@@ -35,7 +35,10 @@ describe.each(FANS)('a VXLAN fan, %s', (_, profile, first, second) => {
   const container = (host: number) => lab.host(host).container(1);
   beforeAll(async () => {
     lab = await createLab({ profile });
-    const raised = [await raiseFan(lab.host(1), [...FAN, ...first]), await raiseFan(lab.host(2), [...FAN, ...second])];
+    const raised = [
+      await raiseFan(lab.host(1), [...FAN, ...first]),
+      await raiseFan(lab.host(2), [...FAN, ...second]),
+    ];
     fans = raised.map(({ view }) => view);
     addresses = fans.map((fan) => containerAddress(fan, 1));
   });
@@ -59,7 +62,10 @@ describe.each(FANS)('a VXLAN fan, %s', (_, profile, first, second) => {
   });
 
   it('carries TCP both ways at once', async () => {
-    const { json } = await iperf(container(1), container(2), addresses[1]!, { seconds: 1, args: ['--bidir'] });
+    const { json } = await iperf(container(1), container(2), addresses[1]!, {
+      seconds: 1,
+      args: ['--bidir'],
+    });
     for (const { receiver } of json.end.streams ?? []) expect(receiver.bytes).toBeGreaterThan(1_000_000);
   });
 
@@ -84,7 +90,9 @@ describe.each(FANS)('a VXLAN fan, %s', (_, profile, first, second) => {
       const drops = Object.entries(counters).filter(([name, n]) => name.startsWith('drop-') && n > 0);
       // A bridge floods what is for all to the tunnel as well, where it goes no further.
       const flooded = ['drop-to-ourselves-packets', 'drop-group-frame-packets'];
-      expect(drops.filter(([name]) => !name.endsWith('-overflow-packets') && !flooded.includes(name))).toEqual([]);
+      expect(
+        drops.filter(([name]) => !name.endsWith('-overflow-packets') && !flooded.includes(name)),
+      ).toEqual([]);
     }
   });
 });
