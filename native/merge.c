@@ -24,7 +24,8 @@ _Static_assert(MERGE_FLOWS == 1 << (64 - 57), "the hash's upper bits index the t
 static bool mergeable(const struct merge_plan *plan, const struct packet *packet, const uint8_t *ip,
                       const struct transport *t, const struct virtio_net_hdr *vnet) {
   if (vnet->flags != DATA_VALID || vnet->gso_type != GSO_NONE) return false;
-  if (packet->length - plan->link > plan->mtu || t->ip_len != IPV4_HEADER_MIN || t->payload_len == 0)
+  if (packet->length - plan->link > plan->mtu || t->ip_len != IPV4_HEADER_MIN ||
+      t->payload_len == 0)
     return false;
   if (checksum_fold(checksum_sum(ip, IPV4_HEADER_MIN)) != 0xffff) return false;
   if (t->protocol == PROTOCOL_UDP) {
@@ -94,7 +95,8 @@ static void unit_open(struct merge_plan *plan, uint16_t index, const struct virt
       t->protocol == PROTOCOL_TCP ? load_be32(ip + t->ip_len + TCP_SEQ) + t->payload_len : 0;
 }
 
-/* As vnet_for() for what stands behind the link header, with places counted from the latter's start. */
+/* As vnet_for() for what stands behind the link header, with places counted from the latter's
+ * start. */
 static int vnet_behind(const struct merge_plan *plan, const struct packet *packet,
                        const uint8_t *ip, const struct transport *t, struct virtio_net_hdr *vnet) {
   struct packet inner = *packet;

@@ -28,8 +28,8 @@ struct merge_unit {
   struct virtio_net_hdr vnet;
   uint8_t
       header[MERGE_HEADER_MAX]; /* of a merged packet; follows vnet so that one iovec holds both */
-  uint16_t header_len; /* without the link header */
-  uint16_t first; /* packet index; the others follow in merge_plan.next */
+  uint16_t header_len;          /* without the link header */
+  uint16_t first;               /* packet index; the others follow in merge_plan.next */
   uint16_t last;
   uint16_t segments;
   uint16_t gso_size; /* payload of the first packet */

@@ -88,8 +88,8 @@ int tun_detach_queue(int fd) {
  * hdr_len of a GSO packet is a hint in virtio and may be anything: the real one comes from the
  * headers, 0 where they are malformed (segmentation then refuses the packet).
  */
-static void describe(struct packet *packet, const struct virtio_net_hdr *vnet,
-                     const uint8_t *bytes, size_t link) {
+static void describe(struct packet *packet, const struct virtio_net_hdr *vnet, const uint8_t *bytes,
+                     size_t link) {
   struct transport t;
   packet->flags = vnet->flags & (NEEDS_CSUM | DATA_VALID);
   packet->gso_type = vnet->gso_type;

@@ -53,7 +53,8 @@ static int send_one(struct udp_queue *queue, const struct msghdr *message) {
   }
 }
 
-/* Where the kernel can't cut a burst (no checksum offload, a smaller route): a segment a message. */
+/* Where the kernel can't cut a burst (no checksum offload, a smaller route): a segment a message.
+ */
 static void send_apart(struct udp_queue *queue, unsigned at) {
   struct msghdr whole = queue->base.messages[at].msg_hdr;
   for (size_t i = 0; i < whole.msg_iovlen; i += 2) {
@@ -127,7 +128,8 @@ static void push(struct udp_queue *queue, uint32_t owner, struct iovec *iov, siz
   note(message, &queue->notes[at], packet->reserved & 0xff, segment);
 }
 
-/* iov[k] and iov[k + SEGMENTS] never meet: bursts take the first part, single packets the second. */
+/* iov[k] and iov[k + SEGMENTS] never meet: bursts take the first part, single packets the second.
+ */
 static struct iovec *single_iov(struct udp_queue *queue) {
   return queue->iov[SEGMENTS + queue->base.count];
 }

@@ -33,8 +33,8 @@ static int configure(int fd, const struct udp_options *options, const char **sys
   /* A kernel before 5.0 has none: each datagram then comes by itself. */
   if (set_flag(fd, IPPROTO_UDP, UDP_GRO, 1) < 0 && errno != ENOPROTOOPT) return -errno;
   *syscall = "SO_BINDTODEVICE";
-  if (options->device[0] != '\0' && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options->device,
-                                               sizeof options->device) < 0) {
+  if (options->device[0] != '\0' &&
+      setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options->device, sizeof options->device) < 0) {
     return -errno;
   }
   struct sockaddr_in local = {.sin_family = AF_INET,

@@ -21,8 +21,8 @@ struct udp_options {
   char device[IFNAMSIZ];
   int send_buffer; /* bytes, 0 = the system's default; above the system's limit where we may */
   int receive_buffer;
-  uint8_t ttl;     /* of what is sent */
-  bool shared;     /* SO_REUSEPORT: with other sockets like it, flow by flow */
+  uint8_t ttl; /* of what is sent */
+  bool shared; /* SO_REUSEPORT: with other sockets like it, flow by flow */
 };
 
 /* The descriptor or -errno, then *syscall names the call that failed. */

@@ -84,8 +84,8 @@ static napi_value write_device(napi_env env, napi_callback_info info, size_t lin
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
   if (!argument_integer(env, argv[4], "mtu", 68, UINT16_MAX, &mtu)) return NULL;
   if (!argument_integer(env, argv[5], "merge", 0, MERGE_TCP | MERGE_UDP, &merge)) return NULL;
-  return number(
-      env, tun_write(fd, &batch.slab, batch.packets, batch.count, (size_t)mtu, (unsigned)merge, link));
+  return number(env, tun_write(fd, &batch.slab, batch.packets, batch.count, (size_t)mtu,
+                               (unsigned)merge, link));
 }
 
 static napi_value js_tun_write(napi_env env, napi_callback_info info) {

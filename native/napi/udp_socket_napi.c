@@ -1,6 +1,5 @@
 /* The functions of udp_socket.h: arguments only. */
 #include "../udp_socket.h"
-
 #include "arguments.h"
 #include "exports.h"
 
@@ -43,7 +42,8 @@ static napi_value js_udp_send(napi_env env, napi_callback_info info) {
   size_t fd_count;
   int64_t port;
   struct batch batch;
-  if (!arguments(env, info, 5, argv) || !argument_tokens(env, argv[0], &fds, &fd_count)) return NULL;
+  if (!arguments(env, info, 5, argv) || !argument_tokens(env, argv[0], &fds, &fd_count))
+    return NULL;
   if (!argument_integer(env, argv[1], "port", 1, UINT16_MAX, &port)) return NULL;
   if (!argument_batch(env, argv + 2, &batch)) return NULL;
   return number(env,
