@@ -42,7 +42,7 @@ export async function portHolder(
   );
   // Sockets of the kernel's own have no inode.
   if (!socket || socket.inode === '0') return undefined;
-  return programOf(socket.inode);
+  return programOf(socket.inode, port);
 }
 
 async function readSockets(): Promise<Socket[]> {
@@ -60,8 +60,11 @@ function hostOrder(hex: string): number {
   return bytes.getUint32(0);
 }
 
-/** "snmpd (pid 12)"; undefined where it is our own. */
-async function programOf(inode: string): Promise<string | undefined> {
+/**
+ * "snmpd (pid 12)"; undefined where it is our own. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
+ * up: then the command that tells.
+ */
+async function programOf(inode: string, port: number): Promise<string | undefined> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   for (const pid of pids) {
     if (!(await holds(pid, inode))) continue;
@@ -69,7 +72,7 @@ async function programOf(inode: string): Promise<string | undefined> {
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
     return `${name.trim() || 'a program'} (pid ${pid})`;
   }
-  return 'a program of another process namespace';
+  return `another program (ss -lnup sport = :${port} names it)`;
 }
 
 async function holds(pid: string, inode: string): Promise<boolean> {

@@ -22,7 +22,7 @@ def vxlan(flags=0x08000000, vni=VNI, low=0):
 
 def outer(data, src=peer, dport=PORT, checksum=True, tos=0, ether=mac):
     udp = UDP(sport=40000, dport=dport, **({} if checksum else {"chksum": 0}))
-    return Ether(dst=ether) / IP(src=src, dst=victim, tos=tos) / udp / Raw(data)
+    return Ether(src="02:00:00:00:00:77", dst=ether) / IP(src=src, dst=victim, tos=tos) / udp / Raw(data)
 
 
 def frame(inner, **fields):
