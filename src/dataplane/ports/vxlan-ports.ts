@@ -58,7 +58,14 @@ export class VxlanPorts {
       this.#poller.add(receiver.fd, token);
       const made = { address: at.address, udpPort: at.port, device, ttl, token };
       const hopsIndex = deviceIndex(device);
-      const way = { deviceIndex: undefined, hopsIndex, notes: [], receiverGroup: 0, cuts: false, shimFd: undefined } as const;
+      const way = {
+        deviceIndex: undefined,
+        hopsIndex,
+        notes: [],
+        receiverGroup: 0,
+        cuts: false,
+        shimFd: undefined,
+      } as const;
       const port = { receiver, sender, ...made, ...way };
       this.#ports.push(port);
       return port;
