@@ -72,6 +72,18 @@
           "action": ["<@(clang)", "bpf/decap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
+          "action_name": "vxlan_encap",
+          "inputs": ["bpf/vxlan_encap.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_encap.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_encap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "vxlan_decap",
+          "inputs": ["bpf/vxlan_decap.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_decap.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_decap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
           "action_name": "bridge_exit",
           "inputs": ["bpf/bridge_exit.bpf.c", "bpf/bridge_exit_program.h"],
           "outputs": ["<(module_root_dir)/build/bridge_exit.bpf.o"],

@@ -278,10 +278,10 @@ export function requireAgreeing(options: Readonly<FanOptions>): void {
     );
   }
   if (type === 'vxlan') {
-    if (io === 'auto' || io === 'raw') return;
+    if (io !== 'packet') return;
     throw new FanError(
       'usage',
-      `io ${io} is for type ipip: with vxlan say io raw (UDP sockets), or leave it out`,
+      'io packet is for type ipip: with vxlan say io bpf, io raw (UDP sockets), or leave it out',
     );
   }
   const told = [

@@ -16,7 +16,7 @@ import {
   type VxlanTerms,
 } from '../fan/encapsulation.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
-import { bridgeName, tapName, tunName } from '../fan/fan-name.js';
+import { bridgeName, tapName, tunName, vxlanName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import { ownDevices, readAddresses } from '../host/links.js';
 import { portHolder } from '../host/port-holder.js';
@@ -39,7 +39,7 @@ export async function planFan(
   checkAgainstFans(mapping, others);
   const vxlan = termsOf(request, mapping.overlay);
   checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
-  const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
+  const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
   const marked = await ownDevices();
   const { options } = request;
@@ -74,6 +74,7 @@ export async function planFan(
     isolate: options.isolate,
     underlayDevice: underlay.device,
     ...(vxlan && { vxlan }),
+    ...(vxlan && options.io !== 'raw' && { vxlanDevice: vxlanName(mapping.slice, (name) => ours.has(name)) }),
   };
   await requireUsable(bridgeData(plan));
   // A bridge that is there already has the fan's own addresses, and their route.

@@ -330,6 +330,7 @@ export type Repair =
   | 'forwarding'
   | 'bridge'
   | 'tun'
+  | 'vxlan-device'
   | 'route'
   | 'rp-filter'
   | 'guard'

@@ -141,6 +141,7 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       foreignSources: flag,
       underlayDevice: device,
       vxlan: optional(vxlan),
+      vxlanDevice: optional(device),
     }),
     isolate: fields({ key: guardKey, bridge: device, gateway: address, slice: network, hostReserve: count }),
     'layer2-guard': fields({
@@ -171,6 +172,7 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       tap: optional(fields({ hardwareAddress: hardware, bridge: optional(device) })),
       claimed: optional(flag),
     }),
+    'vxlan-device': fields({ device, address, port, vni: count }),
     route: fields({ overlay: network, tun: device, gateway: address }),
     'rp-filter': fields({
       checks: list(fields({ device, from: u32 })),
@@ -246,6 +248,7 @@ const plan = fields({
   workers: optional(count),
   underlayDevice: device,
   vxlan: optional(vxlan),
+  vxlanDevice: optional(device),
   runDir: directory,
   stateDir: optional(directory),
 });

@@ -2,6 +2,7 @@
  * fand's side of the dataplane: the workers, started with the first fan, and the counters of each fan.
  */
 
+import { randomFillSync } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
@@ -12,7 +13,7 @@ import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
 import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
 import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
-import type { FanIo, FanSpec, IoMode } from '../dataplane/tables/fan-spec.js';
+import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
 import type { OnProbe } from '../dataplane/walks/probe-tap.js';
 import type { KernelCounts, WorkerEvents } from '../dataplane/workers/client.js';
@@ -23,6 +24,7 @@ import type { Lore } from '../diagnosis/probe/peer-lore.js';
 import { overheadOf } from '../fan/encapsulation.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { findDevice } from '../io/netlink/device-index.js';
+import { COOKIE_WORDS } from '../io/programs/fan-program.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { GuardTally } from './guard-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
@@ -47,6 +49,8 @@ export class Forwarding {
   #io: Readonly<Record<string, FanIo>> = {};
   /** Fan id → what programs in the kernel had sent on that were attached before those of now. */
   readonly #earlierCounts = new Map<string, KernelCounts>();
+  /** Fan id → what only its programs and workers know. */
+  readonly #cookies = new Map<string, readonly number[]>();
   /** Fan id → the underlay device that it was opened with. */
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
@@ -112,13 +116,15 @@ export class Forwarding {
 
   /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there; `andDetached`: or whose programs somebody detached. */
   outdated(fans: readonly FanRecord[], andDetached: boolean): FanRecord[] {
-    return fans.filter(({ id, plan: { underlayDevice, bridge } }) => {
+    return fans.filter(({ id, plan: { underlayDevice, bridge, vxlanDevice } }) => {
       const io = this.#io[id];
       const at = { underlay: findDevice(underlayDevice)?.index, bridge: findDevice(bridge)?.index };
       if (io === undefined || at.underlay === undefined || at.bridge === undefined) return false;
       const isAnother = io.underlayIndex !== undefined && io.underlayIndex !== at.underlay;
       const isMoved = this.#devices.get(id) !== underlayDevice;
       const isDetached = andDetached && this.#detached[id] !== undefined;
+      const vxlan = io.vxlanIndex === undefined ? undefined : findDevice(vxlanDevice ?? '')?.index;
+      if (vxlan !== undefined && vxlan !== io.vxlanIndex) return true;
       return (
         isAnother || isMoved || isDetached || (io.decapAt !== undefined && io.decapAt.bridge !== at.bridge)
       );
@@ -323,9 +329,10 @@ export class Forwarding {
       bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
       vxlan,
-      ...(io === 'auto' && !vxlan
-        ? await this.#autoModes()
-        : { io: [vxlan ? 'raw' : (io as IoMode)], ioNotes: [], decapRefused: undefined }),
+      kernelVxlan: this.#kernelVxlanOf(id, plan),
+      ...(io !== 'auto'
+        ? { io: [io], ioNotes: [], decapRefused: undefined }
+        : await (vxlan ? this.#autoVxlanModes() : this.#autoModes())),
       underlayMtu: plan.mtu + overheadOf(plan.vxlan),
       minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       counterBlock: this.#blocks.get(id)!,
@@ -348,6 +355,21 @@ export class Forwarding {
       ioNotes: faster.flatMap((mode) => (reasons[mode] === null ? [] : [`${mode}: ${reasons[mode]}`])),
       decapRefused: reasons.decap ?? undefined,
     };
+  }
+
+  async #autoVxlanModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes' | 'decapRefused'>> {
+    this.#probe ??= probeIo();
+    const { vxlan: reason } = await this.#probe;
+    if (reason === null) return { io: ['bpf', 'raw'], ioNotes: [], decapRefused: undefined };
+    return { io: ['raw'], ioNotes: [`bpf: ${reason}`], decapRefused: undefined };
+  }
+
+  /** The cookie is another with each run of fand. */
+  #kernelVxlanOf(id: string, { vxlanDevice: device }: FanRecord['plan']): FanSpec['kernelVxlan'] {
+    if (device === undefined) return undefined;
+    const cookie = this.#cookies.get(id) ?? [...randomFillSync(new Uint32Array(COOKIE_WORDS))];
+    this.#cookies.set(id, cookie);
+    return { device, cookie };
   }
 
   #freeBlock(): number {

@@ -8,6 +8,7 @@
  */
 import { DROP } from '../base/drop-reason.js';
 import type { RxDevice } from '../io/devices/device.js';
+import type { Envelopes } from '../io/devices/envelopes.js';
 import { indexOf, isRouted } from '../io/netlink/host-facts.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
@@ -28,7 +29,7 @@ import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
 import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
 import { SENT_LATELY_MS, SentSizes } from './walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
-import { VxlanDecap } from './walks/vxlan-decap.js';
+import { VxlanDecap, type VxlanSite } from './walks/vxlan-decap.js';
 import { VxlanEncap } from './walks/vxlan-encap.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
@@ -74,6 +75,9 @@ export class Forwarder {
   #vxlanTable = new ForwardingTable([]);
   #fans: readonly FanEntry[] = [];
   #outputs: readonly PacketBatch[] = [];
+  /** What came in envelopes, and where it goes, by fan: in the slab of #fromTun. */
+  readonly #opened: PacketBatch;
+  #fromEnvelopes: readonly PacketBatch[] = [];
 
   /**
    * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
@@ -93,6 +97,7 @@ export class Forwarder {
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
+    this.#opened = new PacketBatch(BATCH, this.#fromTun.slab);
     this.#replies = new IcmpReplies(counters, share.count);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
@@ -120,6 +125,8 @@ export class Forwarder {
     const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
     if (!this.#fans.every(isKept)) this.#peers.clear();
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
+    const { slab } = this.#fromTun;
+    this.#fromEnvelopes = specs.map(() => new PacketBatch(BATCH, slab));
     this.#generation = generation;
     this.#use(specs);
   }
@@ -137,7 +144,12 @@ export class Forwarder {
     this.#vxlanEncap.configure(this.#vxlanTable);
     this.#vxlanDecap.configure(this.#vxlanTable);
     this.#errors.configure(this.#table);
-    this.#kernel.configure(this.#table, this.ports.fans, this.ports.chains, this.#generation);
+    this.#kernel.configure(
+      [this.#table, this.#vxlanTable],
+      this.ports.fans,
+      this.ports.chains,
+      this.#generation,
+    );
   }
 
   /** From the next batch on, `tracer` sees every packet. */
@@ -188,7 +200,7 @@ export class Forwarder {
       return;
     }
     if (token === TOKEN.chains) this.ports.chains?.takeNotifications();
-    else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit.takeNotifications();
+    else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit?.takeNotifications();
     this.#kernel.followHost();
   }
 
@@ -241,6 +253,7 @@ export class Forwarder {
   #pushFrames(fan: FanEntry, port: FanPort, nowMs: number): void {
     const rx = this.#fromTun;
     const tx = this.#toUnderlay;
+    if (port.envelopes) this.#pullEnvelopes(fan, port.envelopes);
     for (let taken = 0; taken < rx.count; ) {
       tx.count = 0;
       taken = this.#vxlanEncap.process(fan, rx, taken, tx, nowMs);
@@ -253,14 +266,29 @@ export class Forwarder {
     const site = this.ports.vxlan.readable(token);
     if (site === undefined) return 0;
     const rx = this.ports.vxlan.fromUnderlay;
-    site.receiver.receive(rx);
-    for (const { index } of this.#vxlanTable.fans) this.#outputs[index]!.count = 0;
-    this.#vxlanDecap.process(rx, site, this.#outputs);
-    for (const fan of this.#vxlanTable.fans) {
-      const port = this.ports.fans[fan.index]!;
-      if (port.toTun.count > 0) this.#vxlanDecap.settle(fan, port.toTun, port.tun.send(port.toTun));
-    }
+    site.receiver?.receive(rx);
+    this.#pullFrames(rx, site, this.#outputs);
     return rx.count;
+  }
+
+  /** What came in by VXLAN at `site`; of `outputs`, those of VXLAN fans share the slab. */
+  #pullFrames(rx: PacketBatch, site: VxlanSite, outputs: readonly PacketBatch[]): void {
+    for (const { index } of this.#vxlanTable.fans) outputs[index]!.count = 0;
+    this.#vxlanDecap.process(rx, site, outputs);
+    for (const fan of this.#vxlanTable.fans) {
+      const toTap = outputs[fan.index]!;
+      if (toTap.count > 0) this.#vxlanDecap.settle(fan, toTap, this.ports.fans[fan.index]!.tun.send(toTap));
+    }
+  }
+
+  /** What a program in the kernel has left of what came in. */
+  #pullEnvelopes(fan: FanEntry, envelopes: Envelopes): void {
+    const opened = this.#opened;
+    opened.count = 0;
+    envelopes.takeOut(this.#fromTun, opened);
+    if (opened.count === 0) return;
+    const { address, vxlan } = fan;
+    this.#pullFrames(opened, { address, udpPort: vxlan!.port }, this.#fromEnvelopes);
   }
 
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {

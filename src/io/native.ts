@@ -16,7 +16,7 @@ export interface TunInfo {
 }
 
 export interface RawSocketOptions {
-  /** IP protocol: 4 receives IPIP, 1 ICMP, 255 (IPPROTO_RAW) only sends, with our own header. */
+  /** IP protocol: 4 receives IPIP, 1 ICMP, 17 UDP, 255 (IPPROTO_RAW) only sends, with our own header. */
   protocol: number;
   /** Local IPv4 address to bind, host order; 0 = any. */
   bindAddress?: number;

@@ -205,6 +205,11 @@ export class PacketBatch {
     return to;
   }
 
+  /** Puts packet i in the place of packet `to`, whose bytes stay where they are. */
+  move(i: number, to: number): void {
+    this.descriptors.copyWithin(at(to), at(i), at(i) + DESCRIPTOR_WORDS);
+  }
+
   /**
    * Appends a copy of packet `i` of `from` behind the last packet, with HEADROOM before it and at a multiple of
    * 64; returns false when the batch or its slab is full. For devices in memory.

@@ -121,6 +121,7 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       ioNotes: [],
       decapRefused: undefined,
       vxlan: undefined,
+      kernelVxlan: undefined,
       underlayMtu: ANY_MTU,
       minPathMtu: 576,
       counterBlock: 1,

@@ -27,6 +27,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'state-lost': 'each device of ufan belongs to a fan',
       'bridge-changed': 'the bridge is as it was set up',
       'tun-changed': 'the TUN is as it was set up',
+      'vxlan-device-changed': "the kernel's VXLAN device is as it was set up",
       'dhcp-dead': 'DHCP is served where it is wanted',
       'names-dead': 'names of other hosts are answered where they are wanted',
       'relay-broken': 'relays lead bursts on',

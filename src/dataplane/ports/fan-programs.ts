@@ -17,17 +17,33 @@ interface DecapPrograms {
   readonly devices: ExitDevices;
 }
 
-export class FanPrograms {
+/** Of a fan of either type. */
+export interface KernelPrograms {
   readonly encap: FanProgram;
-  readonly tunIndex: number;
   /** Decap, what it can't do without, and where they are attached; undefined where the daemon does it. */
-  readonly decap: DecapPrograms | undefined;
+  readonly decap: (Pick<DecapPrograms, 'program'> & Partial<DecapPrograms>) | undefined;
+  /** Index of the device that packets go on by. */
+  readonly encapTo: number;
+  readonly decapTo: number;
+  readonly underlayIndex: number;
   /** Why decap is the daemon's. */
+  readonly notes: readonly string[];
+  detach(): void;
+}
+
+export class FanPrograms implements KernelPrograms {
+  readonly encap: FanProgram;
+  readonly decap: DecapPrograms | undefined;
+  readonly encapTo: number;
+  readonly decapTo: number;
+  readonly underlayIndex: number;
   readonly notes: readonly string[];
 
   private constructor(wanted: Wanted, encap: FanProgram, tunIndex: number, underlayIndex: number) {
     this.encap = encap;
-    this.tunIndex = tunIndex;
+    this.encapTo = underlayIndex;
+    this.decapTo = tunIndex;
+    this.underlayIndex = underlayIndex;
     let refused = wanted.decapRefused;
     if (refused === undefined) {
       try {

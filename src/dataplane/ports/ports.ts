@@ -5,6 +5,7 @@
 import { errorText } from '../../base/error.js';
 import { overheadOf } from '../../fan/encapsulation.js';
 import type { RxDevice, TxDevice } from '../../io/devices/device.js';
+import { Envelopes } from '../../io/devices/envelopes.js';
 import { IcmpReceiver } from '../../io/devices/raw-socket.js';
 import { Tap } from '../../io/devices/tap.js';
 import { Tun } from '../../io/devices/tun.js';
@@ -14,9 +15,10 @@ import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
 import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
-import { FanPrograms } from './fan-programs.js';
+import { FanPrograms, type KernelPrograms } from './fan-programs.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import { VXLAN_BATCH, VxlanPorts } from './vxlan-ports.js';
+import { VxlanPrograms } from './vxlan-programs.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
 export const BATCH = 64;
@@ -31,6 +33,8 @@ export interface FanDevice extends RxDevice, TxDevice {
   close(): void;
 }
 
+type Way = Pick<FanPort, 'underlay' | 'io' | 'programs' | 'envelopes'>;
+
 /** What stands behind one fan. */
 export interface FanPort {
   readonly id: string;
@@ -38,7 +42,9 @@ export interface FanPort {
   readonly underlay: UnderlayPort;
   readonly io: FanIo;
   /** In the kernel, before the TUN and behind the underlay's device. */
-  readonly programs: FanPrograms | undefined;
+  readonly programs: KernelPrograms | undefined;
+  /** What programs leave of what came in over VXLAN; undefined where it comes by a socket. */
+  readonly envelopes: Envelopes | undefined;
   /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`, or of `vxlan.fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
@@ -106,8 +112,9 @@ export class Ports {
         opened.push(port);
         return port;
       });
-      this.#watchChains(next.some(({ programs }) => programs?.decap));
+      this.#watchChains(next.some(({ programs }) => programs?.decap?.exit));
       this.#adopt(next);
+      this.vxlan.hear(specs);
       next.forEach(({ tun }, index) => {
         tun.mtu = innerMtuOf(specs[index]!);
       });
@@ -154,7 +161,7 @@ export class Ports {
   }
 
   /** By the first way that works; throws what the last one said. */
-  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+  #openUnderlay(spec: FanSpec): Way {
     const passedOver = [...spec.ioNotes];
     for (const mode of spec.io.slice(0, -1)) {
       try {
@@ -166,24 +173,22 @@ export class Ports {
     return this.#openBy(spec, spec.io.at(-1)!, passedOver);
   }
 
-  #openBy(
-    spec: FanSpec,
-    mode: IoMode,
-    passedOver: readonly string[],
-  ): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+  #openBy(spec: FanSpec, mode: IoMode, passedOver: readonly string[]): Way {
     const underlay = spec.vxlan ? this.vxlan.open(spec, mode) : this.underlay.open(spec, mode);
-    const programs = mode === 'bpf' ? FanPrograms.attach(spec, underlay.deviceIndex!) : undefined;
+    const programs = mode === 'bpf' ? programsOf(spec, underlay) : undefined;
     const { receiverGroup, cuts } = underlay;
     const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
     const decapAt = programs?.decap?.devices;
     const { hopsIndex: underlayIndex } = underlay;
-    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt, underlayIndex } };
+    const vxlanIndex = spec.vxlan && programs?.encapTo;
+    const io = { mode, notes, receiverGroup, cuts, decapAt, vxlanIndex, underlayIndex };
+    return { underlay, programs, envelopes: envelopesOf(spec, mode), io };
   }
 
   #adopt(next: FanPort[]): void {
     for (const { tun, programs } of this.#fans) {
       if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
-      if (programs?.decap) this.#poller.remove(programs.decap.exit.fd);
+      if (programs?.decap?.exit) this.#poller.remove(programs.decap.exit.fd);
     }
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
@@ -192,7 +197,7 @@ export class Ports {
     }
     next.forEach(({ tun, programs }, index) => {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
-      if (programs?.decap) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
+      if (programs?.decap?.exit) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
     });
     this.#fans = next;
     this.#retainUnderlay();
@@ -224,6 +229,14 @@ export class Ports {
 /** MTU of TUN or TAP. */
 function innerMtuOf({ underlayMtu, vxlan }: FanSpec): number {
   return underlayMtu - overheadOf(vxlan);
+}
+
+function programsOf(spec: FanSpec, { deviceIndex }: UnderlayPort): KernelPrograms {
+  return spec.vxlan ? VxlanPrograms.attach(spec) : FanPrograms.attach(spec, deviceIndex!);
+}
+
+function envelopesOf({ kernelVxlan, mapping }: FanSpec, mode: IoMode): Envelopes | undefined {
+  return kernelVxlan && mode !== 'raw' ? new Envelopes(kernelVxlan.cookie, mapping.address) : undefined;
 }
 
 /** The underlay's part is shared: UnderlayPorts closes it. */

@@ -2,7 +2,9 @@
  * The ways on and off the underlay of VXLAN fans: for each device, address and port one receiver, and senders. Fans that
  * differ by their VNI alone share them.
  */
-import { UDP_BURST, UdpReceiver, UdpSender } from '../../io/devices/udp-socket.js';
+import { UDP_BURST, type UdpAddress, UdpReceiver, UdpSender } from '../../io/devices/udp-socket.js';
+import { VxlanDevice } from '../../io/devices/vxlan-device.js';
+import { VxlanStrays } from '../../io/devices/vxlan-strays.js';
 import { deviceIndex } from '../../io/netlink/device-index.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
@@ -15,13 +17,15 @@ const SLOTS = 16;
 export const VXLAN_BATCH = SLOTS * UDP_BURST;
 
 export interface VxlanPort extends UnderlayPort {
-  readonly receiver: UdpReceiver;
+  /** Where the kernel's VXLAN device has the port: of what that drops, undefined in a worker that has no programs. */
+  readonly receiver: UdpReceiver | VxlanStrays | undefined;
   readonly sender: UdpSender;
   readonly address: number;
   readonly udpPort: number;
   readonly device: string;
   readonly ttl: number;
   readonly token: number;
+  readonly mode: IoMode;
 }
 
 export class VxlanPorts {
@@ -38,25 +42,29 @@ export class VxlanPorts {
 
   /** Of all receivers, whose drop counters together are the host's. */
   get receiverFds(): number[] {
-    return this.#ports.map(({ receiver }) => receiver.fd);
+    return this.#ports.flatMap(({ receiver }) => (receiver ? [receiver.fd] : []));
   }
 
   /** The way for a fan, shared with those at the same address and port. Throws where it doesn't work here. */
   open(spec: FanSpec, mode: IoMode): VxlanPort {
-    const { underlayDevice: device, mapping, vxlan, ttl } = spec;
-    if (mode !== 'raw') throw new Error(`io ${mode} is not for VXLAN`);
+    const { underlayDevice: device, mapping, vxlan, kernelVxlan, ttl } = spec;
     const at = { address: mapping.address, port: vxlan!.port };
     const known = this.#ports.find(
       (each) =>
-        each.address === at.address && each.udpPort === at.port && each.device === device && each.ttl === ttl,
+        each.address === at.address &&
+        each.udpPort === at.port &&
+        each.device === device &&
+        each.ttl === ttl &&
+        each.mode === mode,
     );
     if (known) return known;
-    const receiver = UdpReceiver.open(at, device);
+    if (mode === 'raw' && kernelVxlan) VxlanDevice.release(kernelVxlan.device);
+    const receiver = openReceiver(at, device, mode);
     try {
       const sender = UdpSender.open(at, ttl);
       const token = this.#freeToken();
-      this.#poller.add(receiver.fd, token);
-      const made = { address: at.address, udpPort: at.port, device, ttl, token };
+      if (receiver) this.#poller.add(receiver.fd, token);
+      const made = { address: at.address, udpPort: at.port, device, ttl, token, mode };
       const hopsIndex = deviceIndex(device);
       const way = {
         deviceIndex: undefined,
@@ -70,7 +78,7 @@ export class VxlanPorts {
       this.#ports.push(port);
       return port;
     } catch (error) {
-      receiver.close();
+      receiver?.close();
       throw error;
     }
   }
@@ -80,13 +88,27 @@ export class VxlanPorts {
     return this.#ports.find((each) => each.token === token);
   }
 
+  /** `specs`: of all fans, whose VNIs are then known. */
+  hear(specs: readonly FanSpec[]): void {
+    for (const { receiver, address, udpPort } of this.#ports) {
+      if (!(receiver instanceof VxlanStrays)) continue;
+      const here = specs.filter(
+        ({ vxlan, mapping }) => vxlan?.port === udpPort && mapping.address === address,
+      );
+      receiver.hear(
+        udpPort,
+        here.map(({ vxlan }) => vxlan!.vni),
+      );
+    }
+  }
+
   /** Closes what none of these fans' ports sends by. */
   retain(used: readonly UnderlayPort[]): void {
     const unused = this.#ports.filter((port) => !used.includes(port));
     this.#ports = this.#ports.filter((port) => used.includes(port));
     for (const { receiver, sender } of unused) {
-      this.#poller.remove(receiver.fd);
-      receiver.close();
+      if (receiver) this.#poller.remove(receiver.fd);
+      receiver?.close();
       sender.close();
     }
   }
@@ -97,4 +119,9 @@ export class VxlanPorts {
     while (used.has(token)) token++;
     return token;
   }
+}
+
+function openReceiver(at: UdpAddress, device: string, mode: IoMode): VxlanPort['receiver'] {
+  if (mode === 'raw') return UdpReceiver.open(at, device);
+  return mode === 'bpf' ? VxlanStrays.open(at) : undefined;
 }

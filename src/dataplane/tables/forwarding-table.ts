@@ -124,6 +124,7 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     bridge: spec.bridge,
     underlayDevice: spec.underlayDevice,
     vxlan: spec.vxlan,
+    kernelVxlan: spec.kernelVxlan,
     io: spec.io,
     ioNotes: spec.ioNotes,
     decapRefused: spec.decapRefused,

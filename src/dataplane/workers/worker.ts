@@ -105,7 +105,8 @@ function linksOf({ underlay: { shimFd }, programs }: FanPort): Record<string, nu
   return {
     ...(shimFd === undefined ? {} : { 'GSO shim': shimFd }),
     ...(programs ? { encap: programs.encap.linkFd } : {}),
-    ...(decap ? { decap: decap.program.linkFd, 'bridge exit': decap.exit.linkFd } : {}),
+    ...(decap ? { decap: decap.program.linkFd } : {}),
+    ...(decap?.exit ? { 'bridge exit': decap.exit.linkFd } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The checks of `fanctl doctor`, in the order in which they are shown: from the machine up to the packets. */
 import { containerMtu } from './container-mtu.js';
 import { fanDead, fandDead, stateLost } from './daemon.js';
-import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
+import { bridgeChanged, duplicateMac, tunChanged, vxlanDeviceChanged } from './devices.js';
 import { dhcpDead, namesDead } from './dhcp.js';
 import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
@@ -44,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   kernelTunnel,
   bridgeChanged,
   tunChanged,
+  vxlanDeviceChanged,
   relayBroken,
   programsDetached,
   containerMtu,

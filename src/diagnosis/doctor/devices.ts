@@ -50,6 +50,20 @@ export const tunChanged: Check = {
     }),
 };
 
+export const vxlanDeviceChanged: Check = {
+  name: 'vxlan-device-changed',
+  severity: 'critical',
+  examine: (patient) =>
+    patient.eachFan(async ({ plan: { vxlan, vxlanDevice }, view }) => {
+      // Where the kernel carries nothing, nothing goes by it.
+      if (!vxlan || vxlanDevice === undefined || view.io !== 'bpf') return [];
+      const link = await patient.link(vxlanDevice);
+      const wrong = link ? vxlanFaults(link, vxlan.port) : ['is gone'];
+      if (wrong.length === 0) return ok(`${vxlanDevice} is as it was set up`);
+      return fail(`${vxlanDevice}: ${wrong.join(', ')}`, FIX, { repairs: ['vxlan-device'] });
+    }),
+};
+
 export const duplicateMac: Check = {
   name: 'duplicate-mac',
   severity: 'major',
@@ -74,6 +88,11 @@ async function tapFaults(link: Link, { vxlan, mapping, bridge, tun }: FanPlan): 
   }
   const isSilent = !vxlan.layer2 && (await readSysctl(`ipv4/conf/${tun}/proxy_arp`)) === '0';
   return isSilent ? [...faults, 'proxy_arp is 0'] : faults;
+}
+
+function vxlanFaults({ flags, attributes }: Link, port: number): string[] {
+  const faults = flags.includes('UP') ? [] : ['is down'];
+  return attributes.port === port ? faults : [...faults, `port ${attributes.port} instead of ${port}`];
 }
 
 function linkFaults(link: { flags: readonly string[]; mtu: number }, mtu: number): string[] {

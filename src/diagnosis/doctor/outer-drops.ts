@@ -66,7 +66,8 @@ export function examineIn(bases: readonly BaseChain[], { plan, view }: FanRecord
     source: peers,
     destination: { base: mapping.address, length: 32 },
   };
-  const isRaw = view.io === 'raw';
+  // Of VXLAN the kernel itself is the receiver, with any io.
+  const isRaw = view.io === 'raw' || plan.vxlan !== undefined;
   const before = dropAmong(bases, isRaw ? ['ingress', 'prerouting'] : ['ingress'], packet);
   const atInput = isRaw ? dropAmong(bases, ['input'], packet) : undefined;
   const drop = surest([before, atInput]);
@@ -88,7 +89,7 @@ export function examineOut(bases: readonly BaseChain[], { plan, view }: FanRecor
   const atDevice = dropAmong(bases, ['egress'], packet);
   const local = dropAmong(bases, LOCAL_OUT, packet);
   const drop = surest([local, atDevice]);
-  if (view.io === 'raw' || !drop) return judged(drop, what, false);
+  if (view.io === 'raw' || plan.vxlan || !drop) return judged(drop, what, false);
   if (view.io === 'bpf') return warn(`dropped by ${drop.by}: ${what}; ${LEFT_TO_FAND}`, drop.remedy);
   if (atDevice) return judged(atDevice, what, false);
   const finding = judged(local, what, false);

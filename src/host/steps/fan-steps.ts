@@ -24,6 +24,7 @@ import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
 import type { StepKinds, StepRecord } from './step.js';
 import { type TunData, tunStep } from './tun-step.js';
+import { type VxlanDeviceData, vxlanDeviceStep } from './vxlan-device-step.js';
 
 export interface FanPlan {
   readonly mapping: FanMapping;
@@ -50,6 +51,8 @@ export interface FanPlan {
   readonly underlayDevice: string;
   /** Set where packets travel in VXLAN: `tun` is a TAP then. Absent for IP-in-IP. */
   readonly vxlan?: VxlanTerms;
+  /** The kernel's VXLAN device beside the TAP; absent where nothing goes by it. */
+  readonly vxlanDevice?: string;
   /** Directory for files of the steps. */
   readonly runDir: string;
   /** For those that outlive a boot: leases. */
@@ -63,6 +66,7 @@ export const STEP_KINDS: StepKinds = {
   'layer2-guard': layer2GuardStep,
   bridge: bridgeStep,
   tun: tunStep,
+  'vxlan-device': vxlanDeviceStep,
   route: routeStep,
   'rp-filter': rpFilterStep,
   nat: natStep,
@@ -89,6 +93,7 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
     ...(vxlan?.layer2 ? [record<Layer2GuardData>('layer2-guard', layer2GuardData(plan))] : []),
     record<BridgeData>('bridge', bridgeData(plan)),
     record<TunData>('tun', { tun, mtu, gateway, queues: workers, ...tapOf(plan) }),
+    ...vxlanDeviceSteps(plan),
     // In layer 2 the overlay is the bridge's own network.
     ...(vxlan?.layer2
       ? []
@@ -104,6 +109,13 @@ function tapOf({ vxlan, mapping, bridge }: FanPlan): Pick<TunData, 'tap'> {
   if (!vxlan) return {};
   const hardwareAddress = tunnelMac(mapping.address);
   return { tap: { hardwareAddress, ...(vxlan.layer2 ? { bridge } : {}) } };
+}
+
+function vxlanDeviceSteps({ vxlan, vxlanDevice, mapping }: FanPlan): StepRecord[] {
+  if (!vxlan || vxlanDevice === undefined) return [];
+  const { vni, port } = vxlan;
+  const data = { device: vxlanDevice, address: formatAddress(mapping.address), port, vni };
+  return [record<VxlanDeviceData>('vxlan-device', data)];
 }
 
 export function bridgeData(plan: FanPlan): BridgeData {
@@ -187,6 +199,7 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     ...(plan.dns && { dns: true }),
     foreignSources: plan.foreignSources ?? false,
     ...(plan.vxlan && { vxlan: plan.vxlan }),
+    ...(plan.vxlanDevice !== undefined && { vxlanDevice: plan.vxlanDevice }),
   };
 }
 

@@ -13,6 +13,7 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, maskOf, parsePrefix } from '../../addr/prefix.js';
 import { NAME_PORT } from '../../base/name-port.js';
 import type { VxlanTerms } from '../../fan/encapsulation.js';
+import { VXLAN_DEVICES } from '../../fan/fan-name.js';
 import { GUARD_FAMILY, GUARD_TABLE, type GuardReason, guardCounter } from '../firewall/guard.js';
 import { field, match, meta, type NftExpression } from '../firewall/nft.js';
 
@@ -32,6 +33,8 @@ export interface GuardedFan {
   readonly foreignSources: boolean;
   /** Set where its packets travel in VXLAN. */
   readonly vxlan?: VxlanTerms;
+  /** As FanPlan.vxlanDevice. */
+  readonly vxlanDevice?: string;
   /** By which outer packets come in; undefined where the host has the address on no device that carries packets. */
   readonly arrival: Arrival | undefined;
 }
@@ -100,8 +103,10 @@ export function chainsOf(key: string): string[] {
 }
 
 /** Elements of the map by device. */
-export function arrivalsOf({ key, bridge, tun }: GuardedFan): [string, object][] {
+export function arrivalsOf({ key, bridge, tun, vxlanDevice }: GuardedFan): [string, object][] {
   return [
+    // Its program takes all that comes: what passes by it comes while there is none.
+    ...(vxlanDevice === undefined ? [] : [[vxlanDevice, { drop: null }] satisfies [string, object]]),
     [LOOPBACK, ACCEPT],
     [tun, ACCEPT],
     [bridge, { goto: { target: bridgeChain(key) } }],
@@ -255,6 +260,8 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
       match(field('ip', 'saddr'), fan.address),
       // What this host sends itself came in by none.
       match(meta('iif'), '0', '!='),
+      // By the kernel's VXLAN device, this fan's or another's, it comes from a program of ours.
+      ...(fan.vxlan ? [match(meta('iifname'), `${VXLAN_DEVICES}*`, '!=')] : []),
       ...drop(fan, 'container-tunnel'),
     ],
   };

@@ -31,6 +31,7 @@ export function fanSpec(
     ioNotes: [],
     decapRefused: undefined,
     vxlan: undefined,
+    kernelVxlan: undefined,
     underlayMtu: 1500,
     minPathMtu: 576,
     counterBlock: 1,
