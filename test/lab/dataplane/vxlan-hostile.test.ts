@@ -65,8 +65,10 @@ const HOSTILE: readonly [string, string, 'fan' | 'host'][] = [
 const ACCEPTED = ['good', 'no-udp-checksum', 'padded', 'arp'];
 
 describe.each([
-  ['routed', ['vxlan']],
-  ['layer 2', ['vxlan', 'layer2']],
+  ['routed', ['vxlan', 'io', 'raw']],
+  ['layer 2', ['vxlan', 'layer2', 'io', 'raw']],
+  ['routed, in bpf mode,', ['vxlan', 'io', 'bpf']],
+  ['layer 2, in bpf mode,', ['vxlan', 'layer2', 'io', 'bpf']],
 ])('a %s fan', (shape, words) => {
   let lab: Lab;
   let frames: Record<string, string[]>;
@@ -102,7 +104,7 @@ describe.each([
     expect((await ping(container, '250.0.28.1', { count: 1 })).received).toBe(1);
     const inside = (await container.exec(['cat', '/sys/class/net/eth0/address'])).stdout.trim();
     const mac = (await victim.exec(['cat', '/sys/class/net/eth0/address'])).stdout.trim();
-    const at = shape === 'routed' ? TUNNEL_MAC : inside;
+    const at = shape.startsWith('routed') ? TUNNEL_MAC : inside;
     frames = JSON.parse(
       (await lab.host(3).exec([PYTHON, MAKE, victim.address, mac, peer.address, at])).stdout,
     );
@@ -125,7 +127,7 @@ describe.each([
     expect((await added('outer-broadcast')).fan).toEqual({ 'drop-outer-not-unicast-packets': 1 });
   });
 
-  it.runIf(shape === 'layer 2')('drops a frame with the MAC of a local port', async () => {
+  it.runIf(shape.startsWith('layer 2'))('drops a frame with the MAC of a local port', async () => {
     await added('local-mac');
     const { fan } = await until(counters, ({ fan }) => (fan['drop-local-mac-packets'] ?? 0) > 0);
     expect(fan['drop-local-mac-packets']).toBe(1);

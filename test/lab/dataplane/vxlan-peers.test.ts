@@ -26,8 +26,10 @@ const SIZES = [56, 1400, 8000];
 const FILE_BYTES = 20_000_000;
 
 const SHAPES: readonly [string, readonly string[]][] = [
-  ['routed', ['vxlan']],
-  ['layer 2', ['vxlan', 'layer2']],
+  ['routed', ['vxlan', 'io', 'raw']],
+  ['layer 2', ['vxlan', 'layer2', 'io', 'raw']],
+  ['routed, in bpf mode,', ['vxlan', 'io', 'bpf']],
+  ['layer 2, in bpf mode,', ['vxlan', 'layer2', 'io', 'bpf']],
 ];
 
 describe.each(SHAPES)('a %s VXLAN fan', (_, words) => {
