@@ -86,7 +86,7 @@ describe.each([
     expect(stdout).not.toMatch(/^ *(fail|FAIL)/m);
     expect((await showFans(lab.host(1)))[0]).toMatchObject({
       state: 'up',
-      io: 'raw',
+      io: 'bpf',
       health: [],
       flags: `dhcp host-reserve 1 type ${words.join(' ')}`,
     });
