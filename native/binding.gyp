@@ -15,6 +15,7 @@
         "napi/raw_socket_napi.c",
         "napi/readable_napi.c",
         "napi/tun_napi.c",
+        "napi/udp_socket_napi.c",
         "bridge_exit_loader.c",
         "checksum.c",
         "confine.c",
@@ -36,6 +37,9 @@
         "tcx.c",
         "transport.c",
         "tun.c",
+        "udp_receive.c",
+        "udp_send.c",
+        "udp_socket.c",
         "vnet.c"
       ],
       "defines": ["_GNU_SOURCE", "NAPI_VERSION=8"],
@@ -67,6 +71,18 @@
           "inputs": ["bpf/decap.bpf.c", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
           "outputs": ["<(module_root_dir)/build/decap.bpf.o"],
           "action": ["<@(clang)", "bpf/decap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "vxlan_encap",
+          "inputs": ["bpf/vxlan_encap.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_encap.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_encap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "vxlan_decap",
+          "inputs": ["bpf/vxlan_decap.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_decap.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_decap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
           "action_name": "bridge_exit",

@@ -9,6 +9,8 @@
 
 #include "checksum.h"
 
+enum { ETHERTYPE_IPV4 = 0x0800 };
+
 static unsigned flow_slot(const uint8_t *ip, const struct transport *t) {
   uint32_t words[3];
   memcpy(words, ip + IPV4_SOURCE, 8);
@@ -22,7 +24,8 @@ _Static_assert(MERGE_FLOWS == 1 << (64 - 57), "the hash's upper bits index the t
 static bool mergeable(const struct merge_plan *plan, const struct packet *packet, const uint8_t *ip,
                       const struct transport *t, const struct virtio_net_hdr *vnet) {
   if (vnet->flags != DATA_VALID || vnet->gso_type != GSO_NONE) return false;
-  if (packet->length > plan->mtu || t->ip_len != IPV4_HEADER_MIN || t->payload_len == 0)
+  if (packet->length - plan->link > plan->mtu || t->ip_len != IPV4_HEADER_MIN ||
+      t->payload_len == 0)
     return false;
   if (checksum_fold(checksum_sum(ip, IPV4_HEADER_MIN)) != 0xffff) return false;
   if (t->protocol == PROTOCOL_UDP) {
@@ -52,7 +55,9 @@ static bool ends_run(const uint8_t *ip, const struct transport *t) {
 
 static bool continues(const struct merge_plan *plan, const struct merge_unit *unit,
                       const uint8_t *ip, const struct transport *t) {
-  const uint8_t *head = plan->slab->bytes + plan->packets[unit->first].offset;
+  const uint8_t *link = plan->slab->bytes + plan->packets[unit->first].offset;
+  const uint8_t *head = link + plan->link;
+  if (memcmp(link, ip - plan->link, plan->link) != 0) return false;
   if (transport_header_len(t) != unit->header_len || t->payload_len > unit->gso_size) return false;
   if (unit->segments == MERGE_MAX_SEGMENTS) return false;
   if (unit->header_len + unit->payload_len + t->payload_len > UINT16_MAX) return false;
@@ -90,13 +95,41 @@ static void unit_open(struct merge_plan *plan, uint16_t index, const struct virt
       t->protocol == PROTOCOL_TCP ? load_be32(ip + t->ip_len + TCP_SEQ) + t->payload_len : 0;
 }
 
+/* As vnet_for() for what stands behind the link header, with places counted from the latter's
+ * start. */
+static int vnet_behind(const struct merge_plan *plan, const struct packet *packet,
+                       const uint8_t *ip, const struct transport *t, struct virtio_net_hdr *vnet) {
+  struct packet inner = *packet;
+  inner.length -= (uint32_t)plan->link;
+  if ((packet->flags & NEEDS_CSUM) != 0) {
+    if (packet->csum_start < plan->link) return -EINVAL;
+    inner.csum_start -= (uint16_t)plan->link;
+  }
+  if (packet->gso_type != GSO_NONE) {
+    if (packet->header_len < plan->link) return -EINVAL;
+    inner.header_len -= (uint16_t)plan->link;
+  }
+  int error = vnet_for(&inner, ip, t, plan->mtu, vnet);
+  if ((vnet->flags & NEEDS_CSUM) != 0) vnet->csum_start += (uint16_t)plan->link;
+  if (vnet->gso_type != GSO_NONE) vnet->hdr_len += (uint16_t)plan->link;
+  return error;
+}
+
+static bool is_ipv4(const struct merge_plan *plan, const uint8_t *ip) {
+  return plan->link == 0 || load_be16(ip - 2) == ETHERTYPE_IPV4;
+}
+
 static void plan_packet(struct merge_plan *plan, uint16_t index) {
   struct packet *packet = &plan->packets[index];
-  const uint8_t *ip = plan->slab->bytes + packet->offset;
+  if (packet->length < plan->link) {
+    packet->error = EINVAL;
+    return;
+  }
+  const uint8_t *ip = plan->slab->bytes + packet->offset + plan->link;
   struct transport t;
   struct virtio_net_hdr vnet;
-  bool known = transport_parse(ip, packet->length, &t);
-  if (vnet_for(packet, ip, known ? &t : NULL, plan->mtu, &vnet) < 0) {
+  bool known = is_ipv4(plan, ip) && transport_parse(ip, packet->length - plan->link, &t);
+  if (vnet_behind(plan, packet, ip, known ? &t : NULL, &vnet) < 0) {
     packet->error = EINVAL;
     return;
   }
@@ -124,14 +157,15 @@ static void plan_packet(struct merge_plan *plan, uint16_t index) {
 
 /* Makes the headers of a merged packet from those of its first, and of its last for PSH and FIN. */
 static void unit_finish(const struct merge_plan *plan, struct merge_unit *unit) {
-  const uint8_t *head = plan->slab->bytes + plan->packets[unit->first].offset;
-  const uint8_t *tail = plan->slab->bytes + plan->packets[unit->last].offset;
+  const uint8_t *link = plan->slab->bytes + plan->packets[unit->first].offset;
+  const uint8_t *head = link + plan->link;
+  const uint8_t *tail = plan->slab->bytes + plan->packets[unit->last].offset + plan->link;
   uint16_t total = (uint16_t)(unit->header_len + unit->payload_len);
   uint16_t l4_total = (uint16_t)(total - IPV4_HEADER_MIN);
-  uint8_t *ip = unit->header;
+  uint8_t *ip = unit->header + plan->link;
   uint8_t *l4 = ip + IPV4_HEADER_MIN;
   bool tcp = head[IPV4_PROTOCOL] == PROTOCOL_TCP;
-  memcpy(ip, head, unit->header_len);
+  memcpy(unit->header, link, plan->link + unit->header_len);
   store_be16(ip + IPV4_TOTAL, total);
   memset(ip + IPV4_SUM, 0, 2);
   checksum_store(ip + IPV4_SUM, checksum_sum(ip, IPV4_HEADER_MIN));
@@ -145,19 +179,20 @@ static void unit_finish(const struct merge_plan *plan, struct merge_unit *unit) 
   unit->vnet = (struct virtio_net_hdr){
       .flags = NEEDS_CSUM,
       .gso_type = tcp ? GSO_TCPV4 : GSO_UDP_L4,
-      .hdr_len = unit->header_len,
+      .hdr_len = (uint16_t)(plan->link + unit->header_len),
       .gso_size = unit->gso_size,
-      .csum_start = IPV4_HEADER_MIN,
+      .csum_start = (uint16_t)(plan->link + IPV4_HEADER_MIN),
       .csum_offset = tcp ? TCP_SUM : UDP_SUM,
   };
 }
 
 void merge_plan_build(struct merge_plan *plan, const struct slab *slab, struct packet *packets,
-                      size_t count, size_t mtu, unsigned allowed) {
+                      size_t count, size_t mtu, unsigned allowed, size_t link) {
   plan->slab = slab;
   plan->packets = packets;
   plan->mtu = mtu;
   plan->allowed = allowed;
+  plan->link = link;
   plan->unit_count = 0;
   memset(plan->table, 0, sizeof plan->table);
   for (size_t i = 0; i < count; i++) {
@@ -176,7 +211,7 @@ void merge_plan_build(struct merge_plan *plan, const struct slab *slab, struct p
 int merge_unit_gather(const struct merge_plan *plan, const struct merge_unit *unit,
                       struct iovec *iov) {
   bool merged = unit->segments > 1;
-  size_t skip = merged ? unit->header_len : 0;
+  size_t skip = merged ? plan->link + unit->header_len : 0;
   iov[0].iov_base = (void *)&unit->vnet;
   iov[0].iov_len = sizeof unit->vnet + skip;
   uint16_t index = unit->first;

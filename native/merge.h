@@ -19,7 +19,8 @@ enum {
   MERGE_CHUNK = 128,       /* packets looked at together */
   MERGE_MAX_SEGMENTS = 64, /* as the kernel's own limit for UDP */
   MERGE_FLOWS = 128,       /* slots of the flow table, a power of two */
-  MERGE_HEADER_MAX = 80,   /* IPv4 without options, TCP with them */
+  MERGE_LINK_MAX = 14,     /* Ethernet */
+  MERGE_HEADER_MAX = 96,   /* that, IPv4 without options, TCP with them, and 2 to spare */
 };
 
 /* One write to the TUN: a packet as it came, or several as one. */
@@ -27,8 +28,8 @@ struct merge_unit {
   struct virtio_net_hdr vnet;
   uint8_t
       header[MERGE_HEADER_MAX]; /* of a merged packet; follows vnet so that one iovec holds both */
-  uint16_t header_len;
-  uint16_t first; /* packet index; the others follow in merge_plan.next */
+  uint16_t header_len;          /* without the link header */
+  uint16_t first;               /* packet index; the others follow in merge_plan.next */
   uint16_t last;
   uint16_t segments;
   uint16_t gso_size; /* payload of the first packet */
@@ -44,6 +45,7 @@ struct merge_plan {
   struct packet *packets;
   size_t mtu;
   unsigned allowed; /* MERGE_* */
+  size_t link;      /* bytes of link header before each packet: 0 or MERGE_LINK_MAX */
   uint16_t unit_count;
   struct merge_unit units[MERGE_CHUNK];
   uint16_t next[MERGE_CHUNK]; /* the packet after this one in its unit */
@@ -54,10 +56,10 @@ struct merge_plan {
 /*
  * Plans the writes for `count` <= MERGE_CHUNK packets, in the order of each unit's first packet,
  * which keeps the order inside each flow. A packet that is not in the slab gets error EINVAL and no
- * unit.
+ * unit. `mtu` is without the `link` bytes of link header that each packet begins with.
  */
 void merge_plan_build(struct merge_plan *plan, const struct slab *slab, struct packet *packets,
-                      size_t count, size_t mtu, unsigned allowed);
+                      size_t count, size_t mtu, unsigned allowed, size_t link);
 
 enum { MERGE_MAX_IOV = 1 + MERGE_MAX_SEGMENTS };
 

@@ -25,8 +25,7 @@ static int64_t now_us(void) {
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Waits for room after `error`; false when the budget for it is spent. */
-static bool wait_for_room(struct send_queue *queue, int error) {
+bool send_queue_wait(struct send_queue *queue, int error) {
   int64_t *left = error == EAGAIN ? &queue->buffer_wait_us : &queue->queue_wait_us;
   if (*left <= 0) return false;
   const int64_t before = now_us();
@@ -50,7 +49,7 @@ void send_queue_flush(struct send_queue *queue) {
     }
     int error = sent == 0 ? EIO : errno;
     if (error == EINTR) continue;
-    if ((error == EAGAIN || error == ENOBUFS) && wait_for_room(queue, error)) continue;
+    if ((error == EAGAIN || error == ENOBUFS) && send_queue_wait(queue, error)) continue;
     queue->packets[queue->owner[done]].error = (uint32_t)error;
     done++;
   }

@@ -28,6 +28,12 @@ struct send_queue {
  */
 void send_queue_init(struct send_queue *queue, int fd, struct packet *packets, bool patient);
 
+/*
+ * Waits for room after `error` (EAGAIN or ENOBUFS) of a send; false when the budget for it is
+ * spent.
+ */
+bool send_queue_wait(struct send_queue *queue, int error);
+
 /* Sends all messages; one that fails sets its owner's error, the next ones go out. */
 void send_queue_flush(struct send_queue *queue);
 

@@ -45,9 +45,9 @@ static int set_offloads(int fd, unsigned wanted, unsigned *accepted) {
   return error;
 }
 
-static int configure(int fd, const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
-                     const char **syscall) {
-  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+static int configure(int fd, const char *name, unsigned offloads, bool multi_queue, bool tap,
+                     struct tun *tun, const char **syscall) {
+  struct ifreq request = {.ifr_flags = (tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_VNET_HDR};
   int header_size = sizeof(struct virtio_net_hdr);
   if (multi_queue) request.ifr_flags |= IFF_MULTI_QUEUE;
   strcpy(request.ifr_name, name);
@@ -62,7 +62,7 @@ static int configure(int fd, const char *name, unsigned offloads, bool multi_que
   return set_offloads(fd, offloads, &tun->offloads);
 }
 
-int tun_open(const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
+int tun_open(const char *name, unsigned offloads, bool multi_queue, bool tap, struct tun *tun,
              const char **syscall) {
   *syscall = "open";
   if (strlen(name) >= IFNAMSIZ) return -ENAMETOOLONG;
@@ -70,7 +70,7 @@ int tun_open(const char *name, unsigned offloads, bool multi_queue, struct tun *
     tun->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   } while (tun->fd < 0 && errno == EINTR);
   if (tun->fd < 0) return -errno;
-  int error = configure(tun->fd, name, offloads, multi_queue, tun, syscall);
+  int error = configure(tun->fd, name, offloads, multi_queue, tap, tun, syscall);
   if (error < 0) close(tun->fd);
   return error;
 }
@@ -88,8 +88,8 @@ int tun_detach_queue(int fd) {
  * hdr_len of a GSO packet is a hint in virtio and may be anything: the real one comes from the
  * headers, 0 where they are malformed (segmentation then refuses the packet).
  */
-static void describe(struct packet *packet, const struct virtio_net_hdr *vnet,
-                     const uint8_t *bytes) {
+static void describe(struct packet *packet, const struct virtio_net_hdr *vnet, const uint8_t *bytes,
+                     size_t link) {
   struct transport t;
   packet->flags = vnet->flags & (NEEDS_CSUM | DATA_VALID);
   packet->gso_type = vnet->gso_type;
@@ -101,8 +101,8 @@ static void describe(struct packet *packet, const struct virtio_net_hdr *vnet,
   packet->address = 0;
   packet->error = 0;
   if (vnet->gso_type == GSO_NONE) return;
-  bool known = transport_parse(bytes, packet->length, &t);
-  packet->header_len = known ? (uint16_t)transport_header_len(&t) : 0;
+  bool known = packet->length > link && transport_parse(bytes + link, packet->length - link, &t);
+  packet->header_len = known ? (uint16_t)(link + transport_header_len(&t)) : 0;
 }
 
 /* One packet to `bytes`; its length, 0 when nothing waits, or -errno. */
@@ -117,7 +117,8 @@ static ssize_t read_packet(int fd, uint8_t *bytes, struct virtio_net_hdr *vnet) 
   return errno == EAGAIN || errno == EFAULT ? 0 : -errno;
 }
 
-int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity) {
+int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity,
+             size_t link) {
   size_t count = 0;
   size_t offset = HEADROOM;
   while (count < capacity && offset + MAX_PACKET <= slab->size) {
@@ -130,7 +131,7 @@ int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t cap
     if (length == MAX_PACKET) continue; /* longer than IPv4 can be, and cut off */
     packet->offset = (uint32_t)offset;
     packet->length = (uint32_t)length;
-    describe(packet, &vnet, bytes);
+    describe(packet, &vnet, bytes, link);
     count++;
     offset += ((size_t)length + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE + HEADROOM;
   }
@@ -178,11 +179,11 @@ static void write_unit(int fd, const struct merge_plan *plan, const struct merge
 }
 
 int tun_write(int fd, const struct slab *slab, struct packet *packets, size_t count, size_t mtu,
-              unsigned merge) {
+              unsigned merge, size_t link) {
   struct merge_plan plan;
   for (size_t start = 0; start < count; start += MERGE_CHUNK) {
     size_t chunk = count - start < MERGE_CHUNK ? count - start : MERGE_CHUNK;
-    merge_plan_build(&plan, slab, packets + start, chunk, mtu, merge);
+    merge_plan_build(&plan, slab, packets + start, chunk, mtu, merge, link);
     for (size_t i = 0; i < plan.unit_count; i++) write_unit(fd, &plan, &plan.units[i]);
   }
   int failures = 0;

@@ -16,13 +16,16 @@ struct tun {
   unsigned offloads; /* TUN_F_* that the kernel accepted */
 };
 
+/* Bytes of link header that packets of a TAP begin with; those of a TUN have none. */
+enum { TAP_LINK = 14 };
+
 /*
  * Creates a TUN, or attaches to a persistent one. An empty name lets the kernel choose. Of the
  * TUN_F_* bits in `offloads`, those that this kernel does not know are left out: USO, then TSO,
  * then the checksum. `multi_queue`: as one queue of several (IFF_MULTI_QUEUE), which takes a TUN
- * made so. 0 or -errno, then *syscall names the call that failed.
+ * made so. `tap`: of Ethernet frames. 0 or -errno, then *syscall names the call that failed.
  */
-int tun_open(const char *name, unsigned offloads, bool multi_queue, struct tun *tun,
+int tun_open(const char *name, unsigned offloads, bool multi_queue, bool tap, struct tun *tun,
              const char **syscall);
 
 /* TUNSETPERSIST. 0 or -errno. */
@@ -37,15 +40,16 @@ int tun_detach_queue(int fd);
 /*
  * Reads packets into the slab, one after the other with HEADROOM free before each, until
  * `capacity`, nothing waits, or less than HEADROOM + MAX_PACKET bytes are left. The count or
- * -errno.
+ * -errno. `link`: bytes of link header before each packet, 0 or TAP_LINK; here as in tun_write()
+ * offsets in descriptors are counted from its start.
  */
-int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity);
+int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity, size_t link);
 
 /*
  * Writes packets, merging what `merge` (MERGE_*) allows. Each descriptor's error is set. Returns
  * how many failed.
  */
 int tun_write(int fd, const struct slab *slab, struct packet *packets, size_t count, size_t mtu,
-              unsigned merge);
+              unsigned merge, size_t link);
 
 #endif

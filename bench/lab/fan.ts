@@ -37,10 +37,11 @@ export async function showFans(host: Host): Promise<FanView[]> {
 
 /** Plugs all containers of the host into the fan's bridge. */
 export async function attachContainers(host: Host, fan: FanView): Promise<void> {
-  const { bridge, gateway, mtu } = fan;
+  const { bridge, gateway, mtu, flags } = fan;
+  const onLink = flags.split(' ').includes('layer2') ? fan.overlay : fan.slice;
   await Promise.all(
     host.containers.map((container) => {
-      const address = `${containerAddress(fan, container.index)}/${fan.slice.split('/')[1]}`;
+      const address = `${containerAddress(fan, container.index)}/${onLink.split('/')[1]}`;
       return container.attach({ bridge, address, gateway, mtu });
     }),
   );

@@ -1,5 +1,5 @@
 /**
- * The fan itself, one path for each I/O mode, and each with two workers; and `packet` on a host that allows no BPF.
+ * The fan itself, one path for each I/O mode, and each with two workers; the fan over VXLAN; and `packet` on a host that allows no BPF.
  */
 import { IO_MODES } from '../../src/config/fan-options.js';
 import { containerAddress, raiseFan } from '../lab/fan.js';
@@ -22,6 +22,14 @@ export const fans: readonly BenchPath[] = IO_MODES.map((io) => ({
   title: `ufan, --io ${io}`,
   kind: 'fan',
   setUp: (lab) => raise(lab, io),
+}));
+
+/** Over VXLAN: beside the kernel's own. */
+export const fansOverVxlan: readonly BenchPath[] = (['bpf', 'raw'] as const).map((io) => ({
+  name: `ufan-vxlan-${io}`,
+  title: `ufan over VXLAN, --io ${io}`,
+  kind: 'fan',
+  setUp: (lab) => raise(lab, io, { more: ['vxlan'] }),
 }));
 
 export const twoWorkers: readonly BenchPath[] = IO_MODES.filter((io) => io !== 'auto').map((io) => ({

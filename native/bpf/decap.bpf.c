@@ -13,6 +13,7 @@
 #include "fan_program.bpf.h"
 
 enum {
+  OUTER_LEN = 20,
   ETHERTYPE_IPV4 = 0x0800,
   TO_US = 0, /* PACKET_HOST */
 };
@@ -23,15 +24,6 @@ static __always_inline bool is_from_peer(const struct fan_config *fan, const __u
   return outer[0] == 0x45 && be16(outer + 2) == packet_len && (be16(outer + 6) & FRAGMENT) == 0 &&
          outer[9] == PROTOCOL_IPIP && be32(outer + 16) == fan->address &&
          is_peer(fan, be32(outer + 12)) && header_sum(outer) == 0xffff;
-}
-
-/* Whether `source` may send from behind `sender`: it is a host address of its slice, not of ours.
- */
-static __always_inline bool is_behind(const struct fan_config *fan, __u32 source, __u32 sender) {
-  __u32 host = source & ~fan->slice_mask;
-  return (source & fan->overlay_mask) == fan->overlay_base &&
-         (source & fan->slice_mask) != fan->slice_base && underlay_host(fan, source) == sender &&
-         host != 0 && host != ~fan->slice_mask;
 }
 
 SEC("tc")
@@ -46,7 +38,7 @@ int decap(struct __sk_buff *skb) {
   if (bpf_skb_load_bytes_relative(skb, 0, outer, sizeof outer, BPF_HDR_START_NET) != 0) return NEXT;
   __u32 packet_len = skb->len - fan->link_header;
   __u32 inner_len = packet_len - OUTER_LEN;
-  if (!is_from_peer(fan, outer, packet_len) || !is_plain(ip, inner_len)) return NEXT;
+  if (!is_from_peer(fan, outer, packet_len) || !is_plain(ip, inner_len, OUTER_LEN)) return NEXT;
   __u32 sender = be32(outer + 12);
   if (!is_behind(fan, be32(ip + 12), sender) || !is_host_of_slice(fan, be32(ip + 16))) return NEXT;
   if (((outer[1] ^ ip[1]) & ECN) != 0) return NEXT;

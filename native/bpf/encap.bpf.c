@@ -11,16 +11,10 @@
 #include "fan_program.bpf.h"
 
 enum {
+  OUTER_LEN = 20,
   FAMILY_IPV4 = 2,
   SKIP_NEIGHBOUR = 4, /* BPF_FIB_LOOKUP_SKIP_NEIGH, which headers before 6.3 lack */
 };
-
-/* The underlay host of an overlay address; 0 for one that is none of a peer. */
-static __always_inline __u32 exit_of(const struct fan_config *fan, __u32 target) {
-  if ((target & fan->overlay_mask) != fan->overlay_base) return 0;
-  __u32 exit = underlay_host(fan, target);
-  return is_peer(fan, exit) ? exit : 0;
-}
 
 static __always_inline void write_outer(const struct fan_config *fan, const __u8 *ip,
                                         __u32 packet_len, __u32 exit, __u8 *outer) {
@@ -84,7 +78,7 @@ int encap(struct __sk_buff *skb) {
   if (!fan || fan->takes == FAN_TAKES_NOTHING) return NEXT;
   if (bpf_skb_load_bytes_relative(skb, 0, ip, IPV4_LEN, BPF_HDR_START_NET) != 0) return NEXT;
   __u32 packet_len = skb->len - fan->link_header;
-  if (!is_plain(ip, packet_len)) return NEXT;
+  if (!is_plain(ip, packet_len, OUTER_LEN)) return NEXT;
   if (!is_host_of_slice(fan, be32(ip + 12))) return NEXT;
   if (fan->takes == FAN_TAKES_UNTRACED && !is_untraced(skb, fan, ip, 0)) return NEXT;
   __u32 exit = exit_of(fan, be32(ip + 16));

@@ -1,6 +1,6 @@
 /*
- * What the two programs of a fan have in common: their maps, and how a packet is looked at.
- * RFC 791 §3.1, RFC 1071.
+ * What the programs of a fan have in common: their maps, how a packet is looked at, and who may
+ * have sent it. RFC 791 §3.1, RFC 1071.
  */
 #ifndef UFAN_FAN_PROGRAM_BPF_H
 #define UFAN_FAN_PROGRAM_BPF_H
@@ -16,7 +16,6 @@
 
 enum {
   ETHERNET_LEN = 14,
-  OUTER_LEN = 20,
   IPV4_LEN = 20,
   FRAGMENT = 0x3fff, /* more fragments, and the fragment offset */
   ECN = 3,
@@ -100,10 +99,10 @@ static __always_inline __u32 segment_header(struct __sk_buff *skb, __u32 at, __u
   return IPV4_LEN + (offset >> 4) * 4;
 }
 
-/* An inner packet, whole, without options, that may be sent on. */
-static __always_inline bool is_plain(const __u8 *ip, __u32 packet_len) {
+/* An inner packet, whole, without options, that may be sent on behind `outer_len` bytes. */
+static __always_inline bool is_plain(const __u8 *ip, __u32 packet_len, __u32 outer_len) {
   return ip[0] == 0x45 && be16(ip + 2) == packet_len && ip[8] != 0 && ip[9] != PROTOCOL_IPIP &&
-         packet_len + OUTER_LEN <= MOST_IPV4 && header_sum(ip) == 0xffff;
+         packet_len + outer_len <= MOST_IPV4 && header_sum(ip) == 0xffff;
 }
 
 static __always_inline bool is_host_of_slice(const struct fan_config *fan, __u32 address) {
@@ -151,6 +150,22 @@ static __always_inline bool is_peer(const struct fan_config *fan, __u32 address)
   __u32 host = address & ~fan->underlay_mask;
   return (address & fan->underlay_mask) == fan->underlay_base && host != 0 &&
          host != ~fan->underlay_mask && !is_own(fan, address);
+}
+
+/* The underlay host of an overlay address; 0 for one that is none of a peer. */
+static __always_inline __u32 exit_of(const struct fan_config *fan, __u32 target) {
+  if ((target & fan->overlay_mask) != fan->overlay_base) return 0;
+  __u32 exit = underlay_host(fan, target);
+  return is_peer(fan, exit) ? exit : 0;
+}
+
+/* Whether `source` may send from behind `sender`: it is a host address of its slice, not of ours.
+ */
+static __always_inline bool is_behind(const struct fan_config *fan, __u32 source, __u32 sender) {
+  __u32 host = source & ~fan->slice_mask;
+  return (source & fan->overlay_mask) == fan->overlay_base &&
+         (source & fan->slice_mask) != fan->slice_base && underlay_host(fan, source) == sender &&
+         host != 0 && host != ~fan->slice_mask;
 }
 
 /* Segments of `size` bytes behind `header` in a packet; 1 where `size` is 0: it is no super-packet.

@@ -13,6 +13,9 @@ enum {
   FAN_OWN_ADDRESSES = 16,
   FAN_PEERS = 4096, /* that are counted; the one longest unused makes room */
   FAN_FLOWS = 8192, /* that are known to be untraced; likewise */
+  /* EtherType of what vxlan_decap.bpf.c leaves to the daemon: one for private use (IEEE 802). */
+  VXLAN_ENVELOPE = 0x88b5,
+  VXLAN_COOKIE_WORDS = 3,
 };
 
 /* What a program takes of what is plain. */
@@ -45,6 +48,13 @@ struct fan_config {
   __u32 dscp;   /* of the outer header; above 63: the inner one's */
   /* Bytes before the IP header: none at a TUN, but 14 in a test run of the kernel's. */
   __u32 link_header;
+  /* Over VXLAN only; a tunnel's ttl and dscp are fixed there. */
+  __u32 vni;
+  __u32 port;
+  __u32 underlay; /* index of the underlay's device: encap goes on by the VXLAN device */
+  /* In the place of both MAC addresses of an envelope: nobody else knows it, nobody can make one.
+   */
+  __u32 cookie[VXLAN_COOKIE_WORDS];
   /* Of the underlay those that no peer has: this host's, and of all on a link; 0 where fewer. */
   __u32 own[FAN_OWN_ADDRESSES];
 };

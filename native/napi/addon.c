@@ -9,8 +9,9 @@
 NAPI_MODULE_INIT() {
   bool complete = export_confine(env, exports) && export_tun(env, exports) &&
                   export_raw_socket(env, exports) && export_packet_socket(env, exports) &&
-                  export_program(env, exports) && export_bridge_exit(env, exports) &&
-                  export_netlink(env, exports) && export_offload(env, exports) &&
-                  export_poller(env, exports) && export_readable(env, exports);
+                  export_udp_socket(env, exports) && export_program(env, exports) &&
+                  export_bridge_exit(env, exports) && export_netlink(env, exports) &&
+                  export_offload(env, exports) && export_poller(env, exports) &&
+                  export_readable(env, exports);
   return complete ? exports : NULL;
 }

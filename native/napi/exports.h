@@ -8,6 +8,7 @@
 
 bool export_tun(napi_env env, napi_value exports);
 bool export_raw_socket(napi_env env, napi_value exports);
+bool export_udp_socket(napi_env env, napi_value exports);
 bool export_offload(napi_env env, napi_value exports);
 bool export_packet_socket(napi_env env, napi_value exports);
 bool export_bridge_exit(napi_env env, napi_value exports);

@@ -91,8 +91,8 @@ static napi_value js_merge_for_tun(napi_env env, napi_callback_info info) {
   int error = 0;
   for (size_t start = 0; start < batch.count && error == 0; start += MERGE_CHUNK) {
     size_t chunk = batch.count - start < MERGE_CHUNK ? batch.count - start : MERGE_CHUNK;
-    merge_plan_build(&plan, &batch.slab, batch.packets + start, chunk, (size_t)mtu,
-                     (unsigned)merge);
+    merge_plan_build(&plan, &batch.slab, batch.packets + start, chunk, (size_t)mtu, (unsigned)merge,
+                     0);
     for (size_t i = 0; i < plan.unit_count && error == 0; i++) {
       int count = merge_unit_gather(&plan, &plan.units[i], iov);
       if (!output_append(&output, iov, count)) error = -ENOBUFS;

@@ -1,4 +1,5 @@
-/* tunOpen, tunPersist, tunDetachQueue, tunRead, tunWrite: arguments only (see tun.h). */
+/* tunOpen, tunPersist, tunDetachQueue, tunRead, tunWrite, and tap… for a TAP: arguments only (see
+ * tun.h). */
 #include "../merge.h"
 #include "../tun.h"
 #include "arguments.h"
@@ -17,7 +18,7 @@ static napi_value tun_info(napi_env env, const struct tun *tun) {
   return object;
 }
 
-static napi_value js_tun_open(napi_env env, napi_callback_info info) {
+static napi_value open_device(napi_env env, napi_callback_info info, bool tap) {
   napi_value argv[3];
   char name[256];
   int64_t offloads;
@@ -28,8 +29,16 @@ static napi_value js_tun_open(napi_env env, napi_callback_info info) {
   if (!argument_string(env, argv[0], "name", name, sizeof name)) return NULL;
   if (!argument_integer(env, argv[1], "offloads", 0, UINT32_MAX, &offloads)) return NULL;
   if (!argument_boolean(env, argv[2], "multiQueue", &multi_queue)) return NULL;
-  int error = tun_open(name, (unsigned)offloads, multi_queue, &tun, &syscall);
+  int error = tun_open(name, (unsigned)offloads, multi_queue, tap, &tun, &syscall);
   return error < 0 ? throw_errno(env, error, syscall) : tun_info(env, &tun);
+}
+
+static napi_value js_tun_open(napi_env env, napi_callback_info info) {
+  return open_device(env, info, false);
+}
+
+static napi_value js_tap_open(napi_env env, napi_callback_info info) {
+  return open_device(env, info, true);
 }
 
 static napi_value js_tun_persist(napi_env env, napi_callback_info info) {
@@ -48,16 +57,24 @@ static napi_value js_tun_detach_queue(napi_env env, napi_callback_info info) {
   return nothing_or_throw(env, tun_detach_queue(fd), "TUNSETQUEUE");
 }
 
-static napi_value js_tun_read(napi_env env, napi_callback_info info) {
+static napi_value read_device(napi_env env, napi_callback_info info, size_t link) {
   napi_value argv[4];
   int fd;
   struct batch batch;
   if (!arguments(env, info, 4, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  return number(env, tun_read(fd, &batch.slab, batch.packets, batch.count));
+  return number(env, tun_read(fd, &batch.slab, batch.packets, batch.count, link));
 }
 
-static napi_value js_tun_write(napi_env env, napi_callback_info info) {
+static napi_value js_tun_read(napi_env env, napi_callback_info info) {
+  return read_device(env, info, 0);
+}
+
+static napi_value js_tap_read(napi_env env, napi_callback_info info) {
+  return read_device(env, info, TAP_LINK);
+}
+
+static napi_value write_device(napi_env env, napi_callback_info info, size_t link) {
   napi_value argv[6];
   int fd;
   struct batch batch;
@@ -67,8 +84,16 @@ static napi_value js_tun_write(napi_env env, napi_callback_info info) {
   if (!argument_batch(env, argv + 1, &batch)) return NULL;
   if (!argument_integer(env, argv[4], "mtu", 68, UINT16_MAX, &mtu)) return NULL;
   if (!argument_integer(env, argv[5], "merge", 0, MERGE_TCP | MERGE_UDP, &merge)) return NULL;
-  return number(
-      env, tun_write(fd, &batch.slab, batch.packets, batch.count, (size_t)mtu, (unsigned)merge));
+  return number(env, tun_write(fd, &batch.slab, batch.packets, batch.count, (size_t)mtu,
+                               (unsigned)merge, link));
+}
+
+static napi_value js_tun_write(napi_env env, napi_callback_info info) {
+  return write_device(env, info, 0);
+}
+
+static napi_value js_tap_write(napi_env env, napi_callback_info info) {
+  return write_device(env, info, TAP_LINK);
 }
 
 bool export_tun(napi_env env, napi_value exports) {
@@ -76,5 +101,8 @@ bool export_tun(napi_env env, napi_value exports) {
          export_function(env, exports, "tunPersist", js_tun_persist) &&
          export_function(env, exports, "tunDetachQueue", js_tun_detach_queue) &&
          export_function(env, exports, "tunRead", js_tun_read) &&
-         export_function(env, exports, "tunWrite", js_tun_write);
+         export_function(env, exports, "tunWrite", js_tun_write) &&
+         export_function(env, exports, "tapOpen", js_tap_open) &&
+         export_function(env, exports, "tapRead", js_tap_read) &&
+         export_function(env, exports, "tapWrite", js_tap_write);
 }

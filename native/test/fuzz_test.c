@@ -99,7 +99,7 @@ static bool test_merge(void) {
     for (int i = 0; i < PACKETS; i++) packets[i] = random_descriptor();
     almost_good(slab, &packets[random_below(PACKETS)]);
     size_t mtu = 68 + random_below(65468);
-    merge_plan_build(&plan, &bounds, packets, PACKETS, mtu, random_below(4));
+    merge_plan_build(&plan, &bounds, packets, PACKETS, mtu, random_below(4), 0);
     held = gather_within(&plan);
   }
   free(slab);

@@ -12,7 +12,8 @@ uint32_t random_below(uint32_t limit) {
 }
 
 int main(void) {
-  const struct test *files[] = {checksum_tests, segment_tests, merge_tests, vnet_tests, fuzz_tests};
+  const struct test *files[] = {checksum_tests, segment_tests, merge_tests,
+                                vnet_tests,     fuzz_tests,    udp_tests};
   unsigned passed = 0;
   unsigned failed = 0;
   const char *seed = getenv("UFAN_SEED");

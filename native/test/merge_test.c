@@ -19,7 +19,7 @@ static void put(size_t i, const struct recipe *recipe) {
 }
 
 static void build(size_t count) {
-  merge_plan_build(&plan, &slab, packets, count, MTU, MERGE_TCP | MERGE_UDP);
+  merge_plan_build(&plan, &slab, packets, count, MTU, MERGE_TCP | MERGE_UDP, 0);
 }
 
 /* `count` packets of one flow, the next in `recipe` each time. */
@@ -266,11 +266,11 @@ static bool test_masks(void) {
   struct recipe udp = udp_recipe();
   put_run(&tcp, 0, 2);
   put_run(&udp, 2, 2);
-  merge_plan_build(&plan, &slab, packets, 4, MTU, 0);
+  merge_plan_build(&plan, &slab, packets, 4, MTU, 0, 0);
   CHECK(plan.unit_count == 4);
-  merge_plan_build(&plan, &slab, packets, 4, MTU, MERGE_TCP);
+  merge_plan_build(&plan, &slab, packets, 4, MTU, MERGE_TCP, 0);
   CHECK(plan.unit_count == 3 && plan.units[0].segments == 2);
-  merge_plan_build(&plan, &slab, packets, 4, MTU, MERGE_UDP);
+  merge_plan_build(&plan, &slab, packets, 4, MTU, MERGE_UDP, 0);
   CHECK(plan.unit_count == 3 && plan.units[2].segments == 2);
   return true;
 }

@@ -29,6 +29,7 @@ extern const struct test segment_tests[];
 extern const struct test merge_tests[];
 extern const struct test vnet_tests[];
 extern const struct test fuzz_tests[];
+extern const struct test udp_tests[];
 
 /* A random number below `limit`. */
 uint32_t random_below(uint32_t limit);

@@ -9,6 +9,9 @@
 export const DROP_REASONS = [
   // Encap: TUN to underlay.
   ['not-ipv4', 'only IPv4 is carried: another version came through the TUN or as inner packet'],
+  ['vlan-tag', 'over VXLAN: the frame has a VLAN tag'],
+  ['group-frame', 'over VXLAN: IPv4 in a frame for all or for a group, which goes to no one host'],
+  ['arp-malformed', "over VXLAN: ARP that is cut short, not of IPv4, or in another's name than its frame"],
   ['inner-malformed', 'the inner header is cut short, has IHL < 5, or its total length passes the payload'],
   ['inner-checksum', 'the inner header checksum is wrong'],
   ['inner-ttl', 'the inner TTL is 0'],
@@ -25,6 +28,11 @@ export const DROP_REASONS = [
     'outer-malformed',
     'the outer packet is cut short, a fragment, or has a wrong version, IHL, total length or checksum',
   ],
+  [
+    'vxlan-malformed',
+    'decap: a VXLAN header that is cut short, or has flags or reserved bits that nobody sets',
+  ],
+  ['vni', 'decap: the VNI is that of no fan here'],
   ['outer-destination', 'decap: the outer destination is no underlay address of a fan here'],
   ['outer-source', 'decap: the outer source is outside the underlay, or is this host'],
   ['source-martian', 'decap: the inner source is a loopback, multicast, broadcast or 0/8 address'],
@@ -64,6 +72,10 @@ export const DROP_REASONS = [
     "IP-in-IP to the fan's underlay address with an outer option that asks for more than nothing (RFC 7126)",
   ],
   ['source-unroutable', 'from outside to the overlay: no route of this host leads to the source'],
+  [
+    'local-mac',
+    'layer 2: a frame came out of the tunnel with the MAC of the bridge or of one of its own ports',
+  ],
   [
     'service-astray',
     "DNS or DHCP to the fan's dnsmasq by another device than the bridge, or to fand's names not from a gateway",

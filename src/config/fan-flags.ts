@@ -3,6 +3,7 @@
  * and how options are written as flags.
  */
 import { FanError } from '../base/error.js';
+import { DEFAULT_VXLAN_PORT, FAN_TYPES, MAX_VNI } from '../fan/encapsulation.js';
 import { isDeviceName } from './device-name.js';
 import { type FanOptions, IO_MODES } from './fan-options.js';
 
@@ -12,6 +13,8 @@ export interface FanFlag {
   /** What the value is called in the help text; absent where the flag takes none. */
   readonly argument?: string;
   readonly summary: string;
+  /** The flag that this one is short for, where it is: one of the two may be given. */
+  readonly means?: string;
   /** Throws FanError usage where `value` is out of range. */
   set(options: FanOptions, value: string): void;
 }
@@ -20,6 +23,7 @@ export interface FanFlag {
 const MAX_RESERVE = 0xff_ffff;
 const MAX_TTL = 255;
 const MAX_DSCP = 63;
+const MAX_PORT = 65_535;
 /** RFC 791 §3.2: the least that every router passes on whole; and the longest packet. */
 const [LEAST_MTU, MOST_MTU] = [68, 65_535];
 
@@ -171,6 +175,55 @@ export const FAN_FLAGS: readonly FanFlag[] = [
       options.io = mode;
     },
   },
+  {
+    name: 'type',
+    argument: FAN_TYPES.join('|'),
+    summary: 'how packets travel: as IP-in-IP (default), or in VXLAN as in the fans of Ubuntu and LXD',
+    set: (options, value) => {
+      const type = FAN_TYPES.find((known) => known === value);
+      if (!type) throw new FanError('usage', `type: "${value}" is none: say ${FAN_TYPES.join(' or ')}`);
+      options.type = type;
+    },
+  },
+  {
+    name: 'vxlan',
+    summary: 'the same as type vxlan',
+    means: 'type',
+    set: (options) => {
+      options.type = 'vxlan';
+    },
+  },
+  {
+    name: 'ipip',
+    summary: 'the same as type ipip',
+    means: 'type',
+    set: (options) => {
+      options.type = 'ipip';
+    },
+  },
+  {
+    name: 'vni',
+    argument: 'N',
+    summary: `of type vxlan: its number, 1 to ${MAX_VNI} (default: the overlay's first three octets)`,
+    set: (options, value) => {
+      options.vni = parseNumber('vni', value, 1, MAX_VNI);
+    },
+  },
+  {
+    name: 'port',
+    argument: 'N',
+    summary: `of type vxlan: its UDP port (default ${DEFAULT_VXLAN_PORT})`,
+    set: (options, value) => {
+      options.port = parseNumber('port', value, 1, MAX_PORT);
+    },
+  },
+  {
+    name: 'layer2',
+    summary: 'of type vxlan: give containers the whole overlay on link, as LXD does, instead of routing it',
+    set: (options) => {
+      options.layer2 = true;
+    },
+  },
 ];
 
 /** The options as `show` prints them, in words that parseFanWords takes back: "dhcp host-reserve 1". */
@@ -201,7 +254,47 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   if (options.auto) words.push('auto');
   if (options.debug) words.push('debug');
   if (options.io !== 'auto') words.push(`io ${options.io}`);
+  // A fand before 0.2.0 recorded none of these.
+  if (options.type === 'vxlan') words.push('type vxlan');
+  if (options.vni !== undefined) words.push(`vni ${options.vni}`);
+  if (options.port !== undefined) words.push(`port ${options.port}`);
+  if (options.layer2) words.push('layer2');
   return words;
+}
+
+/** Throws FanError usage where flags contradict each other. */
+export function requireAgreeing(options: Readonly<FanOptions>): void {
+  const { type, vni, port, layer2, io, isolate, dns } = options;
+  if (layer2 && dns) {
+    throw new FanError(
+      'usage',
+      'layer2 and dns: names go between routed hosts only, so far; leave one of them out',
+    );
+  }
+  if (layer2 && isolate) {
+    throw new FanError(
+      'usage',
+      'layer2 and isolate: by the port of the tunnel come many addresses; leave one of them out',
+    );
+  }
+  if (type === 'vxlan') {
+    if (io !== 'packet') return;
+    throw new FanError(
+      'usage',
+      'io packet is for type ipip: with vxlan say io bpf, io raw (UDP sockets), or leave it out',
+    );
+  }
+  const told = [
+    ['vni', vni !== undefined] as const,
+    ['port', port !== undefined] as const,
+    ['layer2', layer2] as const,
+  ];
+  const [name] = told.find(([, isTold]) => isTold) ?? [];
+  if (name)
+    throw new FanError(
+      'usage',
+      `${name} is of type vxlan, and this fan is of type ipip: add "vxlan" or leave it out`,
+    );
 }
 
 /** Two numbers that follow the slice's own address, the second not below the first. */

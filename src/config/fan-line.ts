@@ -12,7 +12,7 @@
  */
 import type { Prefix } from '../addr/prefix.js';
 import { FanError, UnknownWord } from '../base/error.js';
-import { FAN_FLAGS, type FanFlag } from './fan-flags.js';
+import { FAN_FLAGS, type FanFlag, requireAgreeing } from './fan-flags.js';
 import { DEFAULT_OPTIONS, type FanOptions } from './fan-options.js';
 import { parseOverlay } from './overlay.js';
 import { parseUnderlay, type UnderlaySpec } from './underlay.js';
@@ -61,12 +61,14 @@ export function parseFanWords(words: readonly string[]): FanWords {
       const takesValue = !flag || flag.argument !== undefined;
       const said = option.value ?? (takesValue ? words[++i] : '');
       requireSound(text, option, flag, said);
-      if (given.has(option.name)) throw new FanError('usage', `${option.name} is given twice: say it once`);
+      const known = flag?.means ?? option.name;
+      if (given.has(known)) throw new FanError('usage', `${known} is given twice: say it once`);
       return said;
     });
-    given.set(option.name, { text: value, index: i });
+    given.set(flag?.means ?? option.name, { text: value, index: i });
     about(i, () => flag?.set(options, value));
   }
+  requireAgreeing(options);
   return { ...assignEnds(loose, given.get('overlay'), given.get('underlay')), options };
 }
 

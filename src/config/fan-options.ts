@@ -2,6 +2,8 @@
  * The options of one fan, as flags of `fanctl up` and of a line in /etc/network/fan.
  */
 
+import type { FanType } from '../fan/encapsulation.js';
+
 /** How packets get on and off the underlay; auto is raw in this release (underlay-ports.ts says why). */
 export const IO_MODES = ['auto', 'raw', 'packet', 'bpf'] as const;
 export type IoMode = (typeof IO_MODES)[number];
@@ -23,6 +25,14 @@ export interface FanOptions {
   auto: boolean;
   debug: boolean;
   io: IoMode;
+  /** How packets travel. */
+  type: FanType;
+  /** Of a VXLAN fan: absent for what follows from the overlay. */
+  vni?: number;
+  /** Of a VXLAN fan: its UDP port; absent for the usual one. */
+  port?: number;
+  /** Of a VXLAN fan: containers have the whole overlay on link. */
+  layer2: boolean;
   /** Outer TTL: a number, or absent to copy the inner one. */
   ttl?: number;
   /** Outer DSCP: a number 0–63, or absent to copy the inner one. */
@@ -54,6 +64,8 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   auto: false,
   debug: false,
   io: 'auto',
+  type: 'ipip',
+  layer2: false,
   foreignSources: false,
   isolate: false,
   fragment: true,

@@ -3,21 +3,28 @@
  * work here. Changes nothing.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
-import { formatPrefix } from '../addr/prefix.js';
+import { formatPrefix, type Prefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
+import {
+  checkEncapsulation,
+  DEFAULT_VXLAN_PORT,
+  defaultVni,
+  overheadOf,
+  type VxlanTerms,
+} from '../fan/encapsulation.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
-import { bridgeName, tunName } from '../fan/fan-name.js';
+import { bridgeName, tapName, tunName, vxlanName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import { ownDevices, readAddresses } from '../host/links.js';
+import { portHolder } from '../host/port-holder.js';
 import { readRoutes } from '../host/routes.js';
 import { requireUsable } from '../host/steps/bridge-step.js';
 import { bridgeData, type FanPlan } from '../host/steps/fan-steps.js';
 import { checkTunnel4 } from '../host/tunnels.js';
 import { LEAST_UNDERLAY_MTU, resolveUnderlay } from '../host/underlay.js';
-import { OUTER_LEN } from '../wire/ipip.js';
 import type { FanView, UpRequest } from './protocol.js';
 
 /** Throws FanError for everything that stands against the fan; `others` are those that are configured. */
@@ -30,7 +37,9 @@ export async function planFan(
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
-  const ours = new Set(others.flatMap(({ bridge, tun }) => [bridge, tun]));
+  const vxlan = termsOf(request, mapping.overlay);
+  checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
+  const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
   const marked = await ownDevices();
   const { options } = request;
@@ -54,8 +63,8 @@ export async function planFan(
     ...surroundings,
     mapping,
     bridge,
-    tun: tunName(mapping.slice, (name) => ours.has(name) || name === bridge),
-    mtu: underlay.mtu - OUTER_LEN,
+    tun: (vxlan ? tapName : tunName)(mapping.slice, (name) => ours.has(name) || name === bridge),
+    mtu: underlay.mtu - overheadOf(vxlan),
     hostReserve: options.hostReserve,
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
@@ -64,6 +73,8 @@ export async function planFan(
     foreignSources: options.foreignSources,
     isolate: options.isolate,
     underlayDevice: underlay.device,
+    ...(vxlan && { vxlan }),
+    ...(vxlan && options.io !== 'raw' && { vxlanDevice: vxlanName(mapping.slice, (name) => ours.has(name)) }),
   };
   await requireUsable(bridgeData(plan));
   // A bridge that is there already has the fan's own addresses, and their route.
@@ -71,8 +82,32 @@ export async function planFan(
     device !== bridge && !ours.has(device) && !marked.has(device);
   checkAgainstAddresses(mapping, (await readAddresses()).filter(isForeign));
   checkAgainstRoutes(mapping, (await readRoutes()).filter(isForeign));
-  await checkTunnel4(mapping.address);
+  if (vxlan) await checkPort(vxlan.port, mapping.address, others, marked);
+  else await checkTunnel4(mapping.address);
   return plan;
+}
+
+/** Undefined for IP-in-IP. */
+function termsOf({ options }: UpRequest, overlay: Prefix): VxlanTerms | undefined {
+  if (options.type !== 'vxlan') return undefined;
+  const { vni = defaultVni(overlay), port = DEFAULT_VXLAN_PORT, layer2 } = options;
+  return { vni, port, layer2 };
+}
+
+/** Throws FanError in-use where somebody else receives by the port; where a fan here does, that is us. */
+async function checkPort(
+  port: number,
+  address: number,
+  others: readonly FanPlan[],
+  marked: ReadonlySet<string>,
+): Promise<void> {
+  const isOurs = others.some((other) => other.vxlan?.port === port && other.mapping.address === address);
+  const holder = isOurs ? undefined : await portHolder(port, address, marked);
+  if (holder === undefined) return;
+  throw new FanError(
+    'in-use',
+    `udp port ${port} is held by ${holder}: end that, or say "port N" on every host of this fan`,
+  );
 }
 
 /** The fan as `show` prints it; the worker will say what io came to. */

@@ -110,7 +110,7 @@ function readOptions(value: unknown): FanOptions {
       throw wrong(name, `a ${typeof usual}`);
     }
   }
-  for (const name of ['ttl', 'dscp', 'minPathMtu']) maybe(number)(given[name], name);
+  for (const name of ['ttl', 'dscp', 'minPathMtu', 'vni', 'port']) maybe(number)(given[name], name);
   maybe(text)(given.bridge, 'bridge');
   maybe(numbers)(given.dhcpRange, 'dhcpRange');
   const options: FanOptions = { ...DEFAULT_OPTIONS, ...given };

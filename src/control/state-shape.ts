@@ -116,6 +116,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 const prefix = fields({ base: u32, length });
+const port = holds((value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 0xffff);
+const vxlan = fields({ vni: count, port, layer2: flag });
 
 /** The data of each kind of step, as host/steps/ declares it. */
 const STEP_DATA: ReadonlyMap<string, Check> = new Map(
@@ -138,8 +140,19 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       dns: optional(flag),
       foreignSources: flag,
       underlayDevice: device,
+      vxlan: optional(vxlan),
+      vxlanDevice: optional(device),
     }),
     isolate: fields({ key: guardKey, bridge: device, gateway: address, slice: network, hostReserve: count }),
+    'layer2-guard': fields({
+      key: guardKey,
+      table: ownTable,
+      bridge: device,
+      tap: device,
+      overlay: network,
+      slice: network,
+      own: list(hardware),
+    }),
     bridge: fields({
       bridge: device,
       mtu: count,
@@ -156,8 +169,10 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       mtu: count,
       gateway: address,
       queues: optional(count),
+      tap: optional(fields({ hardwareAddress: hardware, bridge: optional(device) })),
       claimed: optional(flag),
     }),
+    'vxlan-device': fields({ device, address, port, vni: count }),
     route: fields({ overlay: network, tun: device, gateway: address }),
     'rp-filter': fields({
       checks: list(fields({ device, from: u32 })),
@@ -173,6 +188,7 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       overlay: network,
       underlay: network,
       address,
+      port: optional(port),
     }),
     firewall: fields({
       bridge: device,
@@ -183,6 +199,8 @@ const STEP_DATA: ReadonlyMap<string, Check> = new Map(
       underlayDevice: optional(device),
       arrival: optional(device),
       gateway: optional(address),
+      port: optional(port),
+      layer2: optional(flag),
       earlier: optional(list(device)),
     }),
     dhcp: fields({
@@ -229,6 +247,8 @@ const plan = fields({
   isolate: optional(flag),
   workers: optional(count),
   underlayDevice: device,
+  vxlan: optional(vxlan),
+  vxlanDevice: optional(device),
   runDir: directory,
   stateDir: optional(directory),
 });

@@ -2,6 +2,7 @@
  * fand's side of the dataplane: the workers, started with the first fan, and the counters of each fan.
  */
 
+import { randomFillSync } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
@@ -21,17 +22,21 @@ import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { Lore } from '../diagnosis/probe/peer-lore.js';
+import { overheadOf } from '../fan/encapsulation.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { pinDirOf } from '../host/pin-dir.js';
 import { findDevice } from '../io/netlink/device-index.js';
+import { COOKIE_WORDS } from '../io/programs/fan-program.js';
 import { removePins } from '../io/programs/pins.js';
-import { OUTER_LEN } from '../wire/ipip.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { GuardTally } from './guard-tally.js';
 import type { Account, Counted, CountedFan, Estate } from './handover/heritage.js';
 import { inheritedIo } from './handover/inherited-io.js';
 import { KernelTally } from './kernel-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
+
+/** Outer TTL of VXLAN. */
+const VXLAN_TTL = 64;
 
 export class Forwarding {
   readonly #counters: WorkerCounters;
@@ -49,6 +54,8 @@ export class Forwarding {
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
   readonly #kernel = new KernelTally();
+  /** Fan id → what only its programs and workers know. */
+  readonly #cookies = new Map<string, readonly number[]>();
   /** Fan id → the underlay device that it was opened with. */
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
@@ -193,13 +200,15 @@ export class Forwarding {
 
   /** Those of `fans` whose devices were made anew, or have another name, since they were attached to, and are there; `andDetached`: or whose programs somebody detached. */
   outdated(fans: readonly FanRecord[], andDetached: boolean): FanRecord[] {
-    return fans.filter(({ id, plan: { underlayDevice, bridge } }) => {
+    return fans.filter(({ id, plan: { underlayDevice, bridge, vxlanDevice } }) => {
       const io = this.#io[id];
       const at = { underlay: findDevice(underlayDevice)?.index, bridge: findDevice(bridge)?.index };
       if (io === undefined || at.underlay === undefined || at.bridge === undefined) return false;
       const isAnother = io.underlayIndex !== undefined && io.underlayIndex !== at.underlay;
       const isMoved = this.#devices.get(id) !== underlayDevice;
       const isDetached = andDetached && this.#detached[id] !== undefined;
+      const vxlan = io.vxlanIndex === undefined ? undefined : findDevice(vxlanDevice ?? '')?.index;
+      if (vxlan !== undefined && vxlan !== io.vxlanIndex) return true;
       return (
         isAnother || isMoved || isDetached || (io.decapAt !== undefined && io.decapAt.bridge !== at.bridge)
       );
@@ -399,20 +408,27 @@ export class Forwarding {
 
   async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
     const { ttl, dscp, fragment, io, minPathMtu } = request.options;
+    const { vxlan } = plan;
+    // As Ubuntu's and LXD's hosts send it, unless told otherwise; IP-in-IP copies (−1).
+    const usual = vxlan ? { ttl: VXLAN_TTL, dscp: 0 } : { ttl: -1, dscp: -1 };
     return {
       id,
       mapping: plan.mapping,
       tun: plan.tun,
       bridge: plan.bridge,
       underlayDevice: plan.underlayDevice,
-      ...(io === 'auto' ? await this.#autoModes() : { io: [io], ioNotes: [], decapRefused: undefined }),
+      vxlan,
+      kernelVxlan: this.#kernelVxlanOf(id, plan),
+      ...(io !== 'auto'
+        ? { io: [io], ioNotes: [], decapRefused: undefined }
+        : await (vxlan ? this.#autoVxlanModes() : this.#autoModes())),
       ...inheritedIo(this.#estate?.fans[id]),
-      underlayMtu: plan.mtu + OUTER_LEN,
+      underlayMtu: plan.mtu + overheadOf(plan.vxlan),
       minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
       pins: this.#pins && `${this.#pins}/${id}`,
       counterBlock: this.#blocks.get(id)!,
-      ttl: ttl ?? -1,
-      dscp: dscp ?? -1,
+      ttl: ttl ?? usual.ttl,
+      dscp: dscp ?? usual.dscp,
       fragment,
       receiverGroup: 0,
       kernelFlows: { encap: -1, decap: -1 },
@@ -430,6 +446,21 @@ export class Forwarding {
       ioNotes: faster.flatMap((mode) => (reasons[mode] === null ? [] : [`${mode}: ${reasons[mode]}`])),
       decapRefused: reasons.decap ?? undefined,
     };
+  }
+
+  async #autoVxlanModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes' | 'decapRefused'>> {
+    this.#probe ??= probeIo();
+    const { vxlan: reason } = await this.#probe;
+    if (reason === null) return { io: ['bpf', 'raw'], ioNotes: [], decapRefused: undefined };
+    return { io: ['raw'], ioNotes: [`bpf: ${reason}`], decapRefused: undefined };
+  }
+
+  /** The cookie is another with each run of fand. */
+  #kernelVxlanOf(id: string, { vxlanDevice: device }: FanRecord['plan']): FanSpec['kernelVxlan'] {
+    if (device === undefined) return undefined;
+    const cookie = this.#cookies.get(id) ?? [...randomFillSync(new Uint32Array(COOKIE_WORDS))];
+    this.#cookies.set(id, cookie);
+    return { device, cookie };
   }
 
   #freeBlock(): number {

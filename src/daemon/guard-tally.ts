@@ -4,7 +4,14 @@
  */
 import { DROP, type DropReason } from '../base/drop-reason.js';
 import type { FanRecord } from '../control/state-store.js';
-import { GUARD_REASONS, GUARD_TABLE, guardCounter, guardKey } from '../host/firewall/guard.js';
+import {
+  GUARD_REASONS,
+  GUARD_TABLE,
+  guardCounter,
+  guardKey,
+  LAYER2_REASONS,
+} from '../host/firewall/guard.js';
+import { ownTable } from '../host/firewall/nft.js';
 import { ISOLATE_REASONS, isolateTable } from '../host/steps/isolate-rules.js';
 import { readNamedCounters } from '../io/netlink/named-counters.js';
 import type { GuardTotals } from './handover/heritage.js';
@@ -34,9 +41,13 @@ export class GuardTally {
     const counters = readNamedCounters(GUARD_TABLE);
     for (const { id, plan } of fans) {
       const key = guardKey(plan.mapping.slice.base);
-      for (const reason of GUARD_REASONS) {
+      const ports = plan.vxlan?.layer2
+        ? readNamedCounters(ownTable(plan.mapping.slice.base), 'bridge')
+        : undefined;
+      for (const reason of new Set([...GUARD_REASONS, ...LAYER2_REASONS])) {
         const name = guardCounter(reason, key);
-        take(id, DROP[reason], this.#add(id, name, counters.get(name) ?? 0));
+        const ofPorts = ports ? this.#add(id, `port ${name}`, ports.get(name) ?? 0) : 0;
+        take(id, DROP[reason], this.#add(id, name, counters.get(name) ?? 0) + ofPorts);
       }
       if (!plan.isolate) continue;
       const isolated = readNamedCounters(isolateTable(key), 'bridge');

@@ -19,6 +19,7 @@ import {
   type TraceRecord,
   type TraceSpec,
 } from '../dataplane/tracing/protocol.js';
+import { overheadOf } from '../fan/encapsulation.js';
 import { GUARD_REASONS } from '../host/firewall/guard.js';
 import { ISOLATE_REASONS } from '../host/steps/isolate-rules.js';
 import { packetLine, type TraceLine } from '../trace/trace-lines.js';
@@ -161,6 +162,7 @@ export class Tracing {
     if (program.length > 0) new PacketFilter(program);
     const fan = this.#fans().find(({ view }) => view.bridge === bridge);
     if (bridge !== undefined && !fan) throw new FanError('not-configured', `no fan has the bridge ${bridge}`);
+    requireIpip(fan ? [fan] : this.#fans());
     const snapLen = within('snapLen', request.snapLen, MOST_SNAP);
     return {
       session: ++this.#lastSession,
@@ -200,7 +202,14 @@ export class Tracing {
     if (session.told.has(id)) return;
     session.told.add(id);
     const { bridge, device, io } = view;
-    say(session, { type: 'fan', bridge, tun: plan.tun, device, underlayMtu: plan.mtu + OUTER_LEN, io });
+    say(session, {
+      type: 'fan',
+      bridge,
+      tun: plan.tun,
+      device,
+      underlayMtu: plan.mtu + overheadOf(plan.vxlan),
+      io,
+    });
   }
 
   #tellLost(session: Session): void {
@@ -272,6 +281,18 @@ export class Tracing {
 /** Says a line to the client; false where it is so far behind that the line was left out. */
 function say({ stream }: Session, line: TraceLine): boolean {
   return stream.write(line);
+}
+
+/** Throws FanError unsupported where one of the fans is of another type. */
+function requireIpip(fans: readonly FanRecord[]): void {
+  const other = fans.find(({ plan }) => plan.vxlan);
+  if (!other?.plan.vxlan) return;
+  const { bridge, tun, underlayDevice, vxlan } = other.plan;
+  throw new FanError(
+    'unsupported',
+    `${bridge} is of type vxlan, of which trace and capture see nothing yet: tcpdump -ni ${tun} shows what containers say, ` +
+      `tcpdump -ni ${underlayDevice} udp port ${vxlan.port} what goes over the wire; another fan can be named by its bridge`,
+  );
 }
 
 function within(name: string, value: unknown, most: number): number {

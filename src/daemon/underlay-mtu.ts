@@ -5,11 +5,11 @@
 import { errorText } from '../base/error.js';
 import type { Logger } from '../base/log.js';
 import type { FanRecord } from '../control/state-store.js';
+import { overheadOf } from '../fan/encapsulation.js';
 import { STEP_KINDS } from '../host/steps/fan-steps.js';
 import { reapplySteps } from '../host/steps/step.js';
 import { LEAST_UNDERLAY_MTU } from '../host/underlay.js';
 import { findDevice } from '../io/netlink/device-index.js';
-import { OUTER_LEN } from '../wire/ipip.js';
 import type { Forwarding } from './forwarding.js';
 
 /** The steps that set an MTU. */
@@ -73,7 +73,7 @@ export class UnderlayMtu {
     if (mtu === undefined) return plan.mtu;
     if (mtu >= LEAST_UNDERLAY_MTU) {
       this.#tooSmall.delete(id);
-      return mtu - OUTER_LEN;
+      return mtu - overheadOf(plan.vxlan);
     }
     if (this.#tooSmall.get(id) !== mtu) {
       this.#log.error(

@@ -55,8 +55,8 @@ export class Upkeep {
     const done = await this.#repairer.repair(steps, fans);
     if (repairs.includes('relay')) done.push(...(await this.#forwarding.renewRelays()));
     if (repairs.includes('programs')) done.push(...(await this.reattach(all, true)));
-    if (!repairs.includes('bridge')) return done;
-    for (const { plan } of fans) {
+    if (!repairs.includes('bridge') && !repairs.includes('vxlan-device')) return done;
+    for (const { plan } of repairs.includes('bridge') ? fans : []) {
       done.push(...(await this.putBackPorts(plan.bridge)));
       await announceAddresses(plan.bridge);
     }

@@ -3,10 +3,12 @@
  *
  *   encap   Tun.receive → EncapPath.process → RawSender.send or PacketSender.send → settle    (replies → Tun.send)
  *   decap   RawReceiver.receive or PacketReceiver.receive → DecapPath.process → Tun.send → settle
+ *   vxlan   the same between Tap and UdpSender or UdpReceiver, by VxlanEncap and VxlanDecap
  *   errors  IcmpReceiver.receive → PathErrors.process → Tun.send
  */
 import { DROP } from '../base/drop-reason.js';
 import type { RxDevice } from '../io/devices/device.js';
+import type { Envelopes } from '../io/devices/envelopes.js';
 import { indexOf, isRouted } from '../io/netlink/host-facts.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
@@ -28,6 +30,8 @@ import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
 import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
 import { SENT_LATELY_MS, SentSizes } from './walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
+import { VxlanDecap, type VxlanSite } from './walks/vxlan-decap.js';
+import { VxlanEncap } from './walks/vxlan-encap.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
 const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
@@ -53,6 +57,8 @@ export class Forwarder {
   readonly #tooBig: TooBig;
   readonly #encap: EncapPath;
   readonly #decap: DecapPath;
+  readonly #vxlanEncap: VxlanEncap;
+  readonly #vxlanDecap: VxlanDecap;
   readonly #errors: PathErrors;
   readonly #pathMtu = new PathMtuTable();
   readonly #kernel = new KernelPath();
@@ -65,8 +71,14 @@ export class Forwarder {
   #generation = 0;
   /** Undefined where nobody traces: the walks ask once a batch. */
   #tracer: Tracer | undefined;
+  /** Of IP-in-IP, and of VXLAN; an index is that of the fan's port, and in #fans. */
   #table = new ForwardingTable([]);
+  #vxlanTable = new ForwardingTable([]);
+  #fans: readonly FanEntry[] = [];
   #outputs: readonly PacketBatch[] = [];
+  /** What came in envelopes, and where it goes, by fan: in the slab of #fromTun. */
+  readonly #opened: PacketBatch;
+  #fromEnvelopes: readonly PacketBatch[] = [];
 
   /**
    * `onLost` is told when a fan's TUN breaks: somebody removed it. The other fans go on. `onProbe` gets the probes
@@ -88,10 +100,13 @@ export class Forwarder {
     const slab = new Uint8Array(TUN_SLAB + FRAGMENT_ROOM);
     this.#fromTun = new PacketBatch(BATCH, slab.subarray(0, TUN_SLAB));
     this.#toUnderlay = new PacketBatch(TX_BATCH, slab);
+    this.#opened = new PacketBatch(BATCH, this.#fromTun.slab);
     this.#replies = new IcmpReplies(counters, share.count);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
+    this.#vxlanEncap = new VxlanEncap(counters, this.#replies, this.#vxlanTable, this.#peers);
+    this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers);
     this.#sizes = sizes;
     this.#isFirst = share.index === 0;
     const parts = {
@@ -109,21 +124,35 @@ export class Forwarder {
   /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
   configure(specs: readonly FanSpec[], generation: number): void {
     this.ports.configure(specs);
-    const table = new ForwardingTable(specs, this.ports.addresses.all);
     // The counter block of a fan that is gone may be another's next.
     const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
-    if (!this.#table.fans.every(isKept)) this.#peers.clear();
+    if (!this.#fans.every(isKept)) this.#peers.clear();
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
+    const { slab } = this.#fromTun;
+    this.#fromEnvelopes = specs.map(() => new PacketBatch(BATCH, slab));
     this.#generation = generation;
-    this.#use(table);
+    this.#use(specs);
   }
 
-  #use(table: ForwardingTable): void {
-    this.#table = table;
-    this.#encap.configure(table);
-    this.#decap.configure(table);
-    this.#errors.configure(table);
-    this.#kernel.configure(table, this.ports.fans, this.ports.chains, this.#generation);
+  /** `specs` are those that the ports are open for. */
+  #use(specs: readonly FanSpec[]): void {
+    const own = this.ports.addresses.all;
+    const ofType = (isVxlan: boolean): FanSpec[] =>
+      specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan);
+    this.#table = new ForwardingTable(ofType(false), own, specs);
+    this.#vxlanTable = new ForwardingTable(ofType(true), own, specs);
+    this.#fans = [...this.#table.fans, ...this.#vxlanTable.fans].sort((a, b) => a.index - b.index);
+    this.#encap.configure(this.#table);
+    this.#decap.configure(this.#table);
+    this.#vxlanEncap.configure(this.#vxlanTable);
+    this.#vxlanDecap.configure(this.#vxlanTable);
+    this.#errors.configure(this.#table);
+    this.#kernel.configure(
+      [this.#table, this.#vxlanTable],
+      this.ports.fans,
+      this.ports.chains,
+      this.#generation,
+    );
     this.ports.settle();
   }
 
@@ -150,6 +179,7 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
+    if (token >= TOKEN.vxlan) return this.#pullVxlan(token);
     if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
       return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
@@ -182,7 +212,7 @@ export class Forwarder {
       return;
     }
     if (token === TOKEN.chains) this.ports.chains?.takeNotifications();
-    else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit.takeNotifications();
+    else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit?.takeNotifications();
     this.#kernel.followHost();
   }
 
@@ -191,11 +221,11 @@ export class Forwarder {
     const { addresses, underlay } = this.ports;
     if (!addresses.takeNotifications()) return;
     underlay.refuse(addresses.all);
-    this.#use(new ForwardingTable(this.#table.fans, addresses.all));
+    this.#use(this.#fans);
   }
 
   #pullTun(index: number, nowMs: number): void {
-    const fan = this.#table.fans[index];
+    const fan = this.#fans[index];
     const port = this.ports.fans[index];
     if (fan === undefined || port === undefined) return;
     const rx = this.#fromTun;
@@ -205,6 +235,10 @@ export class Forwarder {
     } catch (error) {
       this.ports.ignore(port);
       this.#onLost(port.id, error);
+      return;
+    }
+    if (fan.vxlan) {
+      this.#pushFrames(fan, port, nowMs);
       return;
     }
     const tracer = this.#tracer;
@@ -225,6 +259,48 @@ export class Forwarder {
     this.#kernel.setSmallestPath(this.#pathMtu.smallest);
     this.#kernel.releaseEncap(fan, rx, nowMs);
     tracer?.flush();
+  }
+
+  /** What the TAP of `fan` has brought. */
+  #pushFrames(fan: FanEntry, port: FanPort, nowMs: number): void {
+    const rx = this.#fromTun;
+    const tx = this.#toUnderlay;
+    if (port.envelopes) this.#pullEnvelopes(fan, port.envelopes);
+    for (let taken = 0; taken < rx.count; ) {
+      tx.count = 0;
+      taken = this.#vxlanEncap.process(fan, rx, taken, tx, nowMs);
+      if (tx.count > 0) this.#vxlanEncap.settle(fan, tx, port.underlay.sender.send(tx));
+    }
+    this.#pushReplies(fan, port);
+  }
+
+  #pullVxlan(token: number): number {
+    const site = this.ports.vxlan.readable(token);
+    if (site === undefined) return 0;
+    const rx = this.ports.vxlan.fromUnderlay;
+    site.receiver?.receive(rx);
+    this.#pullFrames(rx, site, this.#outputs);
+    return rx.count;
+  }
+
+  /** What came in by VXLAN at `site`; of `outputs`, those of VXLAN fans share the slab. */
+  #pullFrames(rx: PacketBatch, site: VxlanSite, outputs: readonly PacketBatch[]): void {
+    for (const { index } of this.#vxlanTable.fans) outputs[index]!.count = 0;
+    this.#vxlanDecap.process(rx, site, outputs);
+    for (const fan of this.#vxlanTable.fans) {
+      const toTap = outputs[fan.index]!;
+      if (toTap.count > 0) this.#vxlanDecap.settle(fan, toTap, this.ports.fans[fan.index]!.tun.send(toTap));
+    }
+  }
+
+  /** What a program in the kernel has left of what came in. */
+  #pullEnvelopes(fan: FanEntry, envelopes: Envelopes): void {
+    const opened = this.#opened;
+    opened.count = 0;
+    envelopes.takeOut(this.#fromTun, opened);
+    if (opened.count === 0) return;
+    const { address, vxlan } = fan;
+    this.#pullFrames(opened, { address, udpPort: vxlan!.port }, this.#fromEnvelopes);
   }
 
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {

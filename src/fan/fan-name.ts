@@ -1,6 +1,7 @@
 /**
  * Names of a fan's devices: the bridge is `fan-` and the slice's address up to the last octet that its prefix
- * covers (250.0.28.0/24 is fan-250-0-28), the TUN the same with `tun-`.
+ * covers (250.0.28.0/24 is fan-250-0-28), the TUN the same with `tun-`, the TAP of a VXLAN fan with `tap-`, and the
+ * VXLAN device beside it with `vx-`.
  *
  * A name that Linux would not take (over 15 characters) or that is taken falls back to the slice in hexadecimal
  * (fan-21f01020), and then to that with -2, -3, … for the second, third, … of the same.
@@ -15,6 +16,9 @@ const LONGEST_NAME = 15;
 /** `fan-` + 8 digits leave room for "-99". */
 const MOST_OF_THE_SAME = 99;
 
+/** What their names begin with. */
+export const VXLAN_DEVICES = 'vx-';
+
 /** Throws FanError in-use where `isTaken` is true of every name that the rule allows. */
 export function bridgeName(slice: Prefix, isTaken: (name: string) => boolean): string {
   return deviceName('fan-', slice, isTaken);
@@ -25,7 +29,21 @@ export function tunName(slice: Prefix, isTaken: (name: string) => boolean): stri
   return deviceName('tun-', slice, isTaken);
 }
 
-function deviceName(start: 'fan-' | 'tun-', slice: Prefix, isTaken: (name: string) => boolean): string {
+/** As bridgeName. */
+export function tapName(slice: Prefix, isTaken: (name: string) => boolean): string {
+  return deviceName('tap-', slice, isTaken);
+}
+
+/** As bridgeName. */
+export function vxlanName(slice: Prefix, isTaken: (name: string) => boolean): string {
+  return deviceName(VXLAN_DEVICES, slice, isTaken);
+}
+
+function deviceName(
+  start: 'fan-' | 'tun-' | 'tap-' | typeof VXLAN_DEVICES,
+  slice: Prefix,
+  isTaken: (name: string) => boolean,
+): string {
   const octets = formatAddress(slice.base)
     .split('.')
     .slice(0, Math.ceil(slice.length / 8));

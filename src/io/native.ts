@@ -16,7 +16,7 @@ export interface TunInfo {
 }
 
 export interface RawSocketOptions {
-  /** IP protocol: 4 receives IPIP, 1 ICMP, 255 (IPPROTO_RAW) only sends, with our own header. */
+  /** IP protocol: 4 receives IPIP, 1 ICMP, 17 UDP, 255 (IPPROTO_RAW) only sends, with our own header. */
   protocol: number;
   /** Local IPv4 address to bind, host order; 0 = any. */
   bindAddress?: number;
@@ -72,6 +72,42 @@ export interface Native {
     mtu: number,
     merge: number,
   ): number;
+
+  /** The same of a TAP: packets begin with their Ethernet header, and so do offsets in descriptors; `mtu` is without it. */
+  tapOpen(name: string, offloads: number, multiQueue: boolean): TunInfo;
+  tapRead(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  tapWrite(
+    fd: number,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    count: number,
+    mtu: number,
+    merge: number,
+  ): number;
+
+  /**
+   * A UDP socket at `address` (host order) and `port` (0: any), of `device` alone unless that is ''. `ttl` of what is sent,
+   * 0 for the system's; `shared`: beside others like it, flow by flow.
+   */
+  udpOpen(
+    address: number,
+    port: number,
+    device: string,
+    bufferBytes: number,
+    ttl: number,
+    shared: boolean,
+  ): number;
+  /**
+   * recvmmsg of datagrams, those of a burst one by one, flags CSUM_UNKNOWN; `capacity` of at least 64. address: the sender's,
+   * note: its port, tag: TTL and TOS, a byte each. Count or −errno (EAGAIN is 0).
+   */
+  udpReceive(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /**
+   * sendmmsg of datagrams to `port` of each one's address, by the socket that the upper byte of its note says, modulo
+   * their number, with the lower byte as TOS. Super-packets behind 22 bytes of VXLAN and Ethernet are segmented, and
+   * partial checksums completed. Returns the count of failures.
+   */
+  udpSend(fds: Int32Array, port: number, slab: Uint8Array, descriptors: Uint32Array, count: number): number;
 
   rawOpen(options: RawSocketOptions): number;
   /**

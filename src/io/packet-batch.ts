@@ -7,7 +7,7 @@
  *   1  length   bytes
  *   2  u8 flags, u8 gsoType, u16 gsoSize         virtio_net_hdr fields (linux/virtio_net.h)
  *   3  u16 headerLen, u16 csumStart              both counted from the packet's first byte
- *   4  u16 csumOffset, u16 reserved
+ *   4  u16 csumOffset, u16 note                of UDP sockets (devices/udp-socket.ts)
  *   5  address  tx: IPv4 destination of the outer packet, host order
  *   6  tag      free for the dataplane (not read by native code)
  *   7  error    set by a send: 0, or the positive errno for which the packet was not sent; received: see setVerdict
@@ -123,6 +123,13 @@ export class PacketBatch {
   setAddress(i: number, address: number): void {
     this.#words[at(i) + 5] = address;
   }
+  /** Of 16 bits. */
+  note(i: number): number {
+    return this.#u16[i * 16 + 9]!;
+  }
+  setNote(i: number, note: number): void {
+    this.#u16[i * 16 + 9] = note;
+  }
   setTag(i: number, tag: number): void {
     this.#words[at(i) + 6] = tag;
   }
@@ -196,6 +203,11 @@ export class PacketBatch {
     appended[target + 6] = tag;
     appended[target + 7] = 0;
     return to;
+  }
+
+  /** Puts packet i in the place of packet `to`, whose bytes stay where they are. */
+  move(i: number, to: number): void {
+    this.descriptors.copyWithin(at(to), at(i), at(i) + DESCRIPTOR_WORDS);
   }
 
   /**

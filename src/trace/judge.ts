@@ -120,6 +120,8 @@ function specOf({ overlay, underlay }: JudgedFan, address: number): FanSpec | un
       io: ['raw'],
       ioNotes: [],
       decapRefused: undefined,
+      vxlan: undefined,
+      kernelVxlan: undefined,
       underlayMtu: ANY_MTU,
       minPathMtu: 576,
       counterBlock: 1,

@@ -11,7 +11,7 @@ import json
 import pathlib
 import struct
 
-from scapy.all import ICMP, IP, TCP, UDP, IPOption_NOP, IPOption_RR, Raw, fragment, raw
+from scapy.all import ARP, ICMP, IP, TCP, UDP, VXLAN, Dot1Q, Ether, IPOption_NOP, IPOption_RR, IPv6, Raw, fragment, raw
 
 OUT = pathlib.Path(__file__).resolve().parent / "wire"
 HOST, PEER = "172.30.0.28", "172.30.0.27"
@@ -210,9 +210,30 @@ def hostile():
         yield {"name": name, "packet": packet.hex(), "asOuter": as_outer, "asInner": as_inner}
 
 
+def vxlan():
+    mac, other, every = "00:16:3e:00:00:02", "00:16:3e:00:00:03", "ff:ff:ff:ff:ff:ff"
+    to = Ether(src=mac, dst=other)
+    ask = Ether(src=mac, dst=every) / ARP(op=1, hwsrc=mac, psrc=OURS, hwdst="00:00:00:00:00:00", pdst=THEIRS)
+    cases = {
+        "ipv4": (to / echo(), 16384000, None),
+        "arp-request": (ask, 15728640, None),
+        "arp-reply": (to / ARP(op=2, hwsrc=mac, psrc=OURS, hwdst=other, pdst=THEIRS), 1, None),
+        "last-vni": (to / echo(), 0xFFFFFF, None),
+        "arp-of-another": (Ether(src=other, dst=every) / ask[ARP], 16384000, "arp-malformed"),
+        "arp-reverse": (to / ARP(op=3, hwsrc=mac, psrc=OURS, hwdst=other, pdst=THEIRS), 16384000, "arp-malformed"),
+        "vlan": (Ether(src=mac, dst=other) / Dot1Q(vlan=5) / echo(), 16384000, "vlan-tag"),
+        "ipv6": (to / IPv6(src="fe80::1", dst="fe80::2"), 16384000, "not-ipv4"),
+        "broadcast": (Ether(src=mac, dst=every) / echo(), 16384000, "group-frame"),
+        "group-source": (Ether(src="01:00:5e:00:00:01", dst=other) / echo(), 16384000, "inner-malformed"),
+    }
+    for name, (frame, vni, reason) in cases.items():
+        # scapy knows the drafts after RFC 7348, and with them more flags than the one.
+        yield {"name": name, "vni": vni, "frame": raw(frame).hex(), "packet": raw(VXLAN(flags=8, vni=vni) / frame).hex(), "reason": reason}
+
+
 def main():
     OUT.mkdir(exist_ok=True)
-    for make in (encapsulation, headers, fragments, unreachables, errors, hostile):
+    for make in (encapsulation, headers, fragments, unreachables, errors, hostile, vxlan):
         write(make.__name__, list(make()))
 
 

@@ -56,9 +56,15 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
 }
 
 function readFan(text: string): JudgedFan {
-  const { overlay, underlay } = parseFanLine(text.split(/\s+/).filter((word) => word !== ''));
+  const { overlay, underlay, options } = parseFanLine(text.split(/\s+/).filter((word) => word !== ''));
   if (underlay.kind !== 'address') {
     throw new FanError('usage', '--fan needs the underlay as an address and width, such as 172.30.0.28/16');
+  }
+  if (options.type === 'vxlan') {
+    throw new FanError(
+      'unsupported',
+      'dissect judges IP-in-IP only, and this fan is of type vxlan: tshark -r FILE decodes VXLAN',
+    );
   }
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   return { overlay: mapping.overlay, underlay: mapping.underlay };
@@ -72,7 +78,14 @@ async function fansHere(paths: RunPaths): Promise<JudgedFan[]> {
   if (views.length === 0) {
     throw new FanError('not-configured', 'no fan is up here: say which, --fan "250.0.0.0/8 172.30.0.28/16"');
   }
-  return views.map(({ overlay, underlay }) => readFan(`${overlay} ${underlay}`));
+  const judged = views.filter(({ flags }) => !/\btype vxlan\b/.test(flags));
+  if (judged.length === 0) {
+    throw new FanError(
+      'unsupported',
+      'dissect judges IP-in-IP only, and the fans here are of type vxlan: tshark -r FILE decodes VXLAN',
+    );
+  }
+  return judged.map(({ overlay, underlay }) => readFan(`${overlay} ${underlay}`));
 }
 
 function toJson({ number, timeNs, path, verdict, reason, layers, comment }: Dissected): string {

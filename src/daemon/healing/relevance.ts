@@ -39,8 +39,8 @@ export class Relevance {
 
   #isOfFan(index: number, fans: readonly FanRecord[]): boolean {
     const names = this.#names.get(index) ?? [];
-    return fans.some(({ plan: { bridge, tun, underlayDevice } }) =>
-      [bridge, tun, underlayDevice].some((name) => names.includes(name)),
+    return fans.some(({ plan: { bridge, tun, vxlanDevice = tun, underlayDevice } }) =>
+      [bridge, tun, vxlanDevice, underlayDevice].some((name) => names.includes(name)),
     );
   }
 }

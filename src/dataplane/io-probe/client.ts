@@ -18,6 +18,8 @@ export interface IoProbe {
   bpf: string | null;
   /** Of bpf: decap in the kernel; without it the daemon does that part. */
   decap: string | null;
+  /** bpf of a fan over VXLAN. */
+  vxlan: string | null;
 }
 
 const TIMEOUT_S = 10;
@@ -87,5 +89,5 @@ function lastLine(output: string): string {
 
 function failed(cause: unknown): IoProbe {
   const reason = `the probe failed: ${errorText(cause)}`;
-  return { packet: null, bpf: reason, decap: reason };
+  return { packet: null, bpf: reason, decap: reason, vxlan: reason };
 }

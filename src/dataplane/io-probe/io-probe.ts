@@ -4,7 +4,10 @@
  * datagram into a TUN with the encap program of bpf mode; both have to come out at the other end as IP-in-IP. With the
  * decap program at that end, a datagram in IP-in-IP has to come in by the TUN.
  *
- * Prints {"packet": …, "bpf": …, "decap": …}: null, or why it doesn't work.
+ * The same of a fan over VXLAN, in one: a datagram into its TAP has to come out in VXLAN at the other end, where a second fan
+ * has its devices, and in by the TAP of that.
+ *
+ * Prints {"packet": …, "bpf": …, "decap": …, "vxlan": …}: null, or why it doesn't work.
  */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -17,7 +20,9 @@ import { errorText } from '../../base/error.js';
 import { createMapping } from '../../fan/mapping.js';
 import type { TxDevice } from '../../io/devices/device.js';
 import { PacketReceiver, PacketSender } from '../../io/devices/packet-socket.js';
+import { Tap } from '../../io/devices/tap.js';
 import { Tun } from '../../io/devices/tun.js';
+import { VxlanDevice } from '../../io/devices/vxlan-device.js';
 import { deviceIndex } from '../../io/netlink/device-index.js';
 import { NextHops } from '../../io/netlink/next-hops.js';
 import { GSO_TCPV4, HEADROOM, MAX_PACKET, NEEDS_CSUM, PacketBatch } from '../../io/packet-batch.js';
@@ -25,7 +30,7 @@ import { FanProgram } from '../../io/programs/fan-program.js';
 import { foldSum, pseudoHeaderSum } from '../../wire/checksum.js';
 import { OUTER_LEN, writeOuter } from '../../wire/ipip.js';
 import { emitIpv4, PLAIN_HEADER, PROTOCOL_TCP, PROTOCOL_UDP } from '../../wire/ipv4.js';
-import { decapConfigOf, encapConfigOf } from '../kernel/kernel-path.js';
+import { decapConfigOf, encapConfigOf, vxlanConfigOf } from '../kernel/kernel-path.js';
 import type { FanSpec } from '../tables/fan-spec.js';
 import { type FanEntry, ForwardingTable } from '../tables/forwarding-table.js';
 import type { IoProbe } from './client.js';
@@ -66,6 +71,34 @@ link set ${TUN} mtu 1480 up
 route add ${OVERLAY} dev ${TUN} src ${OUR_CONTAINER}
 `;
 const SET_UP_PEER_CONTAINER = `address add ${PEER_CONTAINER}/32 dev lo`;
+
+const VXLAN = 'probevx';
+const [VNI, VXLAN_PORT, VXLAN_MTU] = [16_384_000, 8472, 1450];
+const VXLAN_TEST_PORT = 19;
+const PEER_BY_VXLAN = '250.2.0.10';
+const TAPS = [
+  ['probetap0', '02:fa:00:00:00:01'],
+  ['probetap1', '02:fa:00:00:00:02'],
+] as const;
+type Indices = [tap: number, other: number, underlay: number];
+const OVER_VXLAN: Partial<FanSpec> = {
+  vxlan: { vni: VNI, port: VXLAN_PORT, layer2: false },
+  kernelVxlan: { device: VXLAN, cookie: [1, 2, 3] },
+  ttl: 64,
+  dscp: 0,
+};
+const SET_UP_VXLAN = `
+link add ${VXLAN} type vxlan external vnifilter nolearning local ${US} dstport ${VXLAN_PORT}
+link set ${VXLAN} mtu 65535 arp off
+address replace ${OUR_CONTAINER}/32 dev ${TAPS[0][0]}
+route add ${PEER_BY_VXLAN}/32 dev ${TAPS[0][0]} src ${OUR_CONTAINER}
+neighbour add ${PEER_BY_VXLAN} lladdr ${TAPS[1][1]} nud permanent dev ${TAPS[0][0]}
+rule add iif probe1 lookup 100
+route add local ${PEER}/32 dev lo table 100
+rule add iif ${TAPS[1][0]} lookup 100
+route add local ${PEER_BY_VXLAN}/32 dev lo table 100
+`;
+const SETTINGS = '/proc/sys/net/ipv4/conf';
 const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
 /** Nothing may go by the raw socket, where it would get through as well. */
@@ -148,7 +181,7 @@ function wholeSender(hops: NextHops): PacketSender | undefined {
 }
 
 /** The fan of the host with this address. */
-function fanOf(address: string): FanEntry {
+function fanOf(address: string, more: Partial<FanSpec> = {}): FanEntry {
   const spec: FanSpec = {
     id: '',
     mapping: createMapping(parsePrefix(OVERLAY), parseAddress(address), UNDERLAY_LEN),
@@ -158,6 +191,8 @@ function fanOf(address: string): FanEntry {
     io: ['bpf'],
     ioNotes: [],
     decapRefused: undefined,
+    vxlan: undefined,
+    kernelVxlan: undefined,
     underlayMtu: 1500,
     minPathMtu: 576,
     counterBlock: 0,
@@ -168,6 +203,7 @@ function fanOf(address: string): FanEntry {
     kernelFlows: { encap: -1, decap: -1 },
     kernelPeers: -1,
     pins: undefined,
+    ...more,
   };
   return new ForwardingTable([spec]).fans[0]!;
 }
@@ -219,6 +255,39 @@ function datagram(): PacketBatch {
   return batch;
 }
 
+/**
+ * From a TAP by the VXLAN device and the veth pair to the same device, that two in one namespace may not have one VNI, and in
+ * by a second TAP. The peer's addresses are local only for what comes in.
+ */
+async function probeVxlan(): Promise<void> {
+  for (const [name, mac] of TAPS) {
+    Tap.open(name, VXLAN_MTU, false);
+    ip(`link set ${name} address ${mac} mtu ${VXLAN_MTU} up`);
+  }
+  ip(SET_UP_VXLAN);
+  execFileSync('bridge', ['vni', 'add', 'vni', `${VNI}`, 'dev', VXLAN], { stdio: 'ignore' });
+  for (const device of ['probe1', TAPS[1][0]]) writeFileSync(`${SETTINGS}/${device}/accept_local`, '1');
+  for (const device of ['all', 'probe1', TAPS[1][0]]) writeFileSync(`${SETTINGS}/${device}/rp_filter`, '0');
+  const device = VxlanDevice.open(VXLAN);
+  const encapTo = device.index;
+  const [tap, decapTo, underlayIndex] = [TAPS[0][0], TAPS[1][0], 'probe0'].map(deviceIndex) as Indices;
+  const at = { encapTo, decapTo, underlayIndex };
+  const [us, peer] = [fanOf(US, OVER_VXLAN), fanOf(PEER, OVER_VXLAN)];
+  FanProgram.vxlanEncap(tap).configure(vxlanConfigOf(us, 'encap', at, [us.address]));
+  FanProgram.vxlanDecap(encapTo).configure(vxlanConfigOf(peer, 'decap', at, [peer.address]));
+  const socket = createSocket('udp4');
+  socket.bind(VXLAN_TEST_PORT);
+  await once(socket, 'listening');
+  const message = once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) });
+  const sender = createSocket('udp4');
+  sender.bind(0, OUR_CONTAINER);
+  await once(sender, 'listening');
+  sender.send(TEXT, VXLAN_TEST_PORT, PEER_BY_VXLAN);
+  await message.catch(() => {
+    throw new Error('a datagram into the TAP did not come in by that of the peer');
+  });
+}
+
 /** null where it works. */
 async function verdict(probe: () => Promise<void>): Promise<string | null> {
   try {
@@ -237,6 +306,7 @@ async function main(): Promise<void> {
     packet: await verdict(() => probePacket(receiver)),
     bpf: await verdict(() => probeBpf(receiver)),
     decap: await verdict(probeDecap),
+    vxlan: await verdict(probeVxlan),
   };
   process.stdout.write(JSON.stringify(result));
   process.exit();

@@ -21,6 +21,8 @@ import {
   type Takes,
 } from '../../io/programs/fan-program.js';
 import { OUTER_LEN } from '../../wire/ipip.js';
+import { VXLAN_OUTER_LEN } from '../../wire/vxlan.js';
+import type { KernelPrograms } from '../ports/fan-programs.js';
 import type { FanPort } from '../ports/ports.js';
 import type { FanEntry, ForwardingTable } from '../tables/forwarding-table.js';
 import type { PeerCounts } from '../tables/peer-table.js';
@@ -33,8 +35,8 @@ interface Served {
   /** Undefined where another worker has it. */
   readonly program: FanProgram | undefined;
   readonly flows: FlowSink;
-  /** For the program: index of the one that packets go on by. */
-  readonly device: number;
+  /** Undefined where the program is. */
+  readonly programs: KernelPrograms | undefined;
   /** Whether its packets may go by the kernel, as things are on this host. */
   readonly isOpen: () => boolean;
   /** As FanConfig.own. */
@@ -53,25 +55,24 @@ export class KernelPath {
   readonly #untraced = { encap: new UntracedFlows('encap'), decap: new UntracedFlows('decap') };
   #generation = 0;
 
-  /** `ports` are those of the table's fans, in its order; `generation` as in ToWorker. */
+  /** `ports` are those of the fans of all `tables`, by their index; `generation` as in ToWorker. */
   configure(
-    table: ForwardingTable,
+    tables: readonly ForwardingTable[],
     ports: readonly FanPort[],
     chains: EarlyChains | undefined,
     generation: number,
   ): void {
-    this.#served = table.fans.flatMap((fan) => {
-      const own = table.ownIn(fan);
-      const { underlay, programs } = ports[fan.index]!;
-      const { encap, decap, tunIndex = 0 } = programs ?? {};
-      // Without the program it is for the worker that has it to say so.
-      const mayDecap = () =>
-        decap === undefined || (decap.exit.isOpen && !chains?.mayBePassedBy(fan.underlayDevice));
-      return [
-        ...servedBy(fan, 'encap', own, encap, underlay.deviceIndex ?? 0),
-        ...servedBy(fan, 'decap', own, decap?.program, tunIndex, mayDecap),
-      ];
-    });
+    this.#served = tables.flatMap((table) =>
+      table.fans.flatMap((fan) => {
+        const own = table.ownIn(fan);
+        const { programs } = ports[fan.index]!;
+        const exit = programs?.decap?.exit;
+        // Without the exit there is nothing that would be passed by; without the program another worker has to say so.
+        const mayDecap = () =>
+          exit === undefined || (exit.isOpen && !chains?.mayBePassedBy(fan.underlayDevice));
+        return [...servedBy(fan, 'encap', own, programs), ...servedBy(fan, 'decap', own, programs, mayDecap)];
+      }),
+    );
     this.#begin(generation);
   }
 
@@ -156,38 +157,70 @@ export class KernelPath {
 
   #apply(): void {
     for (const served of this.#served) {
-      const { fan, direction, program, device, own } = served;
+      const { fan, direction, program, programs, own } = served;
       const fits = suits(fan, direction) && own.length <= MOST_OWN_ADDRESSES;
       served.wasOpen = served.isOpen();
-      served.takes = fits && served.wasOpen ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
-      const { takes } = served;
-      const config =
-        direction === 'encap'
-          ? encapConfigOf(fan, device, Math.min(fan.underlayMtu, this.#smallestPath), own)
-          : decapConfigOf(fan, device, own);
-      program?.configure({ ...config, takes, generation: this.#generation });
+      served.takes = fits && served.wasOpen ? leftOf(fan, this.#tracer) : 'nothing';
+      if (!program || !programs) continue;
+      const state = { takes: served.takes, generation: this.#generation };
+      program.configure({ ...this.#configOf(served, programs), ...state });
     }
   }
+
+  #configOf({ fan, direction, own }: Served, programs: KernelPrograms): FanConfig {
+    const { encapTo, decapTo } = programs;
+    // Its outer packets may be fragmented: no path is too small for what fits the device.
+    if (fan.vxlan) return vxlanConfigOf(fan, direction, programs, own);
+    return direction === 'encap'
+      ? encapConfigOf(fan, encapTo, Math.min(fan.underlayMtu, this.#smallestPath), own)
+      : decapConfigOf(fan, decapTo, own);
+  }
+}
+
+/** What is left to a program of `fan`. What came of a fan over VXLAN is not looked at for flows that no trace can show. */
+function leftOf(fan: FanEntry, tracer: Tracer | undefined): Takes {
+  const left = LEFT[tracer?.wants(fan.id) ?? 'none'];
+  return fan.vxlan && left === 'untraced' ? 'nothing' : left;
 }
 
 function servedBy(
   fan: FanEntry,
   direction: Direction,
   own: readonly number[],
-  program: FanProgram | undefined,
-  device: number,
+  programs: KernelPrograms | undefined,
   isOpen = () => true,
 ): Served[] {
+  const program = direction === 'encap' ? programs?.encap : programs?.decap?.program;
   const elsewhere = fan.kernelFlows[direction];
   const flows = program ?? (elsewhere < 0 ? undefined : flowsOf(elsewhere));
   return flows
-    ? [{ fan, direction, own, program, flows, device, isOpen, wasOpen: true, takes: 'nothing' }]
+    ? [{ fan, direction, own, program, programs, flows, isOpen, wasOpen: true, takes: 'nothing' }]
     : [];
 }
 
 /** Whether a program knows all the rules that apply to packets of this fan. */
 function suits(fan: FanEntry, direction: Direction): boolean {
-  return direction === 'encap' ? !fan.exitMayBeOverlay : fan.isInnermost;
+  if (direction === 'encap') return !fan.exitMayBeOverlay;
+  // Which fan a frame is for, its VNI says.
+  return fan.vxlan !== undefined || fan.isInnermost;
+}
+
+/** Of a program of a fan over VXLAN that takes all; `own` as in FanConfig. */
+export function vxlanConfigOf(
+  fan: FanEntry,
+  direction: Direction,
+  {
+    encapTo,
+    decapTo,
+    underlayIndex: underlay,
+  }: Pick<KernelPrograms, 'encapTo' | 'decapTo' | 'underlayIndex'>,
+  own: readonly number[],
+): FanConfig {
+  const { vni, port } = fan.vxlan!;
+  const overVxlan = { vni, port, underlay, cookie: fan.kernelVxlan!.cookie };
+  const [device, limit] =
+    direction === 'encap' ? [encapTo, fan.underlayMtu] : [decapTo, fan.underlayMtu - VXLAN_OUTER_LEN];
+  return { ...configOf(fan, own), device, limit, linkHeader: ETHERNET_LEN, overVxlan };
 }
 
 /** Of an encap program that takes all; `own` as in FanConfig; `device`: the underlay's; `limit`: the longest outer packet. */

@@ -18,18 +18,37 @@ interface DecapPrograms {
   readonly devices: ExitDevices;
 }
 
-export class FanPrograms {
+/** Of a fan of either type. */
+export interface KernelPrograms {
   readonly encap: FanProgram;
-  readonly tunIndex: number;
   /** Decap, what it can't do without, and where they are attached; undefined where the daemon does it. */
-  readonly decap: DecapPrograms | undefined;
+  readonly decap: (Pick<DecapPrograms, 'program'> & Partial<DecapPrograms>) | undefined;
+  /** Index of the device that packets go on by. */
+  readonly encapTo: number;
+  readonly decapTo: number;
+  readonly underlayIndex: number;
   /** Why decap is the daemon's. */
+  readonly notes: readonly string[];
+  /** They do all that is to be done: those of another process are not needed any more. */
+  replaceOthers(): void;
+  /** `goOn`: what outlives this process goes on without it. */
+  detach(goOn: boolean): void;
+}
+
+export class FanPrograms implements KernelPrograms {
+  readonly encap: FanProgram;
+  readonly decap: DecapPrograms | undefined;
+  readonly encapTo: number;
+  readonly decapTo: number;
+  readonly underlayIndex: number;
   readonly notes: readonly string[];
   #pins: Pins | undefined;
 
   private constructor(wanted: Wanted, encap: FanProgram, tunIndex: number, underlayIndex: number) {
     this.encap = encap;
-    this.tunIndex = tunIndex;
+    this.encapTo = underlayIndex;
+    this.decapTo = tunIndex;
+    this.underlayIndex = underlayIndex;
     let refused = wanted.decapRefused;
     if (refused === undefined) {
       try {
@@ -52,7 +71,6 @@ export class FanPrograms {
     return new FanPrograms(wanted, FanProgram.encap(tunIndex), tunIndex, underlayIndex);
   }
 
-  /** They do all that is to be done: those of another process, which died or handed over, are not needed any more. */
   replaceOthers(): void {
     this.#pins?.removeOthers();
   }

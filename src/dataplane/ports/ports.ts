@@ -3,33 +3,50 @@
  * Opened and closed as the set of fans changes; nothing here looks at a packet.
  */
 import { errorText } from '../../base/error.js';
+import { overheadOf } from '../../fan/encapsulation.js';
+import type { RxDevice, TxDevice } from '../../io/devices/device.js';
+import { Envelopes } from '../../io/devices/envelopes.js';
 import { IcmpReceiver } from '../../io/devices/raw-socket.js';
+import { Tap } from '../../io/devices/tap.js';
 import { Tun } from '../../io/devices/tun.js';
 import { EarlyChains } from '../../io/netlink/early-chains.js';
 import { HostAddresses } from '../../io/netlink/host-addresses.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
 import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
-import { FanPrograms } from './fan-programs.js';
+import { FanPrograms, type KernelPrograms } from './fan-programs.js';
 import { Inheritance, type Inherited, type InheritedTun } from './inherited.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
+import { VXLAN_BATCH, VxlanPorts } from './vxlan-ports.js';
+import { VxlanPrograms } from './vxlan-programs.js';
 
 /** Packets a batch; a TUN read and a socket call fill at most this many. */
 export const BATCH = 64;
 /** Fragments need more descriptors than the packets they were cut from. */
 export const TX_BATCH = 2048;
 
+/** A TUN, or the TAP of a VXLAN fan. */
+export interface FanDevice extends RxDevice, TxDevice {
+  /** TUNSETOFFLOAD bits that the kernel accepted. */
+  readonly offloads: number;
+  mtu: number;
+  close(): void;
+}
+
+type Way = Pick<FanPort, 'underlay' | 'io' | 'programs' | 'envelopes'>;
+
 /** What stands behind one fan. */
 export interface FanPort {
   readonly id: string;
-  readonly tun: Tun;
+  readonly tun: FanDevice;
   readonly underlay: UnderlayPort;
   readonly io: FanIo;
   /** In the kernel, before the TUN and behind the underlay's device. */
-  readonly programs: FanPrograms | undefined;
-  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`. */
+  readonly programs: KernelPrograms | undefined;
+  /** What programs leave of what came in over VXLAN; undefined where it comes by a socket. */
+  readonly envelopes: Envelopes | undefined;
+  /** Decapsulated packets on their way into the TUN; shares the slab of `fromUnderlay`, or of `vxlan.fromUnderlay`. */
   readonly toTun: PacketBatch;
 }
 
@@ -42,10 +59,12 @@ export const TOKEN = {
   firstFan: 5,
   firstBridge: 1 << 15,
   ports: 1 << 16,
+  vxlan: 1 << 20,
 } as const;
 
 export class Ports {
   readonly underlay: UnderlayPorts;
+  readonly vxlan: VxlanPorts;
   readonly icmp: IcmpReceiver;
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
@@ -71,10 +90,16 @@ export class Ports {
     this.underlay = new UnderlayPorts(poller, share, tokens, this.#inheritance);
     this.addresses = HostAddresses.open();
     this.underlay.refuse(this.addresses.all);
+    this.vxlan = new VxlanPorts(poller, TOKEN.vxlan);
     this.icmp = inherited ? IcmpReceiver.adopt(inherited.icmp) : IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
     poller.add(this.addresses.fd, TOKEN.addresses);
+  }
+
+  /** Descriptors of all receivers, whose drop counters together are the host's. */
+  get receiverFds(): number[] {
+    return [...this.underlay.receiverFds, ...this.vxlan.receiverFds];
   }
 
   /** In the order of the specs last configured. */
@@ -93,10 +118,11 @@ export class Ports {
         opened.push(port);
         return port;
       });
-      this.#watchChains(next.some(({ programs }) => programs?.decap));
+      this.#watchChains(next.some(({ programs }) => programs?.decap?.exit));
       this.#adopt(next);
+      this.vxlan.hear(specs);
       next.forEach(({ tun }, index) => {
-        tun.mtu = specs[index]!.underlayMtu - OUTER_LEN;
+        tun.mtu = innerMtuOf(specs[index]!);
       });
     } catch (error) {
       for (const port of opened) closePort(port, false);
@@ -107,7 +133,11 @@ export class Ports {
 
   /** All that packets come in by, for a process that reads from it after us. */
   get lent(): Inherited {
-    const tuns = this.#fans.map(({ id, tun: { fd, writeFd, offloads } }) => [id, { fd, writeFd, offloads }]);
+    const tuns = this.#fans.flatMap(({ id, tun }) => {
+      if (!(tun instanceof Tun)) return [];
+      const { fd, writeFd, offloads } = tun;
+      return [[id, { fd, writeFd, offloads }]];
+    });
     return {
       ...this.underlay.lent,
       icmp: this.icmp.fd,
@@ -146,9 +176,11 @@ export class Ports {
   }
 
   #open(spec: FanSpec): FanPort {
-    const tun = this.#openTun(spec);
+    const tun = this.#openDevice(spec);
     try {
-      const toTun = new PacketBatch(BATCH, this.fromUnderlay.slab);
+      const toTun = spec.vxlan
+        ? new PacketBatch(VXLAN_BATCH, this.vxlan.fromUnderlay.slab)
+        : new PacketBatch(BATCH, this.fromUnderlay.slab);
       return { id: spec.id, tun, toTun, ...this.#openUnderlay(spec) };
     } catch (error) {
       tun.close();
@@ -156,8 +188,11 @@ export class Ports {
     }
   }
 
-  #openTun({ id, tun: name, underlayMtu }: FanSpec): Tun {
-    const options = { mtu: underlayMtu - OUTER_LEN, multiQueue: this.#multiQueue };
+  #openDevice(spec: FanSpec): FanDevice {
+    const { id, tun: name } = spec;
+    const mtu = innerMtuOf(spec);
+    if (spec.vxlan) return Tap.open(name, mtu, this.#multiQueue);
+    const options = { mtu, multiQueue: this.#multiQueue };
     const inherited = this.#inheritance?.takeTun(id);
     if (!inherited) return Tun.open(name, options);
     const { fd, writeFd, offloads } = inherited;
@@ -165,7 +200,7 @@ export class Ports {
   }
 
   /** By the first way that works; throws what the last one said. */
-  #openUnderlay(spec: FanSpec): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
+  #openUnderlay(spec: FanSpec): Way {
     const passedOver = [...spec.ioNotes];
     for (const mode of spec.io.slice(0, -1)) {
       try {
@@ -177,24 +212,22 @@ export class Ports {
     return this.#openBy(spec, spec.io.at(-1)!, passedOver);
   }
 
-  #openBy(
-    spec: FanSpec,
-    mode: IoMode,
-    passedOver: readonly string[],
-  ): Pick<FanPort, 'underlay' | 'io' | 'programs'> {
-    const underlay = this.underlay.open(spec, mode);
-    const programs = mode === 'bpf' ? FanPrograms.attach(spec, underlay.deviceIndex!) : undefined;
+  #openBy(spec: FanSpec, mode: IoMode, passedOver: readonly string[]): Way {
+    const underlay = spec.vxlan ? this.vxlan.open(spec, mode) : this.underlay.open(spec, mode);
+    const programs = mode === 'bpf' ? programsOf(spec, underlay) : undefined;
     const { receiverGroup, cuts } = underlay;
     const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
     const decapAt = programs?.decap?.devices;
     const { hopsIndex: underlayIndex } = underlay;
-    return { underlay, programs, io: { mode, notes, receiverGroup, cuts, decapAt, underlayIndex } };
+    const vxlanIndex = spec.vxlan && programs?.encapTo;
+    const io = { mode, notes, receiverGroup, cuts, decapAt, vxlanIndex, underlayIndex };
+    return { underlay, programs, envelopes: envelopesOf(spec, mode), io };
   }
 
   #adopt(next: FanPort[], goOn = false): void {
     for (const { tun, programs } of this.#fans) {
       if (!this.#ignored.has(tun.fd)) this.#poller.remove(tun.fd);
-      if (programs?.decap) this.#poller.remove(programs.decap.exit.fd);
+      if (programs?.decap?.exit) this.#poller.remove(programs.decap.exit.fd);
     }
     for (const port of this.#fans) {
       if (next.includes(port)) continue;
@@ -203,7 +236,7 @@ export class Ports {
     }
     next.forEach(({ tun, programs }, index) => {
       if (!this.#ignored.has(tun.fd)) this.#poller.add(tun.fd, TOKEN.firstFan + index);
-      if (programs?.decap) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
+      if (programs?.decap?.exit) this.#poller.add(programs.decap.exit.fd, TOKEN.firstBridge + index);
     });
     this.#fans = next;
     this.#retainUnderlay();
@@ -226,8 +259,23 @@ export class Ports {
   }
 
   #retainUnderlay(): void {
-    this.underlay.retain(this.#fans.map(({ underlay }) => underlay));
+    const used = this.#fans.map(({ underlay }) => underlay);
+    this.underlay.retain(used);
+    this.vxlan.retain(used);
   }
+}
+
+/** MTU of TUN or TAP. */
+function innerMtuOf({ underlayMtu, vxlan }: FanSpec): number {
+  return underlayMtu - overheadOf(vxlan);
+}
+
+function programsOf(spec: FanSpec, { deviceIndex }: UnderlayPort): KernelPrograms {
+  return spec.vxlan ? VxlanPrograms.attach(spec) : FanPrograms.attach(spec, deviceIndex!);
+}
+
+function envelopesOf({ kernelVxlan, mapping }: FanSpec, mode: IoMode): Envelopes | undefined {
+  return kernelVxlan && mode !== 'raw' ? new Envelopes(kernelVxlan.cookie, mapping.address) : undefined;
 }
 
 /** The underlay's part is shared: UnderlayPorts closes it. */

@@ -2,9 +2,14 @@
  * A fan as the dataplane knows it: what the main thread says of it (FanSpec), and what the way on and off the underlay
  * came to (FanIo).
  */
+import type { VxlanTerms } from '../../fan/encapsulation.js';
 import type { FanMapping } from '../../fan/mapping.js';
 
-/** raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and plain packets by programs in the kernel. */
+/**
+ * raw: AF_INET sockets. packet: AF_PACKET, super-packets whole. bpf: packet, and plain packets by programs in the kernel.
+ * Of a fan over VXLAN: raw: UDP sockets. bpf: programs, and what they leave in envelopes. packet: the same in a worker
+ * that has not the programs.
+ */
 export type IoMode = 'raw' | 'packet' | 'bpf';
 
 /** A fan as the worker forwards for it. */
@@ -16,6 +21,10 @@ export interface FanSpec {
   tun: string;
   bridge: string;
   underlayDevice: string;
+  /** Set where its packets travel in VXLAN, and `tun` is a TAP. */
+  vxlan: VxlanTerms | undefined;
+  /** The kernel's VXLAN device for it; undefined where it has none. */
+  kernelVxlan: KernelVxlan | undefined;
   /** The ways on and off the underlay to try, in this order; the first that works here is taken. */
   io: readonly IoMode[];
   /** Why faster ways are not among them. */
@@ -44,6 +53,12 @@ export interface FanSpec {
   kernelPeers: number;
 }
 
+export interface KernelVxlan {
+  device: string;
+  /** COOKIE_WORDS, known to the fan's programs and to the workers alone. */
+  cookie: readonly number[];
+}
+
 /** A descriptor of each of a fan's programs in the kernel; −1 where there is none. */
 export interface ByDirection {
   encap: number;
@@ -61,6 +76,8 @@ export interface FanIo {
   cuts: boolean;
   /** Where decap in the kernel is attached, by index; undefined where the daemon does it. */
   decapAt: { underlay: number; bridge: number } | undefined;
+  /** Index of the kernel's VXLAN device that it goes by; undefined where by none. */
+  vxlanIndex: number | undefined;
   /** Index of the underlay's device, whose frames it knows; undefined where the kernel alone routes. */
   underlayIndex: number | undefined;
 }

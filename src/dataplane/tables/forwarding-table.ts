@@ -45,9 +45,12 @@ export class ForwardingTable {
   /** What fanOf found last, as a fan's packets follow each other; only a fan that no other can be the answer for. */
   #lastFound: FanEntry | undefined;
 
-  /** `host`: addresses of this host, and of all on its links, host-order u32. */
-  constructor(specs: readonly FanSpec[], host: readonly number[] = []) {
-    this.fans = specs.map((spec, index) => entryOf(spec, index, specs));
+  /**
+   * `host`: addresses of this host, and of all on its links, host-order u32. `all`: those that the index of a fan is
+   * counted in, where `specs` is a part of them.
+   */
+  constructor(specs: readonly FanSpec[], host: readonly number[] = [], all = specs) {
+    this.fans = specs.map((spec) => entryOf(spec, all.indexOf(spec), specs));
     this.#byOverlay = new FanTable(specs.map(({ mapping }) => mapping));
     for (const fan of this.fans) {
       if (!this.#byAddress.has(fan.address)) this.#byAddress.set(fan.address, fan);
@@ -120,6 +123,8 @@ function entryOf(spec: FanSpec, index: number, all: readonly FanSpec[]): FanEntr
     tun: spec.tun,
     bridge: spec.bridge,
     underlayDevice: spec.underlayDevice,
+    vxlan: spec.vxlan,
+    kernelVxlan: spec.kernelVxlan,
     io: spec.io,
     ioNotes: spec.ioNotes,
     decapRefused: spec.decapRefused,

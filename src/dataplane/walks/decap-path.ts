@@ -228,6 +228,11 @@ const checkSource = (fan: FanEntry, sender: number, from: number): DropReason =>
   return isEdgeOfItsSlice(fan, from) ? DROP['source-martian'] : KEPT;
 };
 
+/** The same for the walk of VXLAN (vxlan-decap.ts), where `from` may be of ARP. */
+export function judgeInnerSource(fan: FanEntry, sender: number, from: number): DropReason {
+  return checkSource(fan, sender, from);
+}
+
 /** checkInnerIpv4's reason, if any; but a sender who isn't of the underlay is the graver one. */
 function malformed(fan: FanEntry, rx: PacketBatch, off: number, len: number, sender: number): DropReason {
   const reason = checkInnerIpv4(rx.slab, off, len);

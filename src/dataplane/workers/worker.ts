@@ -126,7 +126,8 @@ function linksOf({ underlay: { shimFd }, programs }: FanPort): Record<string, nu
   return {
     ...(shimFd === undefined ? {} : { 'GSO shim': shimFd }),
     ...(programs ? { encap: programs.encap.linkFd } : {}),
-    ...(decap ? { decap: decap.program.linkFd, 'bridge exit': decap.exit.linkFd } : {}),
+    ...(decap ? { decap: decap.program.linkFd } : {}),
+    ...(decap?.exit ? { 'bridge exit': decap.exit.linkFd } : {}),
   };
 }
 
@@ -148,7 +149,7 @@ function done(id: number, { ports }: Forwarder): FromWorker {
     kernelLinks: Object.fromEntries(ports.fans.map((fan) => [fan.id, linksOf(fan)])),
     kernelFlows: ofPrograms(({ flowsFd }) => flowsFd),
     kernelPeers: ofPrograms(({ peersFd }) => peersFd),
-    receiverFds: ports.underlay.receiverFds,
+    receiverFds: ports.receiverFds,
   };
 }
 

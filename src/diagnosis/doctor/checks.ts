@@ -1,7 +1,7 @@
 /** The checks of `fanctl doctor`, in the order in which they are shown: from the machine up to the packets. */
 import { containerMtu } from './container-mtu.js';
 import { fanDead, fandDead, stateLost } from './daemon.js';
-import { bridgeChanged, duplicateMac, tunChanged } from './devices.js';
+import { bridgeChanged, duplicateMac, tunChanged, vxlanDeviceChanged } from './devices.js';
 import { dhcpDead, namesDead } from './dhcp.js';
 import { countersWrong, forgedSource, guardDrops, overflow } from './drops.js';
 import type { Check } from './finding.js';
@@ -17,7 +17,7 @@ import { forwardDrop } from './inner-drops.js';
 import { ipForwardOff } from './ip-forward.js';
 import { kernelRegression, programMissing, slowClock, tunDeviceMissing } from './machine.js';
 import { offloadsOff } from './offloads.js';
-import { protocol4Blocked } from './outer-drops.js';
+import { protocol4Blocked, udpBlocked } from './outer-drops.js';
 import { overlayNat } from './overlay-nat.js';
 import { programsDetached } from './programs.js';
 import { relayBroken } from './relay.js';
@@ -44,6 +44,7 @@ export const CHECKS: readonly Check[] = [
   kernelTunnel,
   bridgeChanged,
   tunChanged,
+  vxlanDeviceChanged,
   relayBroken,
   programsDetached,
   containerMtu,
@@ -56,6 +57,7 @@ export const CHECKS: readonly Check[] = [
   overlayNat,
   bridgeNetfilter,
   protocol4Blocked,
+  udpBlocked,
   dhcpBlocked,
   natRulesMissing,
   guardMissing,

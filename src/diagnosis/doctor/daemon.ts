@@ -65,5 +65,5 @@ function upLine({ overlay, underlay }: UpRequest): string {
 }
 
 function namesOf(fans: readonly FanRecord[]): Set<string> {
-  return new Set(fans.flatMap(({ plan }) => [plan.bridge, plan.tun]));
+  return new Set(fans.flatMap(({ plan }) => [plan.bridge, plan.tun, plan.vxlanDevice ?? plan.tun]));
 }

@@ -30,6 +30,8 @@ const ASTRAY: Readonly<Record<GuardReason, string>> = {
     "find the host that sends IP-in-IP in this host's own name: a second host has its address, or somebody forges",
   'outer-options': 'find the host that sends IP-in-IP with a source route, or another option: no fan does',
   'source-unroutable': 'stop what forges them, or give this host a route to the sender',
+  'local-mac':
+    'find the host whose containers have MAC addresses of containers here, or stop what forges them',
   'service-astray': 'ask another server: this one is for the containers on its bridge',
 };
 

@@ -10,6 +10,11 @@ import { findDrops, type PacketKind } from '../../host/firewall/packet-verdict.j
 import { type FirewallData, missingAccepts } from '../../host/steps/firewall-step.js';
 import { type GuardData, missingFromGuard } from '../../host/steps/guard-step.js';
 import { type IsolateData, missingIsolation } from '../../host/steps/isolate-step.js';
+import {
+  LAYER2_FAMILY,
+  type Layer2GuardData,
+  missingFromLayer2Guard,
+} from '../../host/steps/layer2-guard-step.js';
 import { type NatData, ownChains } from '../../host/steps/nat-step.js';
 import { readSysctl } from '../../host/sysctl.js';
 import { dropAmong, judged } from './drop-finding.js';
@@ -65,6 +70,14 @@ export const guardMissing: Check = {
       if (!step) {
         const evidence = `${plan.bridge} was brought up by an older ufan, without rules against forged packets`;
         return fail(evidence, 'fanctl down, and up again');
+      }
+      const ports = steps.find(({ kind }) => kind === 'layer2-guard')?.data as unknown as
+        | Layer2GuardData
+        | undefined;
+      const unguarded = ports ? missingFromLayer2Guard(await patient.ruleset(), ports) : [];
+      if (ports && unguarded.length > 0) {
+        const evidence = `table ${LAYER2_FAMILY} ${ports.table} lacks ${unguarded.join(', ')} of ${plan.bridge}: forged frames may get in`;
+        return fail(evidence, FIX, { repairs: ['layer2-guard'] });
       }
       const missing = missingFromGuard(await patient.ruleset(), step.data as unknown as GuardData);
       if (missing.length === 0) return ok(`table ${GUARD_FAMILY} ${GUARD_TABLE} guards ${plan.bridge}`);

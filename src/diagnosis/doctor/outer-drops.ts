@@ -1,5 +1,5 @@
 /**
- * protocol-4-blocked: does the firewall drop the fan's packets on the underlay? Which hooks they pass depends on the io
+ * protocol-4-blocked, and udp-blocked of a fan over VXLAN: does the firewall drop the fan's packets on the underlay? Which hooks they pass depends on the io
  * (measured, with counters at each):
  *
  *            in: ingress  prerouting, input      out: output, postrouting   egress
@@ -15,11 +15,13 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { formatPrefix, type Prefix } from '../../addr/prefix.js';
 import type { FanRecord } from '../../control/state-store.js';
 import type { BaseChain, PacketKind } from '../../host/firewall/packet-verdict.js';
+import type { FanPlan } from '../../host/steps/fan-steps.js';
 import { dropAmong, judged, surest } from './drop-finding.js';
 import { type Check, type Finding, ok, warn } from './finding.js';
 import type { Patient } from './patient.js';
 
 const IPIP = 4;
+const UDP = 17;
 const LOCAL_OUT = ['output', 'postrouting'];
 const NOT_RESOLVED =
   'io packet sends what it has no neighbour for by there, so a peer that was silent for a while is not reached';
@@ -29,7 +31,13 @@ const LEFT_TO_FAND =
 export const protocol4Blocked: Check = {
   name: 'protocol-4-blocked',
   severity: 'critical',
-  examine: (patient) => patient.eachFan((fan) => examineFan(patient, fan)),
+  examine: (patient) => patient.eachFan(async (fan) => (fan.plan.vxlan ? [] : examineFan(patient, fan))),
+};
+
+export const udpBlocked: Check = {
+  name: 'udp-blocked',
+  severity: 'critical',
+  examine: (patient) => patient.eachFan(async (fan) => (fan.plan.vxlan ? examineFan(patient, fan) : [])),
 };
 
 async function examineFan(patient: Patient, fan: FanRecord): Promise<Finding[]> {
@@ -41,24 +49,29 @@ async function examineFan(patient: Patient, fan: FanRecord): Promise<Finding[]> 
   ];
   const wrong = found.filter(({ status }) => status !== 'ok');
   if (wrong.length > 0) return wrong;
-  return [ok(`no chain drops protocol 4 between ${formatAddress(address)} and ${formatPrefix(underlay)}`)];
+  return [
+    ok(
+      `no chain drops ${kindOf(fan.plan).name} between ${formatAddress(address)} and ${formatPrefix(underlay)}`,
+    ),
+  ];
 }
 
 /** What comes from `peers`. */
 export function examineIn(bases: readonly BaseChain[], { plan, view }: FanRecord, peers: Prefix): Finding {
   const { mapping, underlayDevice } = plan;
   const packet: PacketKind = {
-    protocol: IPIP,
+    ...kindOf(plan).packet,
     state: 'untracked',
     input: underlayDevice,
     source: peers,
     destination: { base: mapping.address, length: 32 },
   };
-  const isRaw = view.io === 'raw';
+  // Of VXLAN the kernel itself is the receiver, with any io.
+  const isRaw = view.io === 'raw' || plan.vxlan !== undefined;
   const before = dropAmong(bases, isRaw ? ['ingress', 'prerouting'] : ['ingress'], packet);
   const atInput = isRaw ? dropAmong(bases, ['input'], packet) : undefined;
   const drop = surest([before, atInput]);
-  const what = `protocol 4 from ${nameOf(peers)} to ${formatAddress(mapping.address)}`;
+  const what = `${kindOf(plan).name} from ${nameOf(peers)} to ${formatAddress(mapping.address)}`;
   return judged(drop, what, drop === atInput);
 }
 
@@ -66,21 +79,30 @@ export function examineIn(bases: readonly BaseChain[], { plan, view }: FanRecord
 export function examineOut(bases: readonly BaseChain[], { plan, view }: FanRecord, peers: Prefix): Finding {
   const { mapping, underlayDevice } = plan;
   const packet: PacketKind = {
-    protocol: IPIP,
+    ...kindOf(plan).packet,
     state: 'untracked',
     output: underlayDevice,
     source: { base: mapping.address, length: 32 },
     destination: peers,
   };
-  const what = `protocol 4 from ${formatAddress(mapping.address)} to ${nameOf(peers)}`;
+  const what = `${kindOf(plan).name} from ${formatAddress(mapping.address)} to ${nameOf(peers)}`;
   const atDevice = dropAmong(bases, ['egress'], packet);
   const local = dropAmong(bases, LOCAL_OUT, packet);
   const drop = surest([local, atDevice]);
-  if (view.io === 'raw' || !drop) return judged(drop, what, false);
+  if (view.io === 'raw' || plan.vxlan || !drop) return judged(drop, what, false);
   if (view.io === 'bpf') return warn(`dropped by ${drop.by}: ${what}; ${LEFT_TO_FAND}`, drop.remedy);
   if (atDevice) return judged(atDevice, what, false);
   const finding = judged(local, what, false);
   return { ...finding, evidence: `${finding.evidence}; ${NOT_RESOLVED}`, severity: 'major' };
+}
+
+/** What outer packets of the fan are. */
+function kindOf({ vxlan }: FanPlan): {
+  name: string;
+  packet: Pick<PacketKind, 'protocol' | 'destinationPort'>;
+} {
+  if (!vxlan) return { name: 'protocol 4', packet: { protocol: IPIP } };
+  return { name: `udp port ${vxlan.port}`, packet: { protocol: UDP, destinationPort: vxlan.port } };
 }
 
 function nameOf({ base, length }: Prefix): string {

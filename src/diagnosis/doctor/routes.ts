@@ -9,6 +9,7 @@ import type { HostRoute } from '../../fan/fan-conflicts.js';
 import { readRefusingRules } from '../../host/policy-rules.js';
 import { describeMatch } from '../../host/route-lookup.js';
 import { routeDevice } from '../../host/routes.js';
+import type { FanPlan } from '../../host/steps/fan-steps.js';
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 import type { Patient } from './patient.js';
 
@@ -38,8 +39,8 @@ export const routeMissing: Check = {
       if ((await hasRoute(patient, fan)) || (await isTaken(patient, fan))) {
         return ok(`${formatPrefix(overlay)} is routed`);
       }
-      const evidence = `no route ${formatPrefix(overlay)} dev ${fan.plan.tun}`;
-      return fail(evidence, FIX, { repairs: ['tun', 'route'] });
+      const evidence = `no route ${formatPrefix(overlay)} dev ${wayOf(fan.plan)}`;
+      return fail(evidence, FIX, { repairs: fan.plan.vxlan?.layer2 ? ['bridge'] : ['tun', 'route'] });
     }),
 };
 
@@ -54,13 +55,18 @@ async function hasRoute(patient: Patient, { plan }: FanRecord): Promise<boolean>
   const link = await patient.link(plan.tun);
   // The kernel takes the route of a device that goes down, which another check says.
   if (!link?.flags.includes('UP')) return true;
-  return routes.some((r) => r.device === plan.tun && samePrefix(r.destination, plan.mapping.overlay));
+  return routes.some((r) => r.device === wayOf(plan) && samePrefix(r.destination, plan.mapping.overlay));
 }
 
 /** Whether another route stands in the place of ours. */
 async function isTaken(patient: Patient, { plan }: FanRecord): Promise<boolean> {
   const routes = await patient.routes();
-  return routes.some((r) => r.device !== plan.tun && samePrefix(r.destination, plan.mapping.overlay));
+  return routes.some((r) => r.device !== wayOf(plan) && samePrefix(r.destination, plan.mapping.overlay));
+}
+
+/** The device by which the overlay is reached. */
+function wayOf({ vxlan, bridge, tun }: FanPlan): string {
+  return vxlan?.layer2 ? bridge : tun;
 }
 
 async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding[]> {

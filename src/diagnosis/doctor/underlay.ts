@@ -2,9 +2,9 @@
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { renewCommand } from '../../control/fan-command.js';
 import type { FanRecord } from '../../control/state-store.js';
+import { overheadOf } from '../../fan/encapsulation.js';
 import { findRival } from '../../host/tunnels.js';
 import { carriesNothing, LEAST_UNDERLAY_MTU } from '../../host/underlay.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
 import { type Check, type Finding, fail, ok, warn } from './finding.js';
 import type { Patient } from './patient.js';
 
@@ -65,7 +65,7 @@ export const underlayMtu: Check = {
   examine: (patient) =>
     patient.eachFan(async ({ plan, view }) => {
       const link = await patient.link(plan.underlayDevice);
-      const expected = plan.mtu + OUTER_LEN;
+      const expected = plan.mtu + overheadOf(plan.vxlan);
       if (!link || link.mtu === expected) return ok(`${plan.underlayDevice} has MTU ${expected}`);
       const evidence = `${link.name} has MTU ${link.mtu}, ${view.bridge} is made for ${expected}`;
       if (link.mtu >= LEAST_UNDERLAY_MTU)
@@ -80,6 +80,7 @@ export const kernelTunnel: Check = {
   severity: 'critical',
   examine: (patient) =>
     patient.eachFan(async ({ plan }) => {
+      if (plan.vxlan) return [];
       const ours = formatAddress(plan.mapping.address);
       const rival = findRival(await patient.links(), plan.mapping.address);
       if (!rival) return ok(`no tunnel of the kernel takes protocol 4 to ${ours} from anybody`);

@@ -54,7 +54,7 @@ export function translateInner(bases: readonly BaseChain[], { plan }: FanRecord,
   return { note: `overlay-nat, ${rewrite.isSure ? '' : 'perhaps '}${why}` };
 }
 
-/** As IP-in-IP to or from an underlay host. */
+/** As an outer packet to or from an underlay host. */
 export function passOuter(
   bases: readonly BaseChain[],
   fan: FanRecord,
@@ -64,7 +64,8 @@ export function passOuter(
   const examine = direction === 'out' ? examineOut : examineIn;
   const finding = examine(bases, fan, addressOf(host));
   // One of less severity loses some packets only.
-  return passage('protocol-4-blocked', finding, finding.severity === undefined);
+  const verdict = fan.plan.vxlan ? 'udp-blocked' : 'protocol-4-blocked';
+  return passage(verdict, finding, finding.severity === undefined);
 }
 
 function passage(verdict: HostVerdict, { status, evidence }: Finding, isWhole: boolean): Passage {

@@ -10,7 +10,7 @@ import type { FanRecord } from '../../control/state-store.js';
 import type { Link } from '../../host/links.js';
 import { describeMatch, lookUpRoute, type Route, type RouteQuestion } from '../../host/route-lookup.js';
 import { readRoutes, routeDevice } from '../../host/routes.js';
-import type { FanPlan } from '../../host/steps/fan-steps.js';
+import { type FanPlan, onLink } from '../../host/steps/fan-steps.js';
 import { readSysctl } from '../../host/sysctl.js';
 
 /** Under which name a packet goes astray, in the order in which one is looked for. */
@@ -49,9 +49,14 @@ export async function followLeg(fan: FanRecord, leg: Leg, links: readonly Link[]
   // What is for this host itself is not forwarded.
   const off = route?.device === 'lo' ? undefined : await forwardingFault(leg.input);
   if (off) return { route, stop: off };
-  const right = leg.towards === 'tun' ? [plan.tun] : [plan.bridge, 'lo'];
+  const right = leg.towards === 'tun' ? [wayOf(plan)] : [plan.bridge, 'lo'];
   if (route && right.includes(route.device)) return { route, stop: undefined };
   return { route, stop: await describeStray(plan, leg, route) };
+}
+
+/** The device by which this host reaches other slices. */
+function wayOf({ vxlan, bridge, tun }: FanPlan): string {
+  return vxlan?.layer2 ? bridge : tun;
 }
 
 /** Of what a container sends: the first address that the host does not keep stands for all. */
@@ -90,7 +95,7 @@ async function describeStray(plan: FanPlan, leg: Leg, route: Route | undefined):
   const missing = await missingRoute(plan, towards);
   if (missing) return missing;
   const strict = input === undefined ? undefined : await wayBackStray(input, source);
-  const right = towards === 'tun' ? plan.tun : plan.bridge;
+  const right = towards === 'tun' ? wayOf(plan) : plan.bridge;
   const where = route ? `to ${route.device}` : 'nowhere';
   const by =
     strict ?? `leads ${where} instead of to ${right}: ${(await describeMatch(leg)) ?? 'a policy rule'}`;
@@ -99,13 +104,11 @@ async function describeStray(plan: FanPlan, leg: Leg, route: Route | undefined):
 }
 
 /** The fan's own route, where it is gone and no other stands in its place. */
-async function missingRoute(
-  { mapping, tun, bridge }: FanPlan,
-  towards: Leg['towards'],
-): Promise<Stop | undefined> {
-  const network = towards === 'tun' ? mapping.overlay : mapping.slice;
+async function missingRoute(plan: FanPlan, towards: Leg['towards']): Promise<Stop | undefined> {
+  const { mapping, bridge } = plan;
+  const network = towards === 'tun' ? mapping.overlay : onLink(plan);
   if ((await readRoutes()).some(({ destination }) => samePrefix(destination, network))) return undefined;
-  const why = `no route ${formatPrefix(network)} dev ${towards === 'tun' ? tun : bridge}`;
+  const why = `no route ${formatPrefix(network)} dev ${towards === 'tun' ? wayOf(plan) : bridge}`;
   return { verdict: towards === 'tun' ? 'route-missing' : 'bridge-changed', why };
 }
 

@@ -23,7 +23,9 @@ export const GUARD_REASONS = [
   'source-unroutable',
   'service-astray',
 ] as const satisfies readonly DropReasonName[];
-export type GuardReason = (typeof GUARD_REASONS)[number];
+/** Of a layer-2 fan, in a table of its own that names its counters alike (host/steps/layer2-guard-step.ts). */
+export const LAYER2_REASONS = ['local-mac', 'bridge-source'] as const satisfies readonly DropReasonName[];
+export type GuardReason = (typeof GUARD_REASONS)[number] | (typeof LAYER2_REASONS)[number];
 
 /** Of the fan whose slice starts at `sliceBase`: "fa001c00". */
 export function guardKey(sliceBase: number): string {

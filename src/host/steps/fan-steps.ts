@@ -5,23 +5,26 @@
  * None of them touches the underlay device's addresses, routes or MTU: no fan may cost the host its own network.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
-import { broadcastOf, formatPrefix } from '../../addr/prefix.js';
+import { broadcastOf, formatPrefix, type Prefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
+import { tunnelMac, type VxlanTerms } from '../../fan/encapsulation.js';
 import type { FanMapping } from '../../fan/mapping.js';
 import { guardKey } from '../firewall/guard.js';
 import { ownTable } from '../firewall/nft.js';
 import { neighbourOf } from '../underlay.js';
-import { type BridgeData, bridgeStep } from './bridge-step.js';
+import { type BridgeData, bridgeStep, macOf } from './bridge-step.js';
 import { type DhcpData, dhcpStep } from './dhcp-step.js';
 import { type FirewallData, firewallStep } from './firewall-step.js';
 import { type ForwardingData, forwardingStep } from './forwarding-step.js';
 import { type GuardData, guardStep } from './guard-step.js';
 import { type IsolateData, isolateStep } from './isolate-step.js';
+import { type Layer2GuardData, layer2GuardStep } from './layer2-guard-step.js';
 import { type NatData, natStep } from './nat-step.js';
 import { type RouteData, routeStep } from './route-step.js';
 import { type RpFilterData, rpFilterStep } from './rp-filter-step.js';
 import type { StepKinds, StepRecord } from './step.js';
 import { type TunData, tunStep } from './tun-step.js';
+import { type VxlanDeviceData, vxlanDeviceStep } from './vxlan-device-step.js';
 
 export interface FanPlan {
   readonly mapping: FanMapping;
@@ -46,6 +49,10 @@ export interface FanPlan {
   readonly workers: number;
   /** The device by which outer packets leave. */
   readonly underlayDevice: string;
+  /** Set where packets travel in VXLAN: `tun` is a TAP then. Absent for IP-in-IP. */
+  readonly vxlan?: VxlanTerms;
+  /** The kernel's VXLAN device beside the TAP; absent where nothing goes by it. */
+  readonly vxlanDevice?: string;
   /** Directory for files of the steps. */
   readonly runDir: string;
   /** For those that outlive a boot: leases. */
@@ -56,8 +63,10 @@ export const STEP_KINDS: StepKinds = {
   forwarding: forwardingStep,
   guard: guardStep,
   isolate: isolateStep,
+  'layer2-guard': layer2GuardStep,
   bridge: bridgeStep,
   tun: tunStep,
+  'vxlan-device': vxlanDeviceStep,
   route: routeStep,
   'rp-filter': rpFilterStep,
   nat: natStep,
@@ -75,20 +84,38 @@ export function fanSteps(plan: FanPlan): StepRecord[] {
   checkReserve(plan);
   checkRange(plan);
   checkNames(plan);
-  const { tun, mtu, workers, mapping } = plan;
+  const { tun, mtu, workers, mapping, vxlan } = plan;
   const gateway = formatAddress(mapping.gateway);
   return [
     // First, and undone last: there is no moment without.
     record<GuardData>('guard', guardData(plan)),
     ...(plan.isolate ? [record<IsolateData>('isolate', isolateData(plan))] : []),
+    ...(vxlan?.layer2 ? [record<Layer2GuardData>('layer2-guard', layer2GuardData(plan))] : []),
     record<BridgeData>('bridge', bridgeData(plan)),
-    record<TunData>('tun', { tun, mtu, gateway, queues: workers }),
-    record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway }),
+    record<TunData>('tun', { tun, mtu, gateway, queues: workers, ...tapOf(plan) }),
+    ...vxlanDeviceSteps(plan),
+    // In layer 2 the overlay is the bridge's own network.
+    ...(vxlan?.layer2
+      ? []
+      : [record<RouteData>('route', { overlay: formatPrefix(mapping.overlay), tun, gateway })]),
     record<RpFilterData>('rp-filter', rpFilterData(plan)),
     record<NatData>('nat', natData(plan)),
     record<FirewallData>('firewall', firewallData(plan)),
     ...(plan.dhcp ? [record<DhcpData>('dhcp', dhcpData(plan))] : []),
   ];
+}
+
+function tapOf({ vxlan, mapping, bridge }: FanPlan): Pick<TunData, 'tap'> {
+  if (!vxlan) return {};
+  const hardwareAddress = tunnelMac(mapping.address);
+  return { tap: { hardwareAddress, ...(vxlan.layer2 ? { bridge } : {}) } };
+}
+
+function vxlanDeviceSteps({ vxlan, vxlanDevice, mapping }: FanPlan): StepRecord[] {
+  if (!vxlan || vxlanDevice === undefined) return [];
+  const { vni, port } = vxlan;
+  const data = { device: vxlanDevice, address: formatAddress(mapping.address), port, vni };
+  return [record<VxlanDeviceData>('vxlan-device', data)];
 }
 
 export function bridgeData(plan: FanPlan): BridgeData {
@@ -97,9 +124,14 @@ export function bridgeData(plan: FanPlan): BridgeData {
     bridge,
     mtu,
     gateway: formatAddress(mapping.gateway),
-    length: mapping.slice.length,
+    length: onLink(plan).length,
     hostReserve,
   };
+}
+
+/** The network that the bridge, and its containers, have on link. */
+export function onLink({ mapping, vxlan }: Pick<FanPlan, 'mapping' | 'vxlan'>): Prefix {
+  return vxlan?.layer2 ? mapping.overlay : mapping.slice;
 }
 
 /** `records` with the steps of `plan` that a fand before us did not know, each at its place. */
@@ -139,7 +171,7 @@ function checkNames({ dns, dhcp }: FanPlan): void {
   throw new FanError('usage', 'dns needs dhcp: the names are those that containers give to the DHCP server');
 }
 
-function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilterData {
+function rpFilterData({ mapping, underlayDevice, bridge, tun, vxlan }: FanPlan): RpFilterData {
   const { address, underlay, slice, overlay } = mapping;
   const peer = neighbourOf(address, underlay.length);
   // Any overlay address of another host will do: just before our slice, or just behind it.
@@ -147,7 +179,7 @@ function rpFilterData({ mapping, underlayDevice, bridge, tun }: FanPlan): RpFilt
   return {
     checks: [
       { device: underlayDevice, from: peer },
-      { device: tun, from: remote },
+      { device: vxlan?.layer2 ? bridge : tun, from: remote },
     ],
     own: [bridge, tun],
   };
@@ -166,6 +198,8 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     dhcp: plan.dhcp,
     ...(plan.dns && { dns: true }),
     foreignSources: plan.foreignSources ?? false,
+    ...(plan.vxlan && { vxlan: plan.vxlan }),
+    ...(plan.vxlanDevice !== undefined && { vxlanDevice: plan.vxlanDevice }),
   };
 }
 
@@ -174,7 +208,19 @@ function isolateData({ mapping, bridge, hostReserve }: FanPlan): IsolateData {
   return { key: guardKey(mapping.slice.base), bridge, gateway, slice, hostReserve };
 }
 
-function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
+function layer2GuardData({ mapping, bridge, tun }: FanPlan): Layer2GuardData {
+  return {
+    key: guardKey(mapping.slice.base),
+    table: ownTable(mapping.slice.base),
+    bridge,
+    tap: tun,
+    overlay: formatPrefix(mapping.overlay),
+    slice: formatPrefix(mapping.slice),
+    own: [macOf(formatAddress(mapping.gateway)), tunnelMac(mapping.address)],
+  };
+}
+
+function natData({ mapping, bridge, tun, clampMss, vxlan }: FanPlan): NatData {
   return {
     table: ownTable(mapping.slice.base),
     bridge,
@@ -184,19 +230,22 @@ function natData({ mapping, bridge, tun, clampMss }: FanPlan): NatData {
     overlay: formatPrefix(mapping.overlay),
     underlay: formatPrefix(mapping.underlay),
     address: formatAddress(mapping.address),
+    ...(vxlan && { port: vxlan.port }),
   };
 }
 
-function firewallData({ mapping, bridge, tun, dhcp, dns, underlayDevice }: FanPlan): FirewallData {
+function firewallData({ mapping, bridge, tun, dhcp, dns, underlayDevice, vxlan }: FanPlan): FirewallData {
   const { base, length } = mapping.underlay;
   const address = formatAddress(mapping.address);
   return {
     ...{ bridge, tun, underlay: [formatAddress(base), length], address, dhcp, underlayDevice },
+    ...(vxlan && { port: vxlan.port, layer2: vxlan.layer2 }),
     ...(dns && { gateway: formatAddress(mapping.gateway) }),
   };
 }
 
-function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, dns, ...plan }: FanPlan): DhcpData {
+function dhcpData(plan: FanPlan): DhcpData {
+  const { mapping, bridge, mtu, hostReserve, dhcpRange, dns } = plan;
   const gateway = mapping.gateway;
   const first = dhcpRange ? mapping.slice.base + dhcpRange[0] : gateway + hostReserve;
   const last = dhcpRange ? mapping.slice.base + dhcpRange[1] : broadcastOf(mapping.slice) - 1;
@@ -206,7 +255,7 @@ function dhcpData({ mapping, bridge, mtu, hostReserve, dhcpRange, dns, ...plan }
     first: formatAddress(first),
     last: formatAddress(last),
     count: last - first + 1,
-    length: mapping.slice.length,
+    length: onLink(plan).length,
     mtu,
     runDir: plan.runDir,
     leaseDir: plan.stateDir,

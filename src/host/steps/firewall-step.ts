@@ -1,7 +1,7 @@
 /**
  * Step: let the fan's packets through the host's own firewall, where a chain of it could drop them (iptables FORWARD
- * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 and probes (udp/8326) from the
- * underlay by its device, DHCP (and DNS) from the containers.
+ * and INPUT, DOCKER-USER, ufw, firewalld, plain nftables): bridge to TUN and back, protocol 4 (or VXLAN's port) and probes (udp/8326)
+ * from the underlay by its device, DHCP (and DNS) from the containers.
  *
  * Each rule has the comment `ufan <bridge>`, by which `down` finds it again; a firewall that was flushed or loaded
  * anew has none. The rules use only what iptables-nft can read back, or it would refuse to show its own table.
@@ -35,6 +35,10 @@ export interface FirewallData {
   readonly address: string;
   readonly dhcp: boolean;
   readonly underlayDevice?: string;
+  /** UDP port of a VXLAN fan; absent for IP-in-IP. */
+  readonly port?: number;
+  /** Set where the TUN is a port of the bridge. */
+  readonly layer2?: boolean;
   /** By which outer packets come in, as INPUT sees it; undefined where that is no one device, or an older fand looked. */
   readonly arrival?: string;
   /** The fan's gateway, where fands of other hosts ask it for names; undefined where they don't. */
@@ -130,21 +134,24 @@ function commentOf({ bridge }: FirewallData): string {
   return `ufan ${bridge}`;
 }
 
-function forwardAccepts({ bridge, tun }: FirewallData): Accept[] {
+function forwardAccepts({ bridge, tun, layer2 }: FirewallData): Accept[] {
   return [
     { in: bridge, out: tun },
     { in: tun, out: bridge },
+    // What ports of the bridge send each other passes here too where br_netfilter is loaded.
+    ...(layer2 ? [{ in: bridge, out: bridge }] : []),
   ];
 }
 
-function inputAccepts({ bridge, tun, underlay, address, dhcp, arrival, gateway }: FirewallData): Accept[] {
+function inputAccepts(data: FirewallData): Accept[] {
+  const { bridge, tun, underlay, address, dhcp, arrival, gateway, port } = data;
   const dns: Accept[] = [
     { in: bridge, port: ['udp', DNS] },
     { in: bridge, port: ['tcp', DNS] },
   ];
   const outer = { ...(arrival === undefined ? {} : { in: arrival }), from: underlay, to: address };
   return [
-    { ...outer, protocol: 'ipip' },
+    port === undefined ? { ...outer, protocol: 'ipip' } : { ...outer, port: ['udp', port] },
     { ...outer, port: ['udp', PROBE_PORT] },
     { in: bridge, port: ['udp', DHCP_SERVER] },
     ...(dhcp ? dns : []),

@@ -3,15 +3,17 @@
  *
  *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
  *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
- *                IP-in-IP for a fan that comes by the underlay's device (chain elsewhere)
- *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only
- *   postrouting  behind NAT: IP-in-IP that was forwarded must not leave in this host's name
+ *                IP-in-IP (or VXLAN) for a fan that comes by the underlay's device (chain elsewhere)
+ *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only (services)
+ *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
  * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, maskOf, parsePrefix } from '../../addr/prefix.js';
 import { NAME_PORT } from '../../base/name-port.js';
+import type { VxlanTerms } from '../../fan/encapsulation.js';
+import { VXLAN_DEVICES } from '../../fan/fan-name.js';
 import { GUARD_FAMILY, GUARD_TABLE, type GuardReason, guardCounter } from '../firewall/guard.js';
 import { field, match, meta, type NftExpression } from '../firewall/nft.js';
 
@@ -29,6 +31,10 @@ export interface GuardedFan {
   /** Whether fands of other hosts ask this one for names. */
   readonly dns?: boolean;
   readonly foreignSources: boolean;
+  /** Set where its packets travel in VXLAN. */
+  readonly vxlan?: VxlanTerms;
+  /** As FanPlan.vxlanDevice. */
+  readonly vxlanDevice?: string;
   /** By which outer packets come in; undefined where the host has the address on no device that carries packets. */
   readonly arrival: Arrival | undefined;
 }
@@ -49,6 +55,8 @@ export interface GuardRule {
 /** Device → verdict. */
 export const ARRIVALS = 'arrivals';
 export const ELSEWHERE = 'elsewhere';
+/** Packets for this host itself. */
+export const SERVICES = 'services';
 /** Priorities of hooks, linux/netfilter_ipv4.h: before what others do at raw, and behind every NAT. */
 const BEFORE_RAW = -310;
 const BEHIND_NAT = 300;
@@ -68,8 +76,11 @@ const MOST_WORDS = 15;
 const MORE_THAN_NOTHING = 0xfefefefe;
 const ACCEPT = { accept: null };
 const LOOPBACK = 'lo';
-/** A port of a VRF is followed by the VRF itself, with the same packet. */
-const NOT_AGAIN = match(meta('iifkind'), 'vrf', '!=');
+/**
+ * A port of a VRF is followed by the VRF itself, with the same packet. Asked for what it is, since a device that is not of
+ * the kernel's own making, as every card, has no kind, and a rule that asks for another one never matches.
+ */
+const SEEN_ALREADY = match(meta('iifkind'), 'vrf');
 
 export const BASE_CHAINS = [
   { name: 'prerouting', type: 'filter', hook: 'prerouting', prio: BEFORE_RAW, policy: 'accept' },
@@ -80,7 +91,10 @@ export const BASE_CHAINS = [
 /** What all fans share. */
 export const SHARED_RULES: readonly GuardRule[] = [
   { chain: 'prerouting', expr: [{ vmap: { key: meta('iifname'), data: `@${ARRIVALS}` } }] },
+  { chain: 'prerouting', expr: [SEEN_ALREADY, ACCEPT] },
   { chain: 'prerouting', expr: [{ goto: { target: ELSEWHERE } }] },
+  { chain: 'input', expr: [SEEN_ALREADY, ACCEPT] },
+  { chain: 'input', expr: [{ goto: { target: SERVICES } }] },
 ];
 
 export function bridgeChain(key: string): string {
@@ -97,8 +111,10 @@ export function chainsOf(key: string): string[] {
 }
 
 /** Elements of the map by device. */
-export function arrivalsOf({ key, bridge, tun }: GuardedFan): [string, object][] {
+export function arrivalsOf({ key, bridge, tun, vxlanDevice }: GuardedFan): [string, object][] {
   return [
+    // Its program takes all that comes: what passes by it comes while there is none.
+    ...(vxlanDevice === undefined ? [] : [[vxlanDevice, { drop: null }] satisfies [string, object]]),
     [LOOPBACK, ACCEPT],
     [tun, ACCEPT],
     [bridge, { goto: { target: bridgeChain(key) } }],
@@ -123,6 +139,15 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
   const none = match(field('ip', 'saddr'), '0.0.0.0');
   return [
     rule(match(field('ip', 'protocol'), IPIP), ...drop(fan, 'container-tunnel')),
+    ...(fan.vxlan
+      ? [
+          rule(
+            ...outerOf(fan),
+            match(field('ip', 'daddr'), network(fan.overlay), '!='),
+            ...drop(fan, 'container-tunnel'),
+          ),
+        ]
+      : []),
     rule(match(field('ip', 'saddr'), containers), ACCEPT),
     // Who has no address yet asks for one, and says which groups it listens to.
     rule(
@@ -132,6 +157,16 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
       ACCEPT,
     ),
     rule(none, match(field('ip', 'protocol'), ICMP_IGMP), ACCEPT),
+    // Which port of the bridge it comes by, the guard's table of bridges looks at (layer2-guard-step.ts).
+    ...(fan.vxlan?.layer2
+      ? [
+          rule(
+            match(field('ip', 'saddr'), network(fan.overlay)),
+            match(field('ip', 'saddr'), network(fan.slice), '!='),
+            ACCEPT,
+          ),
+        ]
+      : []),
     ...(fan.foreignSources
       ? [
           rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'bridge-source')),
@@ -143,21 +178,21 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
 
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
-  const toFan = [match(field('ip', 'protocol'), IPIP), match(field('ip', 'daddr'), fan.address)];
+  const toFan = [...outerOf(fan), match(field('ip', 'daddr'), fan.address)];
   return [
-    rule(match(field('ip', 'saddr'), network(fan.overlay)), NOT_AGAIN, ...drop(fan, 'overlay-source-astray')),
-    rule(...toFan, ...otherWay(fan.arrival), NOT_AGAIN, ...drop(fan, 'tunnel-astray')),
+    rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'overlay-source-astray')),
+    rule(...toFan, ...otherWay(fan.arrival), ...drop(fan, 'tunnel-astray')),
     // Packet sockets take none of these: here they are counted, and kept from the raw socket.
-    rule(...toFan, match(meta('pkttype'), 'host', '!='), NOT_AGAIN, ...drop(fan, 'outer-not-unicast')),
+    rule(...toFan, match(meta('pkttype'), 'host', '!='), ...drop(fan, 'outer-not-unicast')),
     // Nor these, in any io: who is this host, or nobody, sends nothing.
-    rule(...toFan, sourceType(NOT_A_PEER), NOT_AGAIN, ...drop(fan, 'outer-source-local')),
-    rule(...toFan, match(field('ip', 'hdrlength'), PLAIN_WORDS, '>'), NOT_AGAIN, {
+    rule(...toFan, sourceType(NOT_A_PEER), ...drop(fan, 'outer-source-local')),
+    rule(...toFan, match(field('ip', 'hdrlength'), PLAIN_WORDS, '>'), {
       jump: { target: optionsChain(fan.key) },
     }),
     rule(
       match(field('ip', 'daddr'), network(fan.overlay)),
       noRouteBack(['saddr']),
-      NOT_AGAIN,
+
       ...drop(fan, 'source-unroutable'),
     ),
   ];
@@ -191,13 +226,13 @@ function demandingOptions(fan: GuardedFan): GuardRule[] {
 function strangersQuestion(fan: GuardedFan): GuardRule {
   const { base } = parsePrefix(fan.slice);
   return {
-    chain: 'input',
+    chain: SERVICES,
     expr: [
       match(field('ip', 'daddr'), addressRange(base + 1, base + fan.hostReserve)),
       match(meta('l4proto'), { set: [TCP, UDP] }),
       match(field('th', 'dport'), { set: [DNS, DHCP_SERVER] }),
       match(meta('iifname'), { set: [LOOPBACK, fan.bridge] }, '!='),
-      NOT_AGAIN,
+
       ...drop(fan, 'service-astray'),
     ],
   };
@@ -208,12 +243,12 @@ function namesForGateways(fan: GuardedFan): GuardRule[] {
   const { base, length } = parsePrefix(fan.slice);
   const hostBits = formatAddress(~maskOf(length) >>> 0);
   const rule = (...expr: NftExpression[]): GuardRule => ({
-    chain: 'input',
+    chain: SERVICES,
     expr: [
       match(field('ip', 'daddr'), formatAddress(base + 1)),
       match(field('udp', 'dport'), NAME_PORT),
       match(meta('iifname'), LOOPBACK, '!='),
-      NOT_AGAIN,
+
       ...expr,
       ...drop(fan, 'service-astray'),
     ],
@@ -229,13 +264,20 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
   return {
     chain: 'postrouting',
     expr: [
-      match(field('ip', 'protocol'), IPIP),
+      ...outerOf(fan),
       match(field('ip', 'saddr'), fan.address),
       // What this host sends itself came in by none.
       match(meta('iif'), '0', '!='),
+      // By the kernel's VXLAN device, this fan's or another's, it comes from a program of ours.
+      ...(fan.vxlan ? [match(meta('iifname'), `${VXLAN_DEVICES}*`, '!=')] : []),
       ...drop(fan, 'container-tunnel'),
     ],
   };
+}
+
+/** Matches what carries packets of the fan. */
+function outerOf({ vxlan }: GuardedFan): NftExpression[] {
+  return [vxlan ? match(field('udp', 'dport'), vxlan.port) : match(field('ip', 'protocol'), IPIP)];
 }
 
 function drop({ key }: GuardedFan, reason: GuardReason): NftExpression[] {

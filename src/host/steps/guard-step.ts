@@ -23,6 +23,7 @@ import {
   type GuardRule,
   inGuard,
   rulesOf,
+  SERVICES,
   SHARED_RULES,
 } from './guard-rules.js';
 import type { StepKind } from './step.js';
@@ -86,7 +87,7 @@ function frame({ key }: GuardedFan): object[] {
     { add: { table: { family: GUARD_FAMILY, name: GUARD_TABLE } } },
     { add: inGuard('map', { name: ARRIVALS, type: 'ifname', map: 'verdict' }) },
     ...BASE_CHAINS.map((chain) => ({ add: inGuard('chain', chain) })),
-    ...[ELSEWHERE, ...chainsOf(key)].map((name) => ({ add: inGuard('chain', { name }) })),
+    ...[ELSEWHERE, SERVICES, ...chainsOf(key)].map((name) => ({ add: inGuard('chain', { name }) })),
     ...GUARD_REASONS.map((reason) => ({ add: inGuard('counter', { name: guardCounter(reason, key) }) })),
   ];
 }

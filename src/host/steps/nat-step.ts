@@ -32,6 +32,8 @@ export interface NatData {
   readonly underlay: string;
   /** This host's underlay address. */
   readonly address: string;
+  /** UDP port of a VXLAN fan; absent for IP-in-IP. */
+  readonly port?: number;
 }
 
 const FAMILY = 'ip';
@@ -103,7 +105,10 @@ export function ownChains(data: NatData): OwnChain[] {
       type: 'filter',
       hook: 'output',
       prio: RAW,
-      rules: [[...outer('saddr', 'daddr', data), { notrack: null }], holdBackUnreachable(data)],
+      rules: [
+        [...outer('saddr', 'daddr', data), { notrack: null }],
+        ...(data.port === undefined ? [holdBackUnreachable(data)] : []),
+      ],
     },
     ...(data.clampMss
       ? [{ name: 'clamp', type: 'filter', hook: 'forward', prio: MANGLE, rules: clamp(data) } as const]
@@ -140,7 +145,7 @@ function additions(data: NatData): object[] {
 /** Matches outer packets between this host, which is their `ours` address, and the underlay. */
 function outer(ours: 'saddr' | 'daddr', theirs: 'saddr' | 'daddr', data: NatData): NftExpression[] {
   return [
-    match(field('ip', 'protocol'), IPIP),
+    data.port === undefined ? match(field('ip', 'protocol'), IPIP) : match(field('udp', 'dport'), data.port),
     match(field('ip', ours), data.address),
     match(field('ip', theirs), network(data.underlay)),
   ];

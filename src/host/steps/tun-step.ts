@@ -14,6 +14,7 @@ import { deleteLink, ensureAddress, findLink, type Link, OWN_ALIAS } from '../li
 import { run } from '../run.js';
 import { disableIpv6 } from '../sysctl.js';
 import type { StepKind } from './step.js';
+import { configureTap, type TapData } from './tap-device.js';
 
 export interface TunData {
   readonly tun: string;
@@ -21,6 +22,8 @@ export interface TunData {
   readonly gateway: string;
   /** One a worker; a fand that knew of one only recorded none. */
   readonly queues?: number;
+  /** Set where it is a TAP, of a VXLAN fan. */
+  readonly tap?: TapData;
   /** Set once the name was found free or ours. */
   readonly claimed?: boolean;
 }
@@ -30,7 +33,7 @@ const CONTROL_DEVICE = '/dev/net/tun';
 const QUEUE_LENGTH = 1000;
 
 export const tunStep: StepKind<TunData> = {
-  describe: ({ tun }) => `set up TUN device ${tun}`,
+  describe: ({ tun, tap }) => `set up ${tap ? 'TAP' : 'TUN'} device ${tun}`,
 
   async prepare(data) {
     const link = data.claimed ? undefined : await findLink(data.tun);
@@ -38,13 +41,13 @@ export const tunStep: StepKind<TunData> = {
     return { ...data, claimed: true };
   },
 
-  async apply({ tun, mtu, gateway, queues = 1 }) {
+  async apply({ tun, mtu, gateway, queues = 1, tap }) {
     await requireControlDevice();
-    await ensureTun(tun, queues > 1);
-    await disableIpv6(tun);
+    await ensureTun(tun, tap ? 'tap' : 'tun', queues > 1);
+    await (tap ? configureTap(tun, tap) : disableIpv6(tun));
     const settings = ['alias', OWN_ALIAS, 'mtu', String(mtu), 'txqueuelen', String(QUEUE_LENGTH)];
     await run('ip', ['link', 'set', 'dev', tun, ...settings, 'up']);
-    await ensureAddress(tun, parseAddress(gateway), 32);
+    if (tap?.bridge === undefined) await ensureAddress(tun, parseAddress(gateway), 32);
     const now = await findLink(tun);
     if (now?.mtu === mtu && now.flags.includes('UP')) return;
     throw new FanError(
@@ -53,30 +56,31 @@ export const tunStep: StepKind<TunData> = {
     );
   },
 
-  async undo({ tun }) {
+  async undo({ tun, tap }) {
     const link = await findLink(tun);
     if (!link) return undefined;
-    if (!isTun(link)) return `device ${tun} is no longer the one that ufan made: left alone`;
+    if (!isA(link, tap ? 'tap' : 'tun'))
+      return `device ${tun} is no longer the one that ufan made: left alone`;
     await deleteLink(tun);
     return undefined;
   },
 };
 
 /** A TUN that was made with several queues refuses a user of one, and the other way about. */
-async function ensureTun(tun: string, multiQueue: boolean): Promise<void> {
+async function ensureTun(tun: string, mode: 'tun' | 'tap', multiQueue: boolean): Promise<void> {
   const link = await findLink(tun);
-  const isFitting = link !== undefined && isTun(link) && isMultiQueue(link) === multiQueue;
+  const isFitting = link !== undefined && isA(link, mode) && isMultiQueue(link) === multiQueue;
   if (isFitting) return;
   if (link) {
-    if (!isTun(link) || link.alias !== OWN_ALIAS) throw taken(tun);
+    if (link.kind !== 'tun' || link.alias !== OWN_ALIAS) throw taken(tun);
     await deleteLink(tun);
   }
   const queues = multiQueue ? ['multi_queue'] : [];
-  await run('ip', ['tuntap', 'add', 'dev', tun, 'mode', 'tun', 'vnet_hdr', ...queues]);
+  await run('ip', ['tuntap', 'add', 'dev', tun, 'mode', mode, 'vnet_hdr', ...queues]);
 }
 
-function isTun(link: Link): boolean {
-  return link.kind === 'tun' && link.attributes.type === 'tun';
+function isA(link: Link, mode: 'tun' | 'tap'): boolean {
+  return link.kind === 'tun' && link.attributes.type === mode;
 }
 
 function isMultiQueue(link: Link): boolean {

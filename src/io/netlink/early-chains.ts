@@ -37,8 +37,8 @@ const BODY_LEN = 4;
 const FAMILY = { inet: 1, netdev: 5, bridge: 7 } as const;
 const CHAIN = { table: 1, name: 3, hook: 4 } as const;
 const HOOK = { number: 1, device: 3, devices: 4 } as const;
-/** As in isolate-rules.ts. */
-const OWN_BRIDGE_TABLE = 'ufan-isolate-';
+/** Of isolate-rules.ts and layer2-guard-step.ts. */
+const OWN_BRIDGE_TABLE = 'ufan-';
 const NETDEV_INGRESS = 0;
 const INET_INGRESS = 5;
 

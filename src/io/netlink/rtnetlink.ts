@@ -11,6 +11,8 @@ export const LITTLE = endianness() === 'LE';
 const AF_INET = 2;
 const AF_BRIDGE = 7;
 export const NLM_F_REQUEST = 1;
+/** An ERROR in answer, also where all went well. */
+const NLM_F_ACK = 4;
 /** All that there are: NLM_F_ROOT | NLM_F_MATCH. */
 export const NLM_F_DUMP = 0x300;
 /** nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
@@ -162,6 +164,17 @@ export function encodeGetLinkAt(index: number): Uint8Array {
   const body = new Uint8Array(LINK_LEN);
   viewOf(body).setInt32(4, index, LITTLE);
   return encode(MESSAGE.getLink, body, []);
+}
+
+/** Sets a link up, or down. */
+export function encodeSetLinkUp(index: number, isUp: boolean): Uint8Array {
+  const body = new Uint8Array(LINK_LEN);
+  const view = viewOf(body);
+  view.setInt32(4, index, LITTLE);
+  view.setUint32(8, isUp ? IFF_UP : 0, LITTLE);
+  // Of the flags, the one that is meant.
+  view.setUint32(12, IFF_UP, LITTLE);
+  return encode(MESSAGE.newLink, body, [], NLM_F_REQUEST | NLM_F_ACK);
 }
 
 /** Asks for all links. */

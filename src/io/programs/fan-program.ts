@@ -2,6 +2,9 @@
  * A fan's programs in the kernel, which send plain packets on by themselves: encap at the egress of its TUN
  * (native/bpf/encap.bpf.c), decap at the ingress of its underlay device (native/bpf/decap.bpf.c). What they don't take comes by
  * the TUN and by the packet socket, as in the other modes.
+ *
+ * A fan over VXLAN has a TAP, and beside it a VXLAN device: what its programs (native/bpf/vxlan_*.bpf.c) don't take comes
+ * by the TAP (io/devices/envelopes.ts).
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,6 +16,9 @@ export const MOST_OWN_ADDRESSES = 16;
 /** What a program takes of what is plain (enum fan_takes); `untraced`: packets of the flows that it was given. */
 export const TAKES = { nothing: 0, all: 1, untraced: 2 } as const;
 export type Takes = keyof typeof TAKES;
+
+/** Words of what makes an envelope of a fan over VXLAN known for one (VXLAN_COOKIE_WORDS). */
+export const COOKIE_WORDS = 3;
 
 /** Words of struct fan_flow: generation, source, target, ports (source << 16 | target), protocol. */
 export const FLOW_WORDS = 5;
@@ -42,12 +48,27 @@ export interface FanConfig {
   dscp: number;
   /** Bytes before the IP header: 0 at a TUN, 14 at an underlay device. */
   linkHeader: number;
+  /** Of a fan over VXLAN; `device` is then, for encap, its VXLAN device. */
+  overVxlan?: VxlanConfig;
   /** Those of the underlay that no peer has: of this host, and of all on a link. At most MOST_OWN_ADDRESSES. */
   own: readonly number[];
 }
 
+export interface VxlanConfig {
+  vni: number;
+  /** UDP, of both ends. */
+  port: number;
+  /** Index of the underlay's device. */
+  underlay: number;
+  /** COOKIE_WORDS of them. */
+  cookie: readonly number[];
+}
+
+const NO_VXLAN: VxlanConfig = { vni: 0, port: 0, underlay: 0, cookie: Array<number>(COOKIE_WORDS).fill(0) };
+
 /** The words of struct fan_config, native/bpf/fan_program.h. */
 export function fanConfigWords(config: FanConfig): Uint32Array {
+  const { vni, port, underlay, cookie } = config.overVxlan ?? NO_VXLAN;
   const own = Array.from({ length: MOST_OWN_ADDRESSES }, (_, i) => config.own[i] ?? 0);
   return Uint32Array.of(
     TAKES[config.takes],
@@ -65,6 +86,10 @@ export function fanConfigWords(config: FanConfig): Uint32Array {
     config.ttl,
     config.dscp,
     config.linkHeader,
+    vni,
+    port,
+    underlay,
+    ...cookie,
     ...own,
   );
 }
@@ -106,6 +131,16 @@ export class FanProgram implements FlowSink {
   /** Decap at an underlay device; the rest as for encap. */
   static decap(deviceIndex: number): FanProgram {
     return FanProgram.#attach('#decap-program', deviceIndex, false);
+  }
+
+  /** Encap at the TAP of a fan over VXLAN; the rest as for encap. */
+  static vxlanEncap(tapIndex: number): FanProgram {
+    return FanProgram.#attach('#vxlan-encap-program', tapIndex, true);
+  }
+
+  /** Decap at its VXLAN device; the rest as for encap. Until it is configured, it lets all go on to the device. */
+  static vxlanDecap(deviceIndex: number): FanProgram {
+    return FanProgram.#attach('#vxlan-decap-program', deviceIndex, false);
   }
 
   static #attach(name: string, deviceIndex: number, egress: boolean): FanProgram {

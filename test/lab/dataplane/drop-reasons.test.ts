@@ -32,6 +32,16 @@ const [IPIP_FLOOD, UDP_FLOOD] = [60_000, 5000];
 /** More than a batch has room for answers to. */
 const TOO_BIG_FLOOD = 100;
 
+/** These vxlan-hostile.test.ts makes. */
+const OVER_VXLAN: readonly DropReasonName[] = [
+  'vlan-tag',
+  'group-frame',
+  'arp-malformed',
+  'vxlan-malformed',
+  'vni',
+  'local-mac',
+];
+
 let lab: Lab;
 let victim: Host;
 let frames: Record<string, string[]>;
@@ -156,7 +166,7 @@ async function setUp(io: string): Promise<void> {
 }
 
 it('every reason has a maker', () => {
-  const made = [...MAKERS.map(([reason]) => reason), ...MADE_ELSEWHERE].sort();
+  const made = [...MAKERS.map(([reason]) => reason), ...MADE_ELSEWHERE, ...OVER_VXLAN].sort();
   expect(made).toEqual(DROP_REASONS.map(([name]) => name).sort());
 });
 

@@ -26,6 +26,15 @@ it('the steps of a fan with everything are right', () => {
   expect(faultOf([...hostSteps(), ...fanSteps(PLAN)])).toBeUndefined();
 });
 
+it.each([false, true])('so are those of a fan over VXLAN (layer2: %s)', (layer2) => {
+  const vxlan = { vni: 16384000, port: 8472, layer2 };
+  expect(faultOf([...hostSteps(), ...fanSteps({ ...PLAN, tun: 'tap-250-0-28', vxlan })])).toBeUndefined();
+  const device = { vxlan, vxlanDevice: 'vx-250-0-28' };
+  expect(faultOf([...hostSteps(), ...fanSteps({ ...PLAN, tun: 'tap-250-0-28', ...device })])).toBeUndefined();
+  const wrong = { ...vxlan, port: 70_000 };
+  expect(faultOf([...hostSteps(), ...fanSteps({ ...PLAN, vxlan: wrong })])).toMatch(/port$/);
+});
+
 it.each(Object.keys(STEP_KINDS))('%s has a line of its own', (kind) => {
   expect(faultOf([{ kind, data: {} }])).not.toBe('host[0].data');
   expect(faultOf([{ kind, data: [] }])).toBe('host[0].data');

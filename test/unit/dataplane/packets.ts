@@ -30,6 +30,8 @@ export function fanSpec(
     io: ['raw'],
     ioNotes: [],
     decapRefused: undefined,
+    vxlan: undefined,
+    kernelVxlan: undefined,
     underlayMtu: 1500,
     minPathMtu: 576,
     counterBlock: 1,

@@ -40,12 +40,11 @@ function twoFans() {
   const programs = table.fans.map(listener);
   const decaps = table.fans.map(listener);
   const ports = programs.map(({ program: encap }, i) => ({
-    programs: { encap, decap: { ...decaps[i], exit: { isOpen: true } }, tunIndex: 3 },
-    underlay: { deviceIndex: 2 },
+    programs: { encap, decap: { ...decaps[i], exit: { isOpen: true } }, encapTo: 2, decapTo: 3 },
   }));
   const kernel = new KernelPath();
   let generation = 0;
-  const reconfigure = () => kernel.configure(table, ports as unknown as FanPort[], undefined, ++generation);
+  const reconfigure = () => kernel.configure([table], ports as unknown as FanPort[], undefined, ++generation);
   reconfigure();
   const trace = (...wishes: Wish[]) =>
     kernel.trace(wishes.length === 0 ? undefined : tracerOf(wishes), ++generation);

@@ -1,0 +1,72 @@
+/**
+ * Step: the kernel's VXLAN device beside the TAP of a fan over VXLAN, by which plain packets go with `io bpf` and the
+ * daemon sees none of them (native/bpf/vxlan_encap.bpf.c, vxlan_decap.bpf.c). Who frames are for, its programs say:
+ * "external", of one VNI, so that other fans may have the same port.
+ *
+ * It is made down, and then has no port. The worker sets it up where it has programs for it (io/devices/vxlan-device.ts);
+ * one that somebody has set down since is made anew, which the worker sees.
+ * Nothing comes into the host by it: it has no address, no ARP and no IPv6, and the guard drops what passes its programs by.
+ * A kernel or iproute2 that can't do this is no failure: there the worker says why it goes another way.
+ */
+import { FanError } from '../../base/error.js';
+import { deleteLink, findLink, type Link, OWN_ALIAS } from '../links.js';
+import { run } from '../run.js';
+import { disableIpv6 } from '../sysctl.js';
+import type { StepKind } from './step.js';
+
+export interface VxlanDeviceData {
+  readonly device: string;
+  /** This host's underlay address. */
+  readonly address: string;
+  /** UDP. */
+  readonly port: number;
+  readonly vni: number;
+}
+
+/** What its program puts before a frame, for the daemon, must fit as well: the most that there is. */
+const MTU = '65535';
+
+export const vxlanDeviceStep: StepKind<VxlanDeviceData> = {
+  describe: ({ device }) => `set up VXLAN device ${device}`,
+
+  async apply(data) {
+    const link = await findLink(data.device);
+    if (link && !isOwn(link)) {
+      throw new FanError('in-use', `a device ${data.device} exists and is not ours: rename or delete it`);
+    }
+    const isFitting = link !== undefined && isAsWanted(link, data);
+    if (link && !isFitting) await deleteLink(data.device);
+    try {
+      if (!isFitting) await make(data);
+      // Well, too, where it has it.
+      await run('bridge', ['vni', 'add', 'vni', String(data.vni), 'dev', data.device]);
+    } catch (error) {
+      await deleteLink(data.device);
+      if (!(error instanceof FanError)) throw error;
+    }
+  },
+
+  async undo({ device }) {
+    const link = await findLink(device);
+    if (!link) return undefined;
+    if (!isOwn(link)) return `device ${device} is no longer the one that ufan made: left alone`;
+    await deleteLink(device);
+    return undefined;
+  },
+};
+
+async function make({ device, address, port }: VxlanDeviceData): Promise<void> {
+  const how = ['external', 'vnifilter', 'nolearning', 'local', address, 'dstport', String(port)];
+  await run('ip', ['link', 'add', 'name', device, 'type', 'vxlan', ...how]);
+  await disableIpv6(device);
+  await run('ip', ['link', 'set', 'dev', device, 'alias', OWN_ALIAS, 'mtu', MTU, 'arp', 'off']);
+}
+
+function isOwn({ kind, alias }: Link): boolean {
+  return kind === 'vxlan' && (alias === OWN_ALIAS || alias === '');
+}
+
+function isAsWanted({ alias, flags, attributes }: Link, { address, port }: VxlanDeviceData): boolean {
+  if (!flags.includes('UP')) return false;
+  return alias === OWN_ALIAS && attributes.local === address && attributes.port === port;
+}

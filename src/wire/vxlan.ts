@@ -1,0 +1,109 @@
+/**
+ * VXLAN (RFC 7348 §5) and the Ethernet frame in it: the headers that stand between UDP and the inner packet, and ARP for
+ * IPv4 (RFC 826), the one other thing that a fan carries.
+ *
+ *   0   flags 0x08, 24 reserved bits
+ *   4   VNI, 8 reserved bits
+ *   8   Ethernet: destination, source, type
+ *   22  IPv4 or ARP
+ *
+ * Works in place, through a DataView where words are read (wire/plain-header.ts says why); nothing allocates.
+ */
+import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
+import { read16 } from './ipv4.js';
+
+export const VXLAN_LEN = 8;
+export const ETHERNET_LEN = 14;
+/** What stands before the inner packet in a datagram. */
+export const TUNNEL_LEN = VXLAN_LEN + ETHERNET_LEN;
+/** All that encap adds: IPv4 without options, UDP, VXLAN, Ethernet. */
+export const VXLAN_OUTER_LEN = 20 + 8 + TUNNEL_LEN;
+export const ARP_LEN = 28;
+
+export const ETHERTYPE_IPV4 = 0x0800;
+export const ETHERTYPE_ARP = 0x0806;
+/** Tags of 802.1Q, 802.1ad, and what came before it. */
+const VLAN_TYPES = [0x8100, 0x88a8, 0x9100];
+
+/** Only "the VNI is valid"; every other bit of the word is reserved. */
+const FLAGS = 0x08000000;
+/** Hardware Ethernet, protocol IPv4. */
+const ARP_KINDS = 0x00010800;
+/** Lengths of their addresses: 6 and 4. */
+const ARP_LENGTHS = 0x0604;
+const ARP_REQUEST = 1;
+const ARP_REPLY = 2;
+/** Offsets in ARP. */
+const ARP_SENDER_MAC = 8;
+const ARP_SENDER = 14;
+const ARP_TARGET = 24;
+
+/** Writes the eight bytes of a header at `at`; `vni` of 24 bits. */
+export function writeVxlan(view: DataView, at: number, vni: number): void {
+  view.setInt32(at, FLAGS);
+  view.setInt32(at + 4, vni << 8);
+}
+
+/** The VNI of the header at `at`, eight bytes that are there; −1 where a reserved bit is set, or the flag isn't. */
+export function readVni(view: DataView, at: number): number {
+  const word = view.getInt32(at + 4);
+  return view.getInt32(at) === FLAGS && (word & 0xff) === 0 ? word >>> 8 : -1;
+}
+
+/** Writes an Ethernet header at `at`: to and from are those of the frame at `frame`, the other way about. */
+export function writeAnswering(bytes: Uint8Array, at: number, frames: Uint8Array, frame: number): void {
+  for (let i = 0; i < 6; i++) {
+    bytes[at + i] = frames[frame + 6 + i]!;
+    bytes[at + 6 + i] = frames[frame + i]!;
+  }
+  bytes[at + 12] = ETHERTYPE_IPV4 >> 8;
+  bytes[at + 13] = ETHERTYPE_IPV4 & 0xff;
+}
+
+export function etherType(bytes: Uint8Array, frame: number): number {
+  return read16(bytes, frame + 12);
+}
+
+/** Whether a frame is for a group or for all. */
+export function isGroup(bytes: Uint8Array, frame: number): boolean {
+  return (bytes[frame]! & 1) !== 0;
+}
+
+/**
+ * Judges the Ethernet header at `frame`, of which `available` bytes are there: KEEP for ARP and for IPv4 to one host, else
+ * inner-malformed, vlan-tag, not-ipv4, group-frame. What is in it, is for checkInnerIpv4 and checkArp.
+ */
+export function checkEthernet(bytes: Uint8Array, frame: number, available: number): DropReason {
+  if (available < ETHERNET_LEN) return DROP['inner-malformed'];
+  // A source that is a group is nobody's (IEEE 802.3 §3.2.3).
+  if ((bytes[frame + 6]! & 1) !== 0) return DROP['inner-malformed'];
+  const type = etherType(bytes, frame);
+  if (type === ETHERTYPE_IPV4) return isGroup(bytes, frame) ? DROP['group-frame'] : KEEP;
+  if (type === ETHERTYPE_ARP) return KEEP;
+  return VLAN_TYPES.includes(type) ? DROP['vlan-tag'] : DROP['not-ipv4'];
+}
+
+/**
+ * Judges ARP behind the Ethernet header at `frame`, of which `available` bytes are there: KEEP for a request or a reply about
+ * IPv4 whose sender has the frame's own MAC, else arp-malformed.
+ */
+export function checkArp(bytes: Uint8Array, frame: number, available: number): DropReason {
+  if (available < ETHERNET_LEN + ARP_LEN) return DROP['arp-malformed'];
+  const arp = frame + ETHERNET_LEN;
+  const kinds = (read16(bytes, arp) << 16) | read16(bytes, arp + 2);
+  const operation = read16(bytes, arp + 6);
+  if (kinds !== ARP_KINDS || read16(bytes, arp + 4) !== ARP_LENGTHS) return DROP['arp-malformed'];
+  if (operation !== ARP_REQUEST && operation !== ARP_REPLY) return DROP['arp-malformed'];
+  for (let i = 0; i < 6; i++) {
+    if (bytes[arp + ARP_SENDER_MAC + i] !== bytes[frame + 6 + i]) return DROP['arp-malformed'];
+  }
+  return KEEP;
+}
+
+/** Sender's and target's IPv4 address of the checked ARP behind `frame`, int32. */
+export function arpSender(view: DataView, frame: number): number {
+  return view.getInt32(frame + ETHERNET_LEN + ARP_SENDER);
+}
+export function arpTarget(view: DataView, frame: number): number {
+  return view.getInt32(frame + ETHERNET_LEN + ARP_TARGET);
+}

@@ -1,0 +1,208 @@
+/**
+ * What is particular to `--io bpf` of a fan over VXLAN: the kernel carries what is plain, counted as if it had gone by the
+ * daemon; all else comes to the daemon, and nothing that it would refuse gets in.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { containerAddress, raiseFan, showFans } from '../../../bench/lab/fan.js';
+import { iperf } from '../../../bench/lab/iperf.js';
+import { createLab, type Lab } from '../../../bench/lab/lab.js';
+import { ping } from '../../../bench/lab/ping.js';
+import { randomFile, sendFile } from '../../../bench/lab/transfer.js';
+import type { Profile } from '../../../bench/lab/underlay.js';
+import type { FanView } from '../../../src/control/protocol.js';
+import { MOST_OWN_ADDRESSES } from '../../../src/io/programs/fan-program.js';
+import {
+  echoUdp,
+  FAN,
+  FanLab,
+  growth,
+  killFand,
+  readCounters,
+  readQuietStats,
+  tunReads,
+  until,
+} from '../fan-lab.js';
+
+/** All around the MTU of the overlay, and in fragments. */
+const SIZES = [1, 56, 1422, 1423, 8000];
+const FILE_BYTES = 30_000_000;
+
+const ROUTED = ['vxlan'];
+const LAYER2 = ['vxlan', 'layer2'];
+const BPF = ['--io', 'bpf'];
+const FANS: readonly [string, Profile, readonly string[], readonly string[]][] = [
+  [
+    'routed, on an underlay that merges and cuts as a NIC does',
+    'nic-like',
+    [...ROUTED, ...BPF],
+    [...ROUTED, ...BPF],
+  ],
+  [
+    'routed, on an underlay that passes super-packets uncut',
+    'offload',
+    [...ROUTED, ...BPF],
+    [...ROUTED, ...BPF],
+  ],
+  ['layer 2', 'nic-like', [...LAYER2, ...BPF], [...LAYER2, ...BPF]],
+  ['routed on one host and layer 2 on the other', 'nic-like', [...ROUTED, ...BPF], [...LAYER2, ...BPF]],
+  ['with a peer that has UDP sockets', 'nic-like', [...ROUTED, ...BPF], [...LAYER2, '--io', 'raw']],
+];
+
+describe.each(FANS)('a VXLAN fan in bpf mode, %s', (_, profile, first, second) => {
+  let lab: Lab;
+  let fans: readonly FanView[];
+  let addresses: readonly string[];
+  const container = (host: number) => lab.host(host).container(1);
+  const isBpf = (host: number) => [first, second][host - 1]!.includes('bpf');
+  beforeAll(async () => {
+    lab = await createLab({ profile });
+    const raised = [
+      await raiseFan(lab.host(1), [...FAN, 'no-heal', ...first]),
+      await raiseFan(lab.host(2), [...FAN, 'no-heal', ...second]),
+    ];
+    fans = raised.map(({ view }) => view);
+    addresses = fans.map((fan) => containerAddress(fan, 1));
+  });
+  afterAll(() => lab?.remove());
+
+  it('is in that mode', () => {
+    expect(fans.map(({ io, ioNotes }) => [io, ioNotes])).toEqual([
+      ['bpf', []],
+      [isBpf(2) ? 'bpf' : 'raw', []],
+    ]);
+  });
+
+  it('carries pings of every size', async () => {
+    for (const size of SIZES) {
+      const { received, text } = await ping(container(1), addresses[1]!, { count: 1, size });
+      expect({ size, received, text }).toMatchObject({ received: 1 });
+    }
+  });
+
+  it('carries UDP of every size, one way and the other', async () => {
+    await echoUdp(container(1), container(2), addresses[1]!, SIZES);
+    await echoUdp(container(2), container(1), addresses[0]!, SIZES);
+  });
+
+  it.each([
+    [1, 2],
+    [2, 1],
+  ])('carries a file from host %i to host %i, by the kernel', async (from, to) => {
+    const file = await randomFile(lab.host(from), lab.dir, FILE_BYTES);
+    const copy = join(lab.dir, 'copy');
+    const hosts = [lab.host(1), lab.host(2)];
+    const before = await Promise.all(hosts.map(tunReads));
+    const sent = await sendFile(container(from), container(to), addresses[to - 1]!, file.path, copy);
+    rmSync(copy);
+    expect(sent).toMatchObject({ sha256: file.sha256, bytes: FILE_BYTES });
+    for (const [i, host] of hosts.entries()) {
+      if (isBpf(i + 1)) expect((await tunReads(host)) - before[i]!).toBeLessThan(20);
+    }
+  });
+
+  it('counts the same at both ends, packet for packet', { retry: 3 }, async () => {
+    const quiet = async (host: number) => (await readQuietStats(lab.host(host))).fans[0]!.counters;
+    const before = [await quiet(1), await quiet(2)] as const;
+    await ping(container(1), addresses[1]!, { count: 5 });
+    await iperf(container(1), container(2), addresses[1]!, { seconds: 1 });
+    const grown = async () => {
+      const one = growth(before[0], await readCounters(lab.host(1)));
+      const two = growth(before[1], await readCounters(lab.host(2)));
+      return [one['encap-tx-packets'], one['encap-tx-bytes'], two['decap-rx-packets'], two['decap-rx-bytes']];
+    };
+    const [packets, bytes, ...came] = await until(grown, ([a, b, c, d]) => a === c && b === d);
+    expect(packets).toBeGreaterThan(5);
+    expect(came).toEqual([packets, bytes]);
+  });
+});
+
+describe('the VXLAN device of a fan', () => {
+  let net: FanLab;
+  const DEVICE = 'vx-250-0-28';
+  const one = () => net.host(1);
+  const devices = async () => {
+    const { stdout } = await one().exec(['ip', '-j', '-d', 'link', 'show', 'type', 'vxlan']);
+    return (JSON.parse(stdout) as { ifname?: string }[]).flatMap(({ ifname }) => ifname ?? []);
+  };
+  const answered = async () =>
+    (await ping(net.container(2), net.address(1), { count: 1, timeoutMs: 500 })).received;
+  beforeAll(async () => {
+    net = await FanLab.open({}, [...FAN, ...ROUTED, ...BPF]);
+  });
+  afterAll(() => net?.remove());
+
+  it('is made anew where somebody has deleted it, or set it down', async () => {
+    expect(await answered()).toBe(1);
+    for (const change of ['del', 'set down']) {
+      await one().ip(`link ${change} ${DEVICE}`);
+      await until(answered, (received) => received === 1);
+    }
+    const [fan] = await until(
+      () => showFans(one()),
+      ([fan]) => fan?.state === 'up',
+    );
+    expect([fan?.io, fan?.ioNotes]).toEqual(['bpf', []]);
+  });
+
+  it('shares its port with those of other fans', async () => {
+    const words = ['240.0.0.0/8', 'eth0/16', ...LAYER2, ...BPF];
+    for (const host of [net.host(1), net.host(2)]) await host.fanctl(['up', ...words]);
+    expect(await devices()).toEqual([DEVICE, 'vx-240-0-28']);
+    expect((await ping(net.host(1), '240.0.27.1', { count: 3 })).received).toBe(3);
+    expect(await answered()).toBe(1);
+    for (const host of [net.host(1), net.host(2)])
+      await host.fanctl(['down', '240.0.0.0/8', 'eth0/16', '--force']);
+    expect(await answered()).toBe(1);
+  });
+
+  it('lets nothing in while fand is dead, and all again with the next', async () => {
+    await killFand(one());
+    expect(await answered()).toBe(0);
+    await one().fanctl(['up', ...FAN, ...ROUTED, ...BPF]);
+    await until(answered, (received) => received === 1);
+  });
+
+  it('goes with its fan, and leaves the port to others', async () => {
+    await one().fanctl(['down', ...FAN, '--force']);
+    expect(await devices()).toEqual([]);
+    await one().ip('link add theirs type vxlan id 7 dstport 8472 dev eth0', 'link set theirs up');
+    await expect(one().fanctl(['up', ...FAN, ...ROUTED, ...BPF])).rejects.toThrow(/8472 is held by theirs/);
+    expect(await devices()).toEqual(['theirs']);
+    await one().ip('link del theirs');
+  });
+});
+
+describe('what the kernel leaves to fand', () => {
+  let lab: Lab;
+  afterAll(() => lab?.remove());
+
+  /** More underlay addresses than a program knows. */
+  const ADDRESSES = MOST_OWN_ADDRESSES + 2;
+
+  it('comes in whole, bursts too', async () => {
+    lab = await createLab({ profile: 'nic-like' });
+    const words = [...FAN, ...ROUTED, ...BPF, '--workers', '2', 'no-heal'];
+    const [first, second] = [await raiseFan(lab.host(1), words), await raiseFan(lab.host(2), words)];
+    for (let n = 1; n < ADDRESSES; n++) await lab.host(2).ip(`address add 172.30.9.${n}/16 dev eth0`);
+    const [one, two] = [lab.host(1).container(1), lab.host(2).container(1)];
+    const [here, there] = [containerAddress(first.view, 1), containerAddress(second.view, 1)];
+    const reads = await tunReads(lab.host(2));
+    await echoUdp(one, two, there, SIZES);
+    for (const [from, to, address] of [
+      [one, two, there],
+      [two, one, here],
+    ] as const) {
+      const file = await randomFile(lab.host(1), lab.dir, FILE_BYTES);
+      const copy = join(lab.dir, 'copy');
+      expect(await sendFile(from, to, address, file.path, copy)).toMatchObject({ sha256: file.sha256 });
+      rmSync(copy);
+    }
+    expect((await tunReads(lab.host(2))) - reads).toBeGreaterThan(FILE_BYTES / 65_536);
+    const drops = Object.entries((await readQuietStats(lab.host(2))).fans[0]!.counters).filter(
+      ([name, count]) => name.startsWith('drop-') && count > 0,
+    );
+    expect(drops).toEqual([]);
+  });
+});

@@ -1,0 +1,35 @@
+/** What the guard's rules may ask of a device: a card has no kind, and a rule that asks for any never matches there. */
+import { expect, it } from 'vitest';
+import { type GuardedFan, rulesOf, SHARED_RULES } from '../../../../src/host/steps/guard-rules.js';
+
+const FAN: GuardedFan = {
+  key: 'fa001c00',
+  bridge: 'fan-250-0-28',
+  tun: 'tun-250-0-28',
+  overlay: '250.0.0.0/8',
+  slice: '250.0.28.0/24',
+  hostReserve: 1,
+  address: '172.30.0.28',
+  dhcp: true,
+  dns: true,
+  foreignSources: true,
+  arrival: { device: 'eth0', isThere: true },
+};
+
+it('no rule that drops asks for the kind of a device', () => {
+  const vxlan = { vni: 16384000, port: 8472, layer2: true };
+  for (const fan of [FAN, { ...FAN, vxlan }, { ...FAN, arrival: undefined }]) {
+    expect(JSON.stringify(rulesOf(fan))).not.toContain('kind');
+  }
+});
+
+it('what a VRF shows once more is let through before', () => {
+  const seen = { match: { op: '==', left: { meta: { key: 'iifkind' } }, right: 'vrf' } };
+  for (const chain of ['prerouting', 'input']) {
+    const rules = SHARED_RULES.filter((rule) => rule.chain === chain).map(({ expr }) => expr);
+    expect(rules.slice(-2)).toEqual([
+      [seen, { accept: null }],
+      [expect.objectContaining({ goto: expect.anything() })],
+    ]);
+  }
+});
