@@ -77,6 +77,7 @@ for (const program of PROGRAMS) {
     `require('../lib/node-version.cjs')('${program}');\nrequire('../lib/load.cjs')('${program}');`,
   );
 }
+cpSync(join(root, 'packaging/lxd'), join(out, 'lxd'), { recursive: true });
 for (const file of ['node-version.cjs', 'load.cjs']) copy(`packaging/${file}`, `lib/${file}`);
 copy('native/build/Release/ufan.node', 'native/ufan.node');
 for (const object of OBJECTS) copy(`native/build/${object}`, `native/${object}`);
@@ -128,7 +129,7 @@ function releaseManifest() {
       ),
       './package.json': './package.json',
     },
-    files: ['bin', 'lib', 'types', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
+    files: ['bin', 'lib', 'lxd', 'types', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
     imports: {
       '#native': './native/ufan.node',
       '#gso-shim': './native/gso_shim.bpf.o',
@@ -140,6 +141,8 @@ function releaseManifest() {
       '#io-probe': './lib/io-probe.cjs',
       '#worker': './lib/worker.cjs',
       '#fand': './bin/fand',
+      '#fanctl': './bin/fanctl',
+      '#lxd-ip': './lxd/ip',
       '#package': './package.json',
     },
   };

@@ -6,6 +6,7 @@ import { requireMachine } from '../../control/preflight.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { disableRuntime, enableRuntime, type Outcome } from '../../runtimes/enable.js';
 import { Ledger } from '../../runtimes/ledger.js';
+import { disableNative, enableNative } from '../../runtimes/lxd-native.js';
 import type { Runtime, Wishes } from '../../runtimes/runtime.js';
 import { RUNTIMES } from '../../runtimes/runtimes.js';
 import {
@@ -33,6 +34,10 @@ const RANGE: CommandOption = {
   value: 'CIDR',
   summary: "the part of the fan's slice that it gives addresses from (default: the upper half)",
 };
+const NATIVE: CommandOption = {
+  names: ['--native'],
+  summary: "LXD's own networks of bridge.mode=fan, on a kernel without the fan patch (not for the snap)",
+};
 const RESTARTING: readonly CommandOption[] = [
   { names: ['--no-restart'], summary: 'leave the restart to you' },
   { names: ['--force'], summary: 'also where running containers stop or lose their network' },
@@ -50,7 +55,8 @@ Where ${title} is set up already, nothing is done. Without words, the one line t
     options: [
       ...(name === 'docker' ? [NETWORK, CONFIG_ONLY] : []),
       ...(ownsRange ? [RANGE] : []),
-      ...(restarts ? RESTARTING : []),
+      ...(name === 'lxd' ? [NATIVE] : []),
+      ...(restarts || name === 'lxd' ? RESTARTING : []),
       QUIET,
     ],
     completes: 'FANS-UP',
@@ -66,7 +72,12 @@ export function disableCommand({ name, title, restarts }: Runtime): Command {
     summary: `undo what enable-${name} did`,
     description: `${title}'s own configuration is as before then, to the byte unless somebody else changed
 it since. Where it is not enabled, nothing is done. Without words, the one line there is.`,
-    options: [...(name === 'docker' ? [NETWORK] : []), ...(restarts ? RESTARTING : []), QUIET],
+    options: [
+      ...(name === 'docker' ? [NETWORK] : []),
+      ...(name === 'lxd' ? [NATIVE] : []),
+      ...(restarts || name === 'lxd' ? RESTARTING : []),
+      QUIET,
+    ],
     completes: 'FANS-UP',
     examples: [`disable-${name}`],
     run: (invocation) => disable(name, invocation),
@@ -83,6 +94,7 @@ export function runtimeOf(name: string): Runtime {
 
 async function enable(name: string, { words, given, paths }: Invocation): Promise<void> {
   requireRoot(`enable-${name}`);
+  if (given.has('--native')) return tellNative(await enableNative(wishesOf(given)));
   await enableFor(runtimeOf(name), words, wishesOf(given), paths);
 }
 
@@ -103,6 +115,7 @@ export async function enableFor(
 
 async function disable(name: string, { words, given, paths }: Invocation): Promise<void> {
   requireRoot(`disable-${name}`);
+  if (given.has('--native')) return tellNative(await disableNative(wishesOf(given)));
   await disableFor(runtimeOf(name), words, wishesOf(given), paths);
 }
 
@@ -116,6 +129,10 @@ export async function disableFor(
   if (!line) return printNote(`${runtime.title} is not enabled for such a fan`);
   const ledger = await Ledger.open(paths.stateDir);
   await tell(runtime, await disableRuntime(runtime, endsInText(line), wishes, ledger), wishes, paths);
+}
+
+function tellNative({ notes }: Outcome): void {
+  for (const note of notes) printNote(note);
 }
 
 async function tell(

@@ -58,9 +58,14 @@ export class GuidedHost {
     chmodSync(join(this.#bin, name), 0o755);
   }
 
+  /** What its shell has beside ours. */
+  env(): Record<string, string> {
+    return this.#env;
+  }
+
   /** A line of a shell script on this host; any exit status. */
   shell(line: string, options: RunOptions = {}): Promise<Output> {
-    const env = { ...this.#env, ...options.env };
+    const env = { ...this.env(), ...options.env };
     return this.host.exec(['bash', '-c', line], { timeoutMs: 120_000, anyExit: true, ...options, env });
   }
 
