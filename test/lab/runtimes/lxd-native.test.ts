@@ -48,7 +48,7 @@ it('start, and their containers reach each other', async () => {
     await host.does(NETWORK);
   }
   expect(await one.does('fanctl show')).toMatch(
-    /^lxdfan0 +250\.0\.0\.0\/8 +172\.30\.0\.28\/16 .*type vxlan .*layer2/m,
+    /^lxdfan0 +250\.0\.0\.0\/8 +172\.30\.0\.28\/16 .*type vxlan .*layer2$/m,
   );
   process.env.UFAN_BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
   const dir = join(lab.dir, 'image');
