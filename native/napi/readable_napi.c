@@ -99,7 +99,8 @@ static struct watch *argument_watch(napi_env env, napi_callback_info info) {
 
 static napi_value js_readable_again(napi_env env, napi_callback_info info) {
   struct watch *watch = argument_watch(env, info);
-  if (watch != NULL) uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+  if (watch != NULL && !uv_is_closing((uv_handle_t *)&watch->poll))
+    uv_poll_start(&watch->poll, UV_READABLE, on_readable);
   return NULL;
 }
 

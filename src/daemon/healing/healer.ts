@@ -110,6 +110,8 @@ export class Healer {
   #hearNext(): void {
     this.#notices.whenSaid(() => {
       this.#tick(performance.now());
+      // Each of its sockets may have had something.
+      clearTimeout(this.#listening);
       this.#listening = setTimeout(() => this.#hearNext(), LISTEN_MS);
     });
   }

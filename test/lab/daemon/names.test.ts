@@ -156,7 +156,10 @@ it('doctor says where fand does not answer', async () => {
   expect(await failures(host)).toEqual(['names-dead']);
   await other.stop();
   await host.fanctl(['restart']);
-  expect(await failures(host)).toEqual([]);
+  await until(
+    () => failures(host),
+    (found) => found.length === 0,
+  );
 });
 
 it('dns without dhcp is refused', async () => {

@@ -33,6 +33,7 @@ it('calls back once, and again when asked', async () => {
   read();
   native.readableAgain(watch);
   native.readableEnd(watch);
+  native.readableAgain(watch);
   write();
   await sleep(20);
   expect(heard).toHaveBeenCalledTimes(2);
