@@ -19,7 +19,7 @@ export default defineConfig({
           include: ['test/lab/**/*.test.ts'],
           setupFiles: ['test/lab/tell-logs.ts'],
           // Most of their time they wait: for daemons, answers, timeouts.
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,

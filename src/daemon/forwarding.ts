@@ -2,17 +2,14 @@
  * fand's side of the dataplane: the workers, started with the first fan, and the counters of each fan.
  */
 
-import { randomFillSync } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP } from '../base/drop-reason.js';
 import { FanError } from '../base/error.js';
 import type { Logger } from '../base/log.js';
-import { DEFAULT_MIN_PATH_MTU } from '../config/fan-options.js';
 import type { FanView, Offender, Stats } from '../control/protocol.js';
 import type { FanRecord } from '../control/state-store.js';
 import type { ForwarderState } from '../dataplane/forwarder.js';
-import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/client.js';
 import { HOST_BLOCK, MAX_FANS } from '../dataplane/tables/counters.js';
 import type { FanIo, FanSpec } from '../dataplane/tables/fan-spec.js';
 import type { TraceRecord, TraceSpec } from '../dataplane/tracing/protocol.js';
@@ -22,21 +19,16 @@ import { WorkerCounters } from '../dataplane/workers/counters.js';
 import { WorkerPool } from '../dataplane/workers/pool.js';
 import type { WorkerState } from '../dataplane/workers/protocol.js';
 import type { Lore } from '../diagnosis/probe/peer-lore.js';
-import { overheadOf } from '../fan/encapsulation.js';
 import { readTransmitDrops } from '../host/link-statistics.js';
 import { pinDirOf } from '../host/pin-dir.js';
 import { findDevice } from '../io/netlink/device-index.js';
-import { COOKIE_WORDS } from '../io/programs/fan-program.js';
 import { removePins } from '../io/programs/pins.js';
 import { decapObstacles } from './decap-obstacles.js';
+import { FanSpecs } from './fan-specs.js';
 import { GuardTally } from './guard-tally.js';
 import type { Account, Counted, CountedFan, Estate } from './handover/heritage.js';
-import { inheritedIo } from './handover/inherited-io.js';
 import { KernelTally } from './kernel-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
-
-/** Outer TTL of VXLAN. */
-const VXLAN_TTL = 64;
 
 export class Forwarding {
   readonly #counters: WorkerCounters;
@@ -47,15 +39,12 @@ export class Forwarding {
   readonly #log: Logger;
   readonly #events: WorkerEvents;
   #workers: WorkerPool | undefined;
-  /** Under way since before we gave up what it needs, else asked for with the first fan whose io is auto. */
-  #probe: Promise<IoProbe> | undefined = adoptIoProbe();
+  readonly #specs: FanSpecs;
   readonly #relays: RelayKeeper;
   readonly #guard = new GuardTally();
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
   readonly #kernel = new KernelTally();
-  /** Fan id → what only its programs and workers know. */
-  readonly #cookies = new Map<string, readonly number[]>();
   /** Fan id → the underlay device that it was opened with. */
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
@@ -82,6 +71,7 @@ export class Forwarding {
   ) {
     this.#counters = new WorkerCounters(workers);
     this.#pins = pinDirOf(runDir);
+    this.#specs = new FanSpecs(this.#pins);
     this.#log = log;
     this.#relays = new RelayKeeper(runDir, async (relays) => this.#workers?.useRelays(relays));
     this.#events = {
@@ -127,7 +117,7 @@ export class Forwarding {
   /** What the next fand needs to forward for the same fans by the same devices; null where nothing is forwarded. */
   async lend(): Promise<Estate | null> {
     if (!this.#workers) return null;
-    const probe = (await this.#probe) ?? null;
+    const probe = await this.#specs.probed();
     const { kernelCounters } = this.#workers;
     const fans = Object.entries(this.#io).map(([id, { mode, notes }]) => {
       return [id, { mode, notes, kernelCounters: kernelCounters[id] ?? { encap: -1, decap: -1 } }];
@@ -159,7 +149,7 @@ export class Forwarding {
   /** From now on configure() only prepares, by devices that another fand serves, until begin(). */
   inherit(estate: Estate): void {
     this.#estate = estate;
-    this.#probe = estate.probe ? Promise.resolve(estate.probe) : undefined;
+    this.#specs.adopt(estate.probe);
     this.#relays.adopt(estate.relays);
     const counters = Object.entries(estate.fans).map(([id, { kernelCounters }]) => [id, kernelCounters]);
     this.#kernel.watchOthers(Object.fromEntries(counters));
@@ -406,61 +396,8 @@ export class Forwarding {
     view.ioNotes = notes;
   }
 
-  async #specOf({ id, plan, request }: FanRecord): Promise<FanSpec> {
-    const { ttl, dscp, fragment, io, minPathMtu } = request.options;
-    const { vxlan } = plan;
-    // As Ubuntu's and LXD's hosts send it, unless told otherwise; IP-in-IP copies (−1).
-    const usual = vxlan ? { ttl: VXLAN_TTL, dscp: 0 } : { ttl: -1, dscp: -1 };
-    return {
-      id,
-      mapping: plan.mapping,
-      tun: plan.tun,
-      bridge: plan.bridge,
-      underlayDevice: plan.underlayDevice,
-      vxlan,
-      kernelVxlan: this.#kernelVxlanOf(id, plan),
-      ...(io !== 'auto'
-        ? { io: [io], ioNotes: [], decapRefused: undefined }
-        : await (vxlan ? this.#autoVxlanModes() : this.#autoModes())),
-      ...inheritedIo(this.#estate?.fans[id]),
-      underlayMtu: plan.mtu + overheadOf(plan.vxlan),
-      minPathMtu: minPathMtu ?? DEFAULT_MIN_PATH_MTU,
-      pins: this.#pins && `${this.#pins}/${id}`,
-      counterBlock: this.#blocks.get(id)!,
-      ttl: ttl ?? usual.ttl,
-      dscp: dscp ?? usual.dscp,
-      fragment,
-      receiverGroup: 0,
-      kernelFlows: { encap: -1, decap: -1 },
-      kernelPeers: -1,
-    };
-  }
-
-  /** The fastest first, without those that don't work on this kernel. */
-  async #autoModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes' | 'decapRefused'>> {
-    this.#probe ??= probeIo();
-    const reasons = await this.#probe;
-    const faster = ['bpf', 'packet'] as const;
-    return {
-      io: [...faster.filter((mode) => reasons[mode] === null), 'raw'],
-      ioNotes: faster.flatMap((mode) => (reasons[mode] === null ? [] : [`${mode}: ${reasons[mode]}`])),
-      decapRefused: reasons.decap ?? undefined,
-    };
-  }
-
-  async #autoVxlanModes(): Promise<Pick<FanSpec, 'io' | 'ioNotes' | 'decapRefused'>> {
-    this.#probe ??= probeIo();
-    const { vxlan: reason } = await this.#probe;
-    if (reason === null) return { io: ['bpf', 'raw'], ioNotes: [], decapRefused: undefined };
-    return { io: ['raw'], ioNotes: [`bpf: ${reason}`], decapRefused: undefined };
-  }
-
-  /** The cookie is another with each run of fand. */
-  #kernelVxlanOf(id: string, { vxlanDevice: device }: FanRecord['plan']): FanSpec['kernelVxlan'] {
-    if (device === undefined) return undefined;
-    const cookie = this.#cookies.get(id) ?? [...randomFillSync(new Uint32Array(COOKIE_WORDS))];
-    this.#cookies.set(id, cookie);
-    return { device, cookie };
+  #specOf(fan: FanRecord): Promise<FanSpec> {
+    return this.#specs.of(fan, this.#blocks.get(fan.id)!, this.#estate?.fans[fan.id]);
   }
 
   #freeBlock(): number {

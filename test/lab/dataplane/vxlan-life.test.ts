@@ -154,6 +154,16 @@ describe.each([
     expect((await ping(host.container(1), '250.0.27.1', { count: 1 })).received).toBe(1);
   });
 
+  it('is not handed over, and comes back from a hard restart', async () => {
+    const host = lab.host(1);
+    const { code, stderr } = await host.fanctl(['restart'], { anyExit: true });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/is of type vxlan, whose devices can't be handed over: "fanctl restart --hard"/);
+    expect((await ping(host.container(1), '250.0.27.1', { count: 1 })).received).toBe(1);
+    await host.fanctl(['restart', '--hard']);
+    expect((await ping(host.container(1), '250.0.27.1', { count: 1 })).received).toBe(1);
+  });
+
   it('leaves nothing behind', async () => {
     await lab.host(1).fanctl(['down', ...FAN, '--force']);
     expect(await remains(lab.host(1))).toBe(before);
