@@ -255,7 +255,7 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       title: 'a flushed chain',
       arrange: 'nft flush chain ip ufan-guard elsewhere',
       restore: 'true',
-      evidence: /lacks 4 of 4 rules of elsewhere/,
+      evidence: /lacks 6 of 6 rules of elsewhere/,
       ours: true,
     },
     {
