@@ -114,8 +114,8 @@ const MAKERS: readonly [DropReasonName, 'fan' | 'host', () => Promise<unknown>][
   ['icmp-rate', 'fan', () => whileStopped(victim, depart(big, TOO_BIG_FLOOD))],
   ['tun-write-failed', 'fan', () => victim.ip(`link set ${TUN} down`).then(arrive('good'))],
 ];
-/** ufo.test.ts makes these: it takes another device. */
-const MADE_ELSEWHERE: readonly DropReasonName[] = ['receive-failed'];
+/** ufo.test.ts makes the first, which takes another device; daemon/isolate.test.ts the others. */
+const MADE_ELSEWHERE: readonly DropReasonName[] = ['receive-failed', 'neighbour-mac', 'neighbour-address'];
 /** What the kernel drops and counts itself: there is no packet to show. */
 const KERNEL: readonly string[] = ['socket-overflow', 'tun-overflow', ...GUARD_REASONS];
 
