@@ -75,10 +75,10 @@ export class ProbeSocket {
    * it takes no room from those that do. A Node that tells no descriptor goes without.
    */
   hearOnly(networks: readonly (readonly [base: number, mask: number])[]): void {
-    const { _handle: handle } = this.#socket as unknown as { _handle?: { fd?: number } };
-    if (handle?.fd === undefined || handle.fd < 0) return;
+    const fd = descriptorOf(this.#socket);
+    if (fd === undefined) return;
     const form = { port: PROBE_PORT, networks, firstByte: FIRST_BYTE, mostBytes: MOST_BYTES };
-    native.rawFilter(handle.fd, datagramFilter(form));
+    native.rawFilter(fd, datagramFilter(form));
   }
 
   /** The answer of the responder at `peer`, or undefined where none comes within `timeoutMs`. */
@@ -116,4 +116,13 @@ export class ProbeSocket {
     const encoded = encodeAnswer(reply);
     if (encoded.length <= bytes.length) this.#socket.send(encoded, port, address, () => undefined);
   }
+}
+
+/** Node has no other name for it than one that it warns of (DEP0112). */
+function descriptorOf(socket: Socket): number | undefined {
+  const { noDeprecation = false } = process;
+  process.noDeprecation = true;
+  const { _handle: handle } = socket as unknown as { _handle?: { fd?: number } };
+  process.noDeprecation = noDeprecation;
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }

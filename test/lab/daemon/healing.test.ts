@@ -285,7 +285,7 @@ describe('what is not put back', () => {
     if (what === 'the carrier') await wire('up');
     await expectHealed('true', /^/);
     expect(log()).toContain(`${BRIDGE} is degraded: ${check}: `);
-    expect(log()).toContain(`${BRIDGE}: ${check} is over`);
+    await expect.poll(log).toContain(`${BRIDGE}: ${check} is over`);
   });
 
   it('the same thing for the fourth time within a minute, until somebody asks', async () => {
