@@ -127,7 +127,9 @@ describe.each([
     expect((await added('outer-broadcast')).fan).toEqual({ 'drop-outer-not-unicast-packets': 1 });
   });
 
-  it.runIf(shape.startsWith('layer 2'))('drops a frame with the MAC of a local port', async () => {
+  it('drops a frame with the MAC of a local port', async (context) => {
+    if (!shape.startsWith('layer 2'))
+      context.skip('a routed fan lets no frame of the tunnel onto its bridge');
     await added('local-mac');
     const { fan } = await until(counters, ({ fan }) => (fan['drop-local-mac-packets'] ?? 0) > 0);
     expect(fan['drop-local-mac-packets']).toBe(1);
