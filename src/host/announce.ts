@@ -19,9 +19,12 @@ export async function announceAddresses(bridge: string): Promise<void> {
   const before = await readSysctl(setting);
   if (!link || before === undefined) return;
   await writeSysctl(setting, '1');
-  // The kernel tells it when it is set, also to what it was.
-  await run('ip', ['link', 'set', 'dev', bridge, 'address', link.hardwareAddress]);
-  await writeSysctl(setting, before);
+  try {
+    // The kernel tells it when it is set, also to what it was.
+    await run('ip', ['link', 'set', 'dev', bridge, 'address', link.hardwareAddress]);
+  } finally {
+    await writeSysctl(setting, before);
+  }
 }
 
 async function isOperational(bridge: string): Promise<boolean> {

@@ -60,6 +60,7 @@ const FANATIC: readonly Usage[] = [
   [['enable-docker', '--netwrok', 'x'], 'did you mean --network?'],
   [['disable-docker', 'eth0/16', 'eth1/16'], 'write one such as 250.0.0.0/8, or 250 for it'],
   [['disable-lxd', '-o', '250', '-o', '251'], 'say it once'],
+  [['enable-lxd', '--native', '250', 'eth0'], '--native takes no fan'],
   [['test'], 'say one of local-docker, local-podman, local-lxd, local-incus'],
   [['test', 'local-rkt'], 'say one of local-docker, local-podman, local-lxd, local-incus'],
   [['show', '--jsno'], 'did you mean --json?'],

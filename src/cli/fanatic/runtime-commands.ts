@@ -94,7 +94,7 @@ export function runtimeOf(name: string): Runtime {
 
 async function enable(name: string, { words, given, paths }: Invocation): Promise<void> {
   requireRoot(`enable-${name}`);
-  if (given.has('--native')) return tellNative(await enableNative(wishesOf(given)));
+  if (given.has('--native')) return native(enableNative, words, given);
   await enableFor(runtimeOf(name), words, wishesOf(given), paths);
 }
 
@@ -115,7 +115,7 @@ export async function enableFor(
 
 async function disable(name: string, { words, given, paths }: Invocation): Promise<void> {
   requireRoot(`disable-${name}`);
-  if (given.has('--native')) return tellNative(await disableNative(wishesOf(given)));
+  if (given.has('--native')) return native(disableNative, words, given);
   await disableFor(runtimeOf(name), words, wishesOf(given), paths);
 }
 
@@ -131,8 +131,15 @@ export async function disableFor(
   await tell(runtime, await disableRuntime(runtime, endsInText(line), wishes, ledger), wishes, paths);
 }
 
-function tellNative({ notes }: Outcome): void {
-  for (const note of notes) printNote(note);
+/** Throws FanError usage where a fan is named: each such network of LXD's is one. */
+async function native(
+  act: (wishes: Wishes) => Promise<Outcome>,
+  words: readonly string[],
+  given: Invocation['given'],
+): Promise<void> {
+  if (words.length > 0)
+    throw new FanError('usage', '--native takes no fan: LXD says of its own networks what they are');
+  for (const note of (await act(wishesOf(given))).notes) printNote(note);
 }
 
 async function tell(
