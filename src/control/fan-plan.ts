@@ -3,18 +3,13 @@
  * work here. Changes nothing.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
-import { formatPrefix, type Prefix } from '../addr/prefix.js';
+import { formatPrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
-import {
-  checkEncapsulation,
-  DEFAULT_VXLAN_PORT,
-  defaultVni,
-  overheadOf,
-  type VxlanTerms,
-} from '../fan/encapsulation.js';
+import { vxlanTermsOf } from '../config/vxlan-terms.js';
+import { checkEncapsulation, overheadOf } from '../fan/encapsulation.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tapName, tunName, vxlanName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
@@ -37,7 +32,7 @@ export async function planFan(
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
-  const vxlan = termsOf(request, mapping.overlay);
+  const vxlan = vxlanTermsOf(request.options, mapping.overlay);
   checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
   const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
@@ -85,13 +80,6 @@ export async function planFan(
   if (vxlan) await checkPort(vxlan.port, mapping.address, others, marked);
   else await checkTunnel4(mapping.address);
   return plan;
-}
-
-/** Undefined for IP-in-IP. */
-function termsOf({ options }: UpRequest, overlay: Prefix): VxlanTerms | undefined {
-  if (options.type !== 'vxlan') return undefined;
-  const { vni = defaultVni(overlay), port = DEFAULT_VXLAN_PORT, layer2 } = options;
-  return { vni, port, layer2 };
 }
 
 /** Throws FanError in-use where somebody else receives by the port; where a fan here does, that is us. */

@@ -162,7 +162,6 @@ export class Tracing {
     if (program.length > 0) new PacketFilter(program);
     const fan = this.#fans().find(({ view }) => view.bridge === bridge);
     if (bridge !== undefined && !fan) throw new FanError('not-configured', `no fan has the bridge ${bridge}`);
-    requireIpip(fan ? [fan] : this.#fans());
     const snapLen = within('snapLen', request.snapLen, MOST_SNAP);
     return {
       session: ++this.#lastSession,
@@ -199,7 +198,7 @@ export class Tracing {
   }
 
   #tell(session: Session, { id, view, plan }: FanRecord): void {
-    if (session.told.has(id)) return;
+    if (session.told.has(id) || (session.spec.fan ?? id) !== id) return;
     session.told.add(id);
     const { bridge, device, io } = view;
     say(session, {
@@ -209,6 +208,7 @@ export class Tracing {
       device,
       underlayMtu: plan.mtu + overheadOf(plan.vxlan),
       io,
+      ...(plan.vxlan && { vxlanPort: plan.vxlan.port }),
     });
   }
 
@@ -281,18 +281,6 @@ export class Tracing {
 /** Says a line to the client; false where it is so far behind that the line was left out. */
 function say({ stream }: Session, line: TraceLine): boolean {
   return stream.write(line);
-}
-
-/** Throws FanError unsupported where one of the fans is of another type. */
-function requireIpip(fans: readonly FanRecord[]): void {
-  const other = fans.find(({ plan }) => plan.vxlan);
-  if (!other?.plan.vxlan) return;
-  const { bridge, tun, underlayDevice, vxlan } = other.plan;
-  throw new FanError(
-    'unsupported',
-    `${bridge} is of type vxlan, of which trace and capture see nothing yet: tcpdump -ni ${tun} shows what containers say, ` +
-      `tcpdump -ni ${underlayDevice} udp port ${vxlan.port} what goes over the wire; another fan can be named by its bridge`,
-  );
 }
 
 function within(name: string, value: unknown, most: number): number {

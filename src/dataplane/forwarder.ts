@@ -20,6 +20,7 @@ import { type Counters, HOST_BLOCK } from './tables/counters.js';
 import type { FanSpec } from './tables/fan-spec.js';
 import { type FanEntry, ForwardingTable } from './tables/forwarding-table.js';
 import { type PeerCounts, PeerTable } from './tables/peer-table.js';
+import { receivedVxlan } from './tracing/shape.js';
 import type { Tracer } from './tracing/tracer.js';
 import { DecapPath } from './walks/decap-path.js';
 import { EncapPath } from './walks/encap-path.js';
@@ -104,9 +105,10 @@ export class Forwarder {
     this.#replies = new IcmpReplies(counters, share.count);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
-    this.#decap = new DecapPath(counters, this.#table, this.#peers, new ProbeTap(onProbe));
+    const probes = new ProbeTap(onProbe);
+    this.#decap = new DecapPath(counters, this.#table, this.#peers, probes);
     this.#vxlanEncap = new VxlanEncap(counters, this.#replies, this.#vxlanTable, this.#peers);
-    this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers);
+    this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers, probes);
     this.#sizes = sizes;
     this.#isFirst = share.index === 0;
     const parts = {
@@ -179,7 +181,7 @@ export class Forwarder {
 
   /** Serves a device that poll found readable: one batch. Returns how many packets the underlay brought. */
   serve(token: number, nowMs: number): number {
-    if (token >= TOKEN.vxlan) return this.#pullVxlan(token);
+    if (token >= TOKEN.vxlan) return this.#pullVxlan(token, nowMs);
     if (token === TOKEN.underlay || token >= TOKEN.ports) {
       const receiver = this.ports.underlay.readable(token);
       return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
@@ -237,21 +239,19 @@ export class Forwarder {
       this.#onLost(port.id, error);
       return;
     }
-    if (fan.vxlan) {
-      this.#pushFrames(fan, port, nowMs);
-      return;
-    }
+    if (port.envelopes) this.#pullEnvelopes(fan, port.envelopes, nowMs);
+    const walk = fan.vxlan ? this.#vxlanEncap : this.#encap;
     const tracer = this.#tracer;
     tracer?.received();
     for (let taken = 0; taken < rx.count; ) {
       const from = taken;
       tx.count = 0;
       this.#tooBig.reuse();
-      taken = this.#encap.process(fan, rx, taken, tx, nowMs);
+      taken = walk.process(fan, rx, taken, tx, nowMs);
       tracer?.encapJudged(fan, rx, from, taken, tx);
       if (tx.count > 0) {
-        this.#encap.noteSizes(tx);
-        this.#encap.settle(fan, tx, port.underlay.sender.send(tx));
+        if (walk === this.#encap) this.#encap.noteSizes(tx);
+        walk.settle(fan, tx, port.underlay.sender.send(tx));
       }
       tracer?.encapSent(fan, rx, from, taken, tx);
     }
@@ -261,46 +261,39 @@ export class Forwarder {
     tracer?.flush();
   }
 
-  /** What the TAP of `fan` has brought. */
-  #pushFrames(fan: FanEntry, port: FanPort, nowMs: number): void {
-    const rx = this.#fromTun;
-    const tx = this.#toUnderlay;
-    if (port.envelopes) this.#pullEnvelopes(fan, port.envelopes);
-    for (let taken = 0; taken < rx.count; ) {
-      tx.count = 0;
-      taken = this.#vxlanEncap.process(fan, rx, taken, tx, nowMs);
-      if (tx.count > 0) this.#vxlanEncap.settle(fan, tx, port.underlay.sender.send(tx));
-    }
-    this.#pushReplies(fan, port);
-  }
-
-  #pullVxlan(token: number): number {
+  #pullVxlan(token: number, nowMs: number): number {
     const site = this.ports.vxlan.readable(token);
     if (site === undefined) return 0;
     const rx = this.ports.vxlan.fromUnderlay;
     site.receiver?.receive(rx);
-    this.#pullFrames(rx, site, this.#outputs);
+    this.#pullFrames(rx, site, this.#outputs, nowMs);
     return rx.count;
   }
 
   /** What came in by VXLAN at `site`; of `outputs`, those of VXLAN fans share the slab. */
-  #pullFrames(rx: PacketBatch, site: VxlanSite, outputs: readonly PacketBatch[]): void {
+  #pullFrames(rx: PacketBatch, site: VxlanSite, outputs: readonly PacketBatch[], nowMs: number): void {
+    const tracer = this.#tracer;
+    tracer?.decapReceived(rx, receivedVxlan(site));
     for (const { index } of this.#vxlanTable.fans) outputs[index]!.count = 0;
     this.#vxlanDecap.process(rx, site, outputs);
+    tracer?.decapJudged();
     for (const fan of this.#vxlanTable.fans) {
       const toTap = outputs[fan.index]!;
       if (toTap.count > 0) this.#vxlanDecap.settle(fan, toTap, this.ports.fans[fan.index]!.tun.send(toTap));
     }
+    tracer?.decapWritten(rx, this.#fans, outputs);
+    this.#kernel.releaseDecap(rx, nowMs);
+    tracer?.flush();
   }
 
   /** What a program in the kernel has left of what came in. */
-  #pullEnvelopes(fan: FanEntry, envelopes: Envelopes): void {
+  #pullEnvelopes(fan: FanEntry, envelopes: Envelopes, nowMs: number): void {
     const opened = this.#opened;
     opened.count = 0;
     envelopes.takeOut(this.#fromTun, opened);
     if (opened.count === 0) return;
     const { address, vxlan } = fan;
-    this.#pullFrames(opened, { address, udpPort: vxlan!.port }, this.#fromEnvelopes);
+    this.#pullFrames(opened, { address, udpPort: vxlan!.port }, this.#fromEnvelopes, nowMs);
   }
 
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {
@@ -317,7 +310,7 @@ export class Forwarder {
       const port = this.ports.fans[fan.index]!;
       if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
     }
-    tracer?.decapWritten(rx, this.#table.fans, this.#outputs);
+    tracer?.decapWritten(rx, this.#fans, this.#outputs);
     this.#kernel.releaseDecap(rx, nowMs);
     tracer?.flush();
     return rx.count;
@@ -330,7 +323,7 @@ export class Forwarder {
     tracer?.received();
     for (let i = 0; i < rx.count; i++) {
       const fan = this.#errors.process(rx, i, nowMs);
-      tracer?.pathError(rx, i, this.#table.fans, fan !== undefined);
+      tracer?.pathError(rx, i, this.#fans, fan !== undefined);
       if (fan) this.#pushReplies(fan, this.ports.fans[fan.index]!);
     }
     this.#kernel.setSmallestPath(this.#pathMtu.smallest);

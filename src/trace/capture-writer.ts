@@ -1,11 +1,15 @@
 /**
  * A trace as a pcapng capture: two interfaces a fan, FAN/overlay and FAN/underlay, and host/underlay for what belongs to
- * no fan. Packets come out in the order of time. Gives bytes; where they go is the caller's (savefiles.ts).
+ * no fan. Those of a fan over VXLAN are Ethernet, both, since tcpdump reads no file of two link types: its underlay's packets
+ * get a header of zeros, as the kernel has kept theirs. Packets come out in the order of time. Gives bytes; where they go is the caller's (savefiles.ts).
  */
+import { ETHERNET_LEN, ETHERTYPE_IPV4 } from '../wire/vxlan.js';
 import {
   enhancedPacket,
   interfaceDescription,
   interfaceStatistics,
+  LINKTYPE_ETHERNET,
+  LINKTYPE_IPV4,
   OUTBOUND,
   sectionHeader,
 } from './pcapng-writer.js';
@@ -20,8 +24,14 @@ export const CAPTURE_SNAP_LEN = 65_535 + 20;
 const USUAL_MTU = 1500;
 const NS_PER_MS = 1_000_000n;
 
+/** From nowhere to nowhere, IPv4. */
+const ETHERNET_OF_IPV4 = new Uint8Array(ETHERNET_LEN);
+ETHERNET_OF_IPV4[12] = ETHERTYPE_IPV4 >> 8;
+const NO_LINK = new Uint8Array(0);
+
 interface Interface {
   id: number;
+  linkType: number;
   received: number;
   osDropped: number;
   /** To be told with the next packet. */
@@ -99,12 +109,15 @@ export class CaptureWriter {
       place.received++;
       const isLater = form.direction === OUTBOUND;
       const timeNs = isLater ? readNs + BigInt(Math.round(line.doneNs)) : readNs;
-      const { bytes, length, direction } = form;
+      const { direction } = form;
+      const lacksLink = place.linkType === LINKTYPE_ETHERNET && form.side === 'underlay';
+      const link = lacksLink ? ETHERNET_OF_IPV4 : NO_LINK;
+      const bytes = Buffer.concat([link, form.bytes.subarray(0, this.#snapLen)]);
       const block = enhancedPacket({
         interfaceId: place.id,
         timeNs,
-        bytes: bytes.subarray(0, this.#snapLen),
-        length,
+        bytes,
+        length: link.length + form.length,
         direction,
         comment: [form.comment, ...place.notes].join('; '),
         dropped: place.droppedBefore + this.#lostBefore,
@@ -146,11 +159,16 @@ export class CaptureWriter {
     const name = `${bridge || 'host'}/${side}`;
     const known = this.#interfaces.get(name);
     if (known) return known;
-    const made = { id: this.#interfaces.size, received: 0, osDropped: 0, droppedBefore: 0, notes: [] };
-    this.#interfaces.set(name, made);
     const fan = this.#fans.get(bridge);
+    const isFramed = (fan ?? this.#fans.values().next().value)?.vxlanPort !== undefined;
+    const linkType = isFramed ? LINKTYPE_ETHERNET : LINKTYPE_IPV4;
+    const none = { received: 0, osDropped: 0, droppedBefore: 0, notes: [] };
+    const made = { id: this.#interfaces.size, linkType, ...none };
+    this.#interfaces.set(name, made);
     const device = side === 'overlay' ? fan?.tun : fan?.device;
-    this.#descriptions.push(interfaceDescription(name, device ?? 'what belongs to no fan', this.#snapLen));
+    const description = device ?? 'what belongs to no fan';
+    const snapLen = this.#snapLen + (isFramed ? ETHERNET_LEN : 0);
+    this.#descriptions.push(interfaceDescription(name, description, snapLen, linkType));
     return made;
   }
 }

@@ -1,13 +1,26 @@
 /**
- * A capture from anywhere, packet by packet: what a fan would say to it. Tunnel packets are judged as on arrival, plain
- * packets of an overlay as on departure; everything else is passed over and counted.
+ * A capture from anywhere, packet by packet: what a fan would say to it. Tunnel packets, of IP-in-IP or VXLAN, are judged as
+ * on arrival, plain packets and ARP of an overlay as on departure; everything else is passed over and counted.
  */
 import { type DropReasonName, dropReasonName, KEEP } from '../base/drop-reason.js';
-import { headerLen, isFragment, MIN_HEADER_LEN, PROTOCOL_IPIP, protocol, totalLength } from '../wire/ipv4.js';
-import { prettyPacket } from '../wire/pretty.js';
+import {
+  destination,
+  fragmentOffset,
+  headerLen,
+  isFragment,
+  MIN_HEADER_LEN,
+  PROTOCOL_IPIP,
+  PROTOCOL_UDP,
+  protocol,
+  read16,
+  source,
+  totalLength,
+} from '../wire/ipv4.js';
+import { prettyFrame, prettyPacket } from '../wire/pretty.js';
+import { ARP_LEN, ETHERNET_LEN, ETHERTYPE_ARP, etherType, VXLAN_LEN } from '../wire/vxlan.js';
 import type { Frame } from './frame.js';
 import { Judge, type JudgedFan } from './judge.js';
-import { ipv4Offset, knowsLinkType } from './link-layer.js';
+import { ipv4Offset, isArpFrame, knowsLinkType } from './link-layer.js';
 import { Reassembly } from './reassembly.js';
 
 /** `fragment`: judged with the last one of its datagram. `cut`: the capture has too little of it. */
@@ -24,6 +37,8 @@ export interface Dissected {
   /** The capture's own, as `fanctl capture` writes it. */
   comment?: string;
 }
+
+type Judged = Pick<Dissected, 'path' | 'verdict' | 'reason' | 'layers'>;
 
 export interface Summary {
   frames: number;
@@ -42,6 +57,7 @@ export interface Summary {
   unknownLink: number;
 }
 
+const UDP_HEADER_LEN = 8;
 /** Longest packet, its outer header included. */
 const MOST_BYTES = 65_535 + 60;
 
@@ -84,35 +100,55 @@ export class Dissection {
     return { number, timeNs, ...judged, ...(comment !== undefined && { comment }) };
   }
 
-  #judgeFrame(frame: Frame): Pick<Dissected, 'path' | 'verdict' | 'reason' | 'layers'> | undefined {
+  #judgeFrame(frame: Frame): Judged | undefined {
+    if (isArpFrame(frame.linkType, frame.bytes)) return this.#judgeArp(frame.bytes);
     const off = ipv4Offset(frame.linkType, frame.bytes);
     if (off === undefined) return undefined;
     const bytes = frame.bytes.subarray(off);
     const length = Math.min(frame.length - off, MOST_BYTES);
     if (bytes.length < MIN_HEADER_LEN) return undefined;
-    const layers = this.#layers(bytes, length);
-    if (protocol(bytes, 0) !== PROTOCOL_IPIP) {
-      const reason = this.#judge.encap(bytes, length);
-      return reason === undefined ? undefined : { path: 'encap', layers, ...named(reason) };
-    }
-    return { path: 'decap', layers, ...this.#judgeTunnelled(bytes, length) };
+    const tunnelled = this.#judgeTunnelled(bytes, length);
+    if (tunnelled !== undefined) return { path: 'decap', layers: this.#layers(bytes, length), ...tunnelled };
+    const reason = this.#judge.encap(bytes, length);
+    return reason === undefined
+      ? undefined
+      : { path: 'encap', layers: this.#layers(bytes, length), ...named(reason) };
   }
 
-  #judgeTunnelled(bytes: Uint8Array, length: number): Pick<Dissected, 'verdict' | 'reason'> {
+  #judgeArp(frame: Uint8Array): Judged | undefined {
+    if (frame.length < ETHERNET_LEN + ARP_LEN) return undefined;
+    const reason = this.#judge.encapArp(frame);
+    if (reason === undefined) return undefined;
+    return { path: 'encap', layers: prettyFrame(frame, 0, frame.length).split('\n'), ...named(reason) };
+  }
+
+  /** Undefined for what is in no tunnel of these fans. */
+  #judgeTunnelled(bytes: Uint8Array, length: number): Pick<Dissected, 'verdict' | 'reason'> | undefined {
+    const isVxlan = protocol(bytes, 0) === PROTOCOL_UDP;
+    if (isVxlan ? !this.#mayBeVxlan(bytes) : protocol(bytes, 0) !== PROTOCOL_IPIP) return undefined;
     if (isFragment(bytes, 0)) {
       const there = totalLength(bytes, 0) <= bytes.length && headerLen(bytes, 0) >= MIN_HEADER_LEN;
       if (!there) return { verdict: 'cut' };
       const datagram = this.#reassembly.add(bytes);
-      return datagram ? named(this.#judge.decap(datagram, datagram.length)) : { verdict: 'fragment' };
+      return datagram ? this.#judgeTunnelled(datagram, datagram.length) : { verdict: 'fragment' };
     }
-    if (bytes.length < Math.min(length, headersLen(bytes))) return { verdict: 'cut' };
-    return named(this.#judge.decap(bytes, length));
+    const headers = isVxlan ? vxlanHeadersLen(bytes) : headersLen(bytes, headerLen(bytes, 0));
+    if (bytes.length < Math.min(length, headers)) return { verdict: 'cut' };
+    return named(isVxlan ? this.#judge.decapVxlan(bytes, length) : this.#judge.decap(bytes, length));
+  }
+
+  /** UDP to one of the fans' ports; of fragments without ports, between hosts of theirs. */
+  #mayBeVxlan(bytes: Uint8Array): boolean {
+    if (fragmentOffset(bytes, 0) > 0)
+      return this.#judge.areVxlanHosts(source(bytes, 0), destination(bytes, 0));
+    const udp = headerLen(bytes, 0);
+    return bytes.length >= udp + UDP_HEADER_LEN && this.#judge.vxlanPorts.includes(read16(bytes, udp + 2));
   }
 
   #layers(bytes: Uint8Array, length: number): string[] {
     this.#room.set(bytes.subarray(0, this.#room.length));
     this.#room.fill(0, bytes.length, Math.min(length, bytes.length + 120));
-    return prettyPacket(this.#room, 0, length).split('\n');
+    return prettyPacket(this.#room, 0, length, this.#judge.vxlanPorts).split('\n');
   }
 
   #count(verdict: DissectVerdict, reason: DropReasonName | undefined): void {
@@ -130,8 +166,14 @@ function named(reason: number): Pick<Dissected, 'verdict' | 'reason'> {
   return name === undefined ? { verdict: 'accepted' } : { verdict: 'dropped', reason: name };
 }
 
-/** Bytes of both headers: what the checks look at. */
-function headersLen(bytes: Uint8Array): number {
-  const outer = headerLen(bytes, 0);
-  return outer + (outer < bytes.length ? Math.max(MIN_HEADER_LEN, headerLen(bytes, outer)) : MIN_HEADER_LEN);
+/** Bytes of all headers, where the inner one is at `inner`: what the checks look at. */
+function headersLen(bytes: Uint8Array, inner: number): number {
+  return inner + (inner < bytes.length ? Math.max(MIN_HEADER_LEN, headerLen(bytes, inner)) : MIN_HEADER_LEN);
+}
+
+function vxlanHeadersLen(bytes: Uint8Array): number {
+  const frame = headerLen(bytes, 0) + UDP_HEADER_LEN + VXLAN_LEN;
+  if (bytes.length < frame + ETHERNET_LEN) return frame + ETHERNET_LEN;
+  const inner = frame + ETHERNET_LEN;
+  return etherType(bytes, frame) === ETHERTYPE_ARP ? inner + ARP_LEN : headersLen(bytes, inner);
 }

@@ -1,6 +1,7 @@
 /** Where the IP packet begins in a captured frame, by link type (https://www.tcpdump.org/linktypes.html). */
 
-const ETHERTYPE_IPV4 = 0x0800;
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4 } from '../wire/vxlan.js';
+
 /** 802.1Q, 802.1ad, and what switches used before it. */
 const VLAN_TAGS = [0x8100, 0x88a8, 0x9100];
 const VLAN_LEN = 4;
@@ -23,6 +24,13 @@ const LINK_LAYERS: Readonly<Record<number, LinkLayer>> = {
 
 export function knowsLinkType(linkType: number): boolean {
   return linkType in LINK_LAYERS;
+}
+
+const ETHERNET = 1;
+
+/** Whether an Ethernet frame, without a tag, carries ARP. */
+export function isArpFrame(linkType: number, bytes: Uint8Array): boolean {
+  return linkType === ETHERNET && readType(bytes, 12) === ETHERTYPE_ARP;
 }
 
 /** Offset of the IPv4 packet; undefined where the frame carries none. The link type is a known one. */

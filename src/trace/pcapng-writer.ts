@@ -1,5 +1,5 @@
 /**
- * Writes pcapng (IETF opsawg-pcapng): one section, raw IP interfaces with nanosecond timestamps, packets with comments,
+ * Writes pcapng (IETF opsawg-pcapng): one section, interfaces with nanosecond timestamps, packets with comments,
  * statistics. Each call gives the bytes of whole blocks, so that a reader at the end of a pipe is never behind.
  *
  * Little-endian; every block is padded to 32 bits and tells its length twice (§3.1).
@@ -17,6 +17,7 @@ export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
  * a second interface too; readers look at the version and show IPv6 as what it is.
  */
 export const LINKTYPE_IPV4 = 228;
+export const LINKTYPE_ETHERNET = 1;
 
 /** Option codes, §3.5 and the sections of the blocks. */
 export const OPT_END = 0;
@@ -73,9 +74,14 @@ export function sectionHeader(application: string): Buffer {
   return block(SECTION_HEADER, body, [[SHB_APPLICATION, application]]);
 }
 
-export function interfaceDescription(name: string, description: string, snapLen: number): Buffer {
+export function interfaceDescription(
+  name: string,
+  description: string,
+  snapLen: number,
+  linkType = LINKTYPE_IPV4,
+): Buffer {
   const body = Buffer.alloc(8);
-  body.writeUInt16LE(LINKTYPE_IPV4, 0);
+  body.writeUInt16LE(linkType, 0);
   body.writeUInt32LE(snapLen, 4);
   const options: Option[] = [
     [IF_NAME, name],

@@ -8,13 +8,24 @@ import { getSystemErrorName } from 'node:util';
 import { formatAddress } from '../addr/ipv4-address.js';
 import { DROP_REASONS, type DropReasonName } from '../base/drop-reason.js';
 import { createIcmpError, readIcmpError } from '../wire/icmpv4.js';
-import { destination, dontFragment, id, MIN_HEADER_LEN, tos, ttl } from '../wire/ipv4.js';
+import {
+  destination,
+  dontFragment,
+  id,
+  MIN_HEADER_LEN,
+  PROTOCOL_UDP,
+  protocol,
+  read16,
+  tos,
+  ttl,
+} from '../wire/ipv4.js';
 import {
   PATH_HOST_UNREACHABLE,
   PATH_PARAMETER_PROBLEM,
   PATH_TOO_BIG,
   pathErrorOf,
 } from '../wire/path-error.js';
+import { DATAGRAM_LEN, readVni, VXLAN_LEN } from '../wire/vxlan.js';
 import { bytesOf, type FanLine, type PacketLine } from './trace-lines.js';
 
 export interface Stage {
@@ -48,6 +59,9 @@ const INNER: readonly DropReasonName[] = [
   'inner-checksum',
   'inner-ttl',
   'nested-ipip',
+  'vlan-tag',
+  'group-frame',
+  'arp-malformed',
 ];
 const STAGE_OF: Partial<Record<DropReasonName, string>> = {
   'source-not-ours': 'check',
@@ -60,6 +74,8 @@ const STAGE_OF: Partial<Record<DropReasonName, string>> = {
   'outer-malformed': 'outer',
   'outer-destination': 'outer',
   'outer-source': 'outer',
+  'vxlan-malformed': 'outer',
+  vni: 'outer',
   'source-martian': 'source',
   'source-forged': 'source',
   'source-in-slice': 'source',
@@ -155,7 +171,14 @@ function outerOf({ path, outer, fragments, data }: PacketLine): Uint8Array | und
 
 function headerDetail(outer: Uint8Array): string {
   const fields = [`tos 0x${tos(outer, 0).toString(16)}`, `ttl ${ttl(outer, 0)}`, `id ${id(outer, 0)}`];
-  return [...fields, ...(dontFragment(outer, 0) ? ['DF'] : [])].join(' ');
+  return [...fields, ...(dontFragment(outer, 0) ? ['DF'] : []), ...tunnelFields(outer)].join(' ');
+}
+
+/** Of VXLAN, where `outer` reaches as far. */
+function tunnelFields(outer: Uint8Array): string[] {
+  if (protocol(outer, 0) !== PROTOCOL_UDP || outer.length < DATAGRAM_LEN + VXLAN_LEN) return [];
+  const view = new DataView(outer.buffer, outer.byteOffset, outer.byteLength);
+  return [`port ${read16(outer, MIN_HEADER_LEN + 2)}`, `vni ${readVni(view, DATAGRAM_LEN)}`];
 }
 
 function lastDetail(line: PacketLine, fan: FanLine | undefined): string {

@@ -22,6 +22,8 @@ export interface FanLine {
   device: string;
   underlayMtu: number;
   io: string;
+  /** Present where it goes over VXLAN: by this UDP port, and the overlay's packets are frames. */
+  vxlanPort?: number;
 }
 
 export interface PacketLine {
@@ -45,6 +47,8 @@ export interface PacketLine {
   outer?: string;
   fragments?: readonly string[];
   tos?: number;
+  /** Present where it is, or was, in VXLAN. */
+  vxlan?: true;
   relayed?: boolean;
 }
 
@@ -77,7 +81,7 @@ export type TraceLine =
 
 /** The line of a record of the fan on `bridge`. */
 export function packetLine(record: TraceRecord, bridge: string): PacketLine {
-  const { path, judgedNs, doneNs, errno, packets, length, vnet, tos, relayed } = record;
+  const { path, judgedNs, doneNs, errno, packets, length, vnet, tos, isVxlan, relayed } = record;
   const reason = dropReasonName(record.reason);
   return {
     type: 'packet',
@@ -95,6 +99,7 @@ export function packetLine(record: TraceRecord, bridge: string): PacketLine {
     ...(record.outer && { outer: base64(record.outer) }),
     ...(record.fragments && { fragments: record.fragments.map(base64) }),
     ...(tos !== undefined && { tos }),
+    ...(isVxlan && { vxlan: true as const }),
     ...(relayed !== undefined && { relayed }),
   };
 }

@@ -75,8 +75,8 @@ export function completeChecksum(bytes: Uint8Array, ipAt: number, end: number, k
 }
 
 /**
- * Cuts the packet in `bytes`, whose IPv4 header with the payload of interest is at `ipAt` (an outer header may stand
- * before it), into packets with `size` bytes of payload each. Of a packet of `length` bytes `bytes` may be the beginning:
+ * Cuts the packet in `bytes`, whose IPv4 header with the payload of interest is at `ipAt` (an Ethernet header may stand
+ * before it, or an outer one, of VXLAN too), into packets with `size` bytes of payload each. Of a packet of `length` bytes `bytes` may be the beginning:
  * each packet then has its headers and of the payload what is there. Undefined where it can't be cut.
  */
 export function cutToWireSize(
@@ -110,7 +110,7 @@ function segment(
   const packet = new Uint8Array(whole.payloadAt + payload.length);
   packet.set(bytes.subarray(0, whole.payloadAt));
   packet.set(payload, whole.payloadAt);
-  if (ipAt > 0) writeLength(packet, 0, length);
+  writeOuterLengths(packet, ipAt, length);
   write16(packet, ipAt + ID, id(bytes, ipAt) + index);
   writeLength(packet, ipAt, length - ipAt);
   const { at, tcp } = whole;
@@ -122,6 +122,14 @@ function segment(
   } else write16(packet, at + UDP_LENGTH, length - at);
   if (packet.length === length) writeChecksum(packet, ipAt, { ...whole, end: length });
   return packet;
+}
+
+/** Of the headers before the one at `ipAt`: none, Ethernet's, which has no length, IPv4's, or that and UDP's. */
+function writeOuterLengths(packet: Uint8Array, ipAt: number, length: number): void {
+  if (ipAt < MIN_HEADER_LEN) return;
+  writeLength(packet, 0, length);
+  const udp = headerLen(packet, 0);
+  if (protocol(packet, 0) === PROTOCOL_UDP) write16(packet, udp + UDP_LENGTH, length - udp);
 }
 
 /** Total length and checksum of the IPv4 header at `ipAt`. */

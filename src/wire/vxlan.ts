@@ -10,14 +10,17 @@
  * Works in place, through a DataView where words are read (wire/plain-header.ts says why); nothing allocates.
  */
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
-import { read16 } from './ipv4.js';
+import { emitIpv4, MIN_HEADER_LEN, PLAIN_HEADER, PROTOCOL_UDP, read16, write16 } from './ipv4.js';
 
 export const VXLAN_LEN = 8;
 export const ETHERNET_LEN = 14;
 /** What stands before the inner packet in a datagram. */
 export const TUNNEL_LEN = VXLAN_LEN + ETHERNET_LEN;
+const UDP_HEADER_LEN = 8;
+/** Before the VXLAN header: IPv4 without options, and UDP. */
+export const DATAGRAM_LEN = MIN_HEADER_LEN + UDP_HEADER_LEN;
 /** All that encap adds: IPv4 without options, UDP, VXLAN, Ethernet. */
-export const VXLAN_OUTER_LEN = 20 + 8 + TUNNEL_LEN;
+export const VXLAN_OUTER_LEN = DATAGRAM_LEN + TUNNEL_LEN;
 export const ARP_LEN = 28;
 
 export const ETHERTYPE_IPV4 = 0x0800;
@@ -48,6 +51,38 @@ export function writeVxlan(view: DataView, at: number, vni: number): void {
 export function readVni(view: DataView, at: number): number {
   const word = view.getInt32(at + 4);
   return view.getInt32(at) === FLAGS && (word & 0xff) === 0 ? word >>> 8 : -1;
+}
+
+/** What the kernel knows of a datagram, and we by it. */
+export interface Datagram {
+  /** u32 */
+  readonly source: number;
+  readonly destination: number;
+  readonly sourcePort: number;
+  readonly port: number;
+  readonly tos: number;
+  readonly ttl: number;
+  /** Bytes behind the UDP header. */
+  readonly length: number;
+}
+
+/**
+ * Writes the DATAGRAM_LEN bytes before a VXLAN header as the kernel writes them, or may have received them: where packets
+ * are shown, not where they are carried. ID and the UDP checksum, of which only the kernel knows, are 0.
+ */
+export function writeDatagram(bytes: Uint8Array, at: number, datagram: Datagram): void {
+  const { source, destination, sourcePort, port, tos, ttl, length } = datagram;
+  emitIpv4(bytes, at, {
+    ...PLAIN_HEADER,
+    totalLength: (DATAGRAM_LEN + length) & 0xffff,
+    protocol: PROTOCOL_UDP,
+    ...{ tos, ttl, source, destination },
+  });
+  const udp = at + MIN_HEADER_LEN;
+  write16(bytes, udp, sourcePort);
+  write16(bytes, udp + 2, port);
+  write16(bytes, udp + 4, (UDP_HEADER_LEN + length) & 0xffff);
+  write16(bytes, udp + 6, 0);
 }
 
 /** Writes an Ethernet header at `at`: to and from are those of the frame at `frame`, the other way about. */

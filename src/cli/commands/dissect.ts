@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { errorText, FanError } from '../../base/error.js';
 import { printable } from '../../base/printable.js';
 import { parseFanLine } from '../../config/fan-line.js';
+import { vxlanTermsOf } from '../../config/vxlan-terms.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
@@ -17,10 +18,11 @@ export const dissect: Command = {
   name: 'dissect',
   synopsis: ['dissect FILE|- [--fan "OVERLAY UNDERLAY"]... [--json]'],
   summary: 'judge the packets of a capture file as a fan would',
-  description: `FILE is pcap or pcapng, of Ethernet, raw IP or Linux cooked frames. Each IP-in-IP packet is decoded
-and judged for the host that it is for; plain packets of the overlay for the host that sends them.
+  description: `FILE is pcap or pcapng, of Ethernet, raw IP or Linux cooked frames. Each IP-in-IP packet, or VXLAN
+packet of a fan of that type, is decoded and judged for the host that it is for; plain packets of
+the overlay, and its ARP over VXLAN, for the host that sends them.
 Sends nothing and needs no fand: --fan says which fans there are, as "250.0.0.0/8 172.30.0.28/16"
-with any host's address; without it those that are up here.`,
+with any host's address and "vxlan" where it is of that type; without it those that are up here.`,
   completes: 'FILE',
   examples: ['dissect their.pcap --fan "250.0.0.0/8 172.30.0.28/16"', 'dissect - --json < their.pcap'],
   options: [
@@ -60,14 +62,9 @@ function readFan(text: string): JudgedFan {
   if (underlay.kind !== 'address') {
     throw new FanError('usage', '--fan needs the underlay as an address and width, such as 172.30.0.28/16');
   }
-  if (options.type === 'vxlan') {
-    throw new FanError(
-      'unsupported',
-      'dissect judges IP-in-IP only, and this fan is of type vxlan: tshark -r FILE decodes VXLAN',
-    );
-  }
   const mapping = createMapping(overlay, underlay.address, underlay.length);
-  return { overlay: mapping.overlay, underlay: mapping.underlay };
+  const vxlan = vxlanTermsOf(options, mapping.overlay);
+  return { overlay: mapping.overlay, underlay: mapping.underlay, ...(vxlan && { vxlan }) };
 }
 
 /** Of fand, or of what a dead one left. */
@@ -78,14 +75,7 @@ async function fansHere(paths: RunPaths): Promise<JudgedFan[]> {
   if (views.length === 0) {
     throw new FanError('not-configured', 'no fan is up here: say which, --fan "250.0.0.0/8 172.30.0.28/16"');
   }
-  const judged = views.filter(({ flags }) => !/\btype vxlan\b/.test(flags));
-  if (judged.length === 0) {
-    throw new FanError(
-      'unsupported',
-      'dissect judges IP-in-IP only, and the fans here are of type vxlan: tshark -r FILE decodes VXLAN',
-    );
-  }
-  return judged.map(({ overlay, underlay }) => readFan(`${overlay} ${underlay}`));
+  return views.map(({ overlay, underlay, flags }) => readFan(`${overlay} ${underlay} ${flags}`));
 }
 
 function toJson({ number, timeNs, path, verdict, reason, layers, comment }: Dissected): string {

@@ -160,7 +160,7 @@ export class KernelPath {
       const { fan, direction, program, programs, own } = served;
       const fits = suits(fan, direction) && own.length <= MOST_OWN_ADDRESSES;
       served.wasOpen = served.isOpen();
-      served.takes = fits && served.wasOpen ? leftOf(fan, this.#tracer) : 'nothing';
+      served.takes = fits && served.wasOpen ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       if (!program || !programs) continue;
       const state = { takes: served.takes, generation: this.#generation };
       program.configure({ ...this.#configOf(served, programs), ...state });
@@ -175,12 +175,6 @@ export class KernelPath {
       ? encapConfigOf(fan, encapTo, Math.min(fan.underlayMtu, this.#smallestPath), own)
       : decapConfigOf(fan, decapTo, own);
   }
-}
-
-/** What is left to a program of `fan`. What came of a fan over VXLAN is not looked at for flows that no trace can show. */
-function leftOf(fan: FanEntry, tracer: Tracer | undefined): Takes {
-  const left = LEFT[tracer?.wants(fan.id) ?? 'none'];
-  return fan.vxlan && left === 'untraced' ? 'nothing' : left;
 }
 
 function servedBy(

@@ -3,10 +3,12 @@
  * program of `--io bpf`, which from then on sends them on by itself. All others stay where they can be seen.
  *
  * A flow is what the program can tell of a packet (fan_flow in native/bpf/fan_program.h): addresses, protocol, and ports of
- * TCP and UDP. All else, the length too, may be different in the next packet. A packet that came to us, and others of
+ * TCP and UDP. All else, the length too, may be different in the next packet. Of a fan over VXLAN, what both ends agree on
+ * is known as well; other frames than of IPv4 are of no flow. A packet that came to us, and others of
  * its flow behind it, may be overtaken by the first that the program takes.
  */
 import { KEEP } from '../../base/drop-reason.js';
+import type { VxlanTerms } from '../../fan/encapsulation.js';
 import { underlayHostBits } from '../../fan/mapping.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
 import { FLOW_WORDS, type FlowSink } from '../../io/programs/fan-program.js';
@@ -32,12 +34,27 @@ import {
   write16,
   write32,
 } from '../../wire/ipv4.js';
+import {
+  ETHERNET_LEN,
+  ETHERTYPE_IPV4,
+  etherType,
+  TUNNEL_LEN,
+  VXLAN_LEN,
+  VXLAN_OUTER_LEN,
+  writeVxlan,
+} from '../../wire/vxlan.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 import type { Tracer } from '../tracing/tracer.js';
 
 /** Version 4, IHL 5. */
 const VERSION_IHL = 0x45;
+/** Where each encapsulation has the inner packet. */
+const IN_VXLAN = VXLAN_OUTER_LEN;
+const IN_IPIP = OUTER_LEN;
 const PORTS_LEN = 4;
+/** Destination port, in UDP; and the type, in Ethernet. */
+const UDP_PORT = 2;
+const ETHER_TYPE = 12;
 /** What is 0 in the flags and fragment word of a packet that is no fragment. */
 const FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK;
 /** Flows of which the judgement is kept, a power of 2; of two in one slot, the later one. */
@@ -60,19 +77,15 @@ export class UntracedFlows {
   readonly #againMs = new Float64Array(SLOTS);
   /** Generation, source, target, ports, protocol. */
   readonly #flow = new Uint32Array(FLOW_WORDS);
-  readonly #bytes = new Uint8Array(OUTER_LEN + MIN_HEADER_LEN + PORTS_LEN);
-  readonly #withPorts: KnownPacket;
-  readonly #withoutPorts: KnownPacket;
+  readonly #ofIpip: FlowPacket;
+  readonly #ofVxlan: FlowPacket;
   #budgetMs = MOST_MS;
   #refilledMs = 0;
 
   constructor(direction: Direction) {
     this.#direction = direction;
-    this.#withPorts = { bytes: this.#bytes, known: knownBits(direction, PORTS_LEN) };
-    this.#withoutPorts = { bytes: this.#bytes, known: knownBits(direction, 0) };
-    for (const start of [0, OUTER_LEN]) this.#bytes[start] = VERSION_IHL;
-    write16(this.#bytes, FLAGS_FRAGMENT, DONT_FRAGMENT);
-    this.#bytes[PROTOCOL] = PROTOCOL_IPIP;
+    this.#ofIpip = new FlowPacket(IN_IPIP, PROTOCOL_IPIP, direction === 'encap' ? DONT_FRAGMENT : undefined);
+    this.#ofVxlan = new FlowPacket(IN_VXLAN, PROTOCOL_UDP, undefined);
   }
 
   /** Other traces, or other fans: what was judged counts no more. `generation`: of the flows from now on. */
@@ -94,11 +107,18 @@ export class UntracedFlows {
 
   /** Reads the flow of packet i, as #readFlow does; false where it is none of this fan. */
   #readInner(fan: FanEntry, rx: PacketBatch, i: number): boolean {
-    const off = rx.offset(i);
-    const len = rx.length(i);
-    if (this.#direction === 'encap') return this.#readFlow(rx.slab, off, len);
-    if (rx.verdictFan(i) !== fan.index || rx.slab[off] !== VERSION_IHL) return false;
-    return this.#readFlow(rx.slab, off + OUTER_LEN, len - OUTER_LEN);
+    const isDecap = this.#direction === 'decap';
+    if (isDecap && rx.verdictFan(i) !== fan.index) return false;
+    let skip = 0;
+    if (fan.vxlan) {
+      const link = isDecap ? VXLAN_LEN : 0;
+      if (etherType(rx.slab, rx.offset(i) + link) !== ETHERTYPE_IPV4) return false;
+      skip = link + ETHERNET_LEN;
+    } else if (isDecap) {
+      if (rx.slab[rx.offset(i)] !== VERSION_IHL) return false;
+      skip = OUTER_LEN;
+    }
+    return this.#readFlow(rx.slab, rx.offset(i) + skip, rx.length(i) - skip);
   }
 
   /** Reads the flow of a packet that has the header of one; false for one of none. */
@@ -143,18 +163,59 @@ export class UntracedFlows {
 
   #isTraced(fan: FanEntry, tracer: Tracer): boolean {
     const startMs = performance.now();
-    const bytes = this.#bytes;
     const flow = this.#flow;
     const out = this.#direction === 'encap';
-    write32(bytes, SOURCE, out ? fan.address : underlayHostBits(fan, flow[1]!));
-    write32(bytes, DESTINATION, out ? underlayHostBits(fan, flow[2]!) : fan.address);
-    bytes[OUTER_LEN + PROTOCOL] = flow[4]!;
-    write32(bytes, OUTER_LEN + SOURCE, flow[1]!);
-    write32(bytes, OUTER_LEN + DESTINATION, flow[2]!);
-    write32(bytes, OUTER_LEN + MIN_HEADER_LEN, flow[3]!);
-    const traced = tracer.mayShow(fan.id, hasPorts(flow[4]!) ? this.#withPorts : this.#withoutPorts);
+    const packet = fan.vxlan ? this.#ofVxlan : this.#ofIpip;
+    packet.setEnds(
+      out ? fan.address : underlayHostBits(fan, flow[1]!),
+      out ? underlayHostBits(fan, flow[2]!) : fan.address,
+    );
+    if (fan.vxlan) packet.setTunnel(fan.vxlan);
+    const traced = tracer.mayShow(fan.id, packet.of(flow), packet.innerAt);
     this.#budgetMs -= performance.now() - startMs;
     return traced;
+  }
+}
+
+/** A packet of which only its flow is known, in its outer headers. */
+class FlowPacket {
+  readonly innerAt: number;
+  readonly #bytes: Uint8Array;
+  readonly #withPorts: KnownPacket;
+  readonly #withoutPorts: KnownPacket;
+
+  /** `flags`: the outer header's flags and fragment word, where more is known than that it is no fragment. */
+  constructor(innerAt: number, outerProtocol: number, flags: number | undefined) {
+    this.innerAt = innerAt;
+    this.#bytes = new Uint8Array(innerAt + MIN_HEADER_LEN + PORTS_LEN);
+    for (const start of [0, innerAt]) this.#bytes[start] = VERSION_IHL;
+    write16(this.#bytes, FLAGS_FRAGMENT, flags ?? 0);
+    this.#bytes[PROTOCOL] = outerProtocol;
+    const mask = flags === undefined ? FRAGMENT : 0xffff;
+    this.#withPorts = { bytes: this.#bytes, known: knownBits(innerAt, mask, PORTS_LEN) };
+    this.#withoutPorts = { bytes: this.#bytes, known: knownBits(innerAt, mask, 0) };
+  }
+
+  setEnds(source: number, destination: number): void {
+    write32(this.#bytes, SOURCE, source);
+    write32(this.#bytes, DESTINATION, destination);
+  }
+
+  /** What all of a fan's packets have between the outer header and the inner one. */
+  setTunnel({ vni, port }: VxlanTerms): void {
+    const vxlan = this.innerAt - TUNNEL_LEN;
+    write16(this.#bytes, MIN_HEADER_LEN + UDP_PORT, port);
+    writeVxlan(new DataView(this.#bytes.buffer), vxlan, vni);
+    write16(this.#bytes, vxlan + VXLAN_LEN + ETHER_TYPE, ETHERTYPE_IPV4);
+  }
+
+  of(flow: Uint32Array): KnownPacket {
+    const inner = this.innerAt;
+    this.#bytes[inner + PROTOCOL] = flow[4]!;
+    write32(this.#bytes, inner + SOURCE, flow[1]!);
+    write32(this.#bytes, inner + DESTINATION, flow[2]!);
+    write32(this.#bytes, inner + MIN_HEADER_LEN, flow[3]!);
+    return hasPorts(flow[4]!) ? this.#withPorts : this.#withoutPorts;
   }
 }
 
@@ -168,17 +229,24 @@ function slotOf(flow: Uint32Array): number {
   return (mixed ^ (mixed >>> 16)) & (SLOTS - 1);
 }
 
-/** Which bits all packets of a flow have in common, in both headers and `portsLen` bytes behind them. */
-function knownBits(direction: Direction, portsLen: number): Uint8Array {
-  const known = new Uint8Array(OUTER_LEN + MIN_HEADER_LEN + portsLen);
-  for (const start of [0, OUTER_LEN]) {
+/**
+ * Which bits all packets of a flow have in common, in both IP headers, in the tunnel's between them, and `portsLen` bytes
+ * behind. `flags`: those of the outer flags and fragment word.
+ */
+function knownBits(innerAt: number, flags: number, portsLen: number): Uint8Array {
+  const known = new Uint8Array(innerAt + MIN_HEADER_LEN + portsLen);
+  for (const start of [0, innerAt]) {
     known[start] = 0xff;
     known[start + PROTOCOL] = 0xff;
     known.fill(0xff, start + SOURCE, start + MIN_HEADER_LEN);
   }
-  // Of our outer header the whole word, DF set; of another's, and of the inner one, that it is no fragment.
-  write16(known, FLAGS_FRAGMENT, direction === 'encap' ? 0xffff : FRAGMENT);
-  write16(known, OUTER_LEN + FLAGS_FRAGMENT, FRAGMENT);
-  known.fill(0xff, OUTER_LEN + MIN_HEADER_LEN);
+  write16(known, FLAGS_FRAGMENT, flags);
+  write16(known, innerAt + FLAGS_FRAGMENT, FRAGMENT);
+  known.fill(0xff, innerAt + MIN_HEADER_LEN);
+  if (innerAt === IN_IPIP) return known;
+  const vxlan = innerAt - TUNNEL_LEN;
+  write16(known, MIN_HEADER_LEN + UDP_PORT, 0xffff);
+  known.fill(0xff, vxlan, vxlan + VXLAN_LEN);
+  write16(known, vxlan + VXLAN_LEN + ETHER_TYPE, 0xffff);
   return known;
 }

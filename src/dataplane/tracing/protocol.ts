@@ -59,7 +59,10 @@ export interface TraceRecord {
   packets: number;
   /** Bytes of the packet; `data` has the first of them. */
   length: number;
-  /** encap: the inner packet as read. decap, path-error: the outer one as received. reply: the error as written. */
+  /**
+   * encap: the inner packet as read. decap, path-error: the outer one as received. reply: the error as written. Of a fan
+   * over VXLAN what is read or written is a frame.
+   */
   data: Uint8Array;
   /** virtio_net_hdr: flags, gsoType, gsoSize, headerLen, csumStart, csumOffset, counted from the start of `data`. */
   vnet: readonly number[];
@@ -67,8 +70,10 @@ export interface TraceRecord {
   outer?: Uint8Array;
   /** encap, kept and too big: the outer fragments that were sent instead, as much of each as the snap length lets. */
   fragments?: readonly Uint8Array[];
-  /** decap, kept: TOS of the inner packet as it was written (RFC 6040). */
+  /** decap, kept: TOS of the inner packet as it was written (RFC 6040); ARP has none. */
   tos?: number;
+  /** Whether it is, or was, in VXLAN. */
+  isVxlan: boolean;
   /** path-error: an answer goes to a container. reply: it was held back, and `data` is what it would have been about. */
   relayed?: boolean;
 }

@@ -4,7 +4,6 @@
  * the rate and of the way to the client, is for flows that send little (fair-share.ts).
  */
 import { FlowFilter, type KnownPacket } from '../../wire/flow-filter.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
 import { PacketFilter } from '../../wire/packet-filter.js';
 import { FairShare } from './fair-share.js';
 import { CELL, heldBytes, REFILLED, type TraceRecord, type TraceSpec } from './protocol.js';
@@ -60,12 +59,12 @@ export class TraceSession {
   }
 
   /**
-   * Whether `matches` may be true for a packet of which so much is known: `outer` begins with the outer header, of
-   * OUTER_LEN bytes. False is certain.
+   * Whether `matches` may be true for a packet of which so much is known, or for what is `innerAt` bytes into it. False
+   * is certain.
    */
-  mayMatch(outer: KnownPacket): boolean {
+  mayMatch(outer: KnownPacket, innerAt: number): boolean {
     const filter = this.#flowFilter;
-    return filter === undefined || filter.mayMatch(outer, OUTER_LEN) || filter.mayMatch(outer, 0);
+    return filter === undefined || filter.mayMatch(outer, innerAt) || filter.mayMatch(outer, 0);
   }
 
   /** Whether packets of one fan only are asked for. */
@@ -73,11 +72,10 @@ export class TraceSession {
     return this.#spec.fan !== undefined;
   }
 
-  /** Whether the packet of `len` bytes at `off` is asked for, as it is or with the `outerLen` bytes before it. */
-  matches(bytes: Uint8Array, off: number, len: number, outerLen: number): boolean {
+  /** Whether the packet of `len` bytes at `off` is asked for. */
+  matches(bytes: Uint8Array, off: number, len: number): boolean {
     const filter = this.#filter;
-    if (filter === undefined || filter.matches(bytes, off, len)) return true;
-    return outerLen > 0 && filter.matches(bytes, off - outerLen, len + outerLen);
+    return filter === undefined || filter.matches(bytes, off, len);
   }
 
   /**

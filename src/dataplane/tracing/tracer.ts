@@ -4,7 +4,7 @@
  * (PacketBatch.setVerdict) and the errors that devices left in the sent one. Undefined where nobody traces.
  *
  *   encap   received → encapJudged → encapSent → flush
- *   decap   decapReceived → decapJudged → decapWritten → flush
+ *   decap   decapReceived → decapJudged → decapWritten → flush     (of each site of VXLAN as well)
  *   errors  received → pathError, and replied or heldBack on any walk → flush
  *
  * Who wants all packets gets his copies before a send completes checksums in the slab; who wants drops only is served
@@ -14,11 +14,12 @@ import { DROP, type DropReason, KEEP } from '../../base/drop-reason.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
 import type { KnownPacket } from '../../wire/flow-filter.js';
 import { ICMP_HEADER_LEN } from '../../wire/icmpv4.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
 import { headerLen, MIN_HEADER_LEN } from '../../wire/ipv4.js';
+import { ETHERTYPE_IPV4, etherType } from '../../wire/vxlan.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 import type { TracePath, TraceRecord } from './protocol.js';
 import { ADMITTED, type Admission, type TraceSession } from './session.js';
+import { type Inner, IPIP, RECEIVED_IPIP, type Shape, shapeOf } from './shape.js';
 
 const NO_TX = -1;
 const EMSGSIZE = 90;
@@ -46,6 +47,8 @@ export class Tracer {
   /** Of each received packet, by its index: where in the sent batch it is, first and one past the last. */
   readonly #firstTx: Int32Array;
   readonly #endTx: Int32Array;
+  /** Of the batch that was received last. */
+  #received = RECEIVED_IPIP;
 
   /** `capacity`: packets of a received batch at most. */
   constructor(sessions: readonly TraceSession[], capacity: number) {
@@ -62,9 +65,9 @@ export class Tracer {
   }
 
   /** Whether a packet that is not dropped, of which so much is known (TraceSession.mayMatch), may be shown. */
-  mayShow(fan: string, outer: KnownPacket): boolean {
+  mayShow(fan: string, outer: KnownPacket, innerAt: number): boolean {
     for (const session of this.#sessions) {
-      if (!session.dropsOnly && session.wantsFan(fan) && session.mayMatch(outer)) return true;
+      if (!session.dropsOnly && session.wantsFan(fan) && session.mayMatch(outer, innerAt)) return true;
     }
     return false;
   }
@@ -78,7 +81,7 @@ export class Tracer {
   /** Packets [from, to) of `rx` were judged, and `tx` is about to be sent. */
   encapJudged(fan: FanEntry, rx: PacketBatch, from: number, to: number, tx: PacketBatch): void {
     this.#judgedNs = process.hrtime.bigint();
-    this.#findSent(rx, from, to, tx);
+    this.#findSent(rx, from, to, tx, shapeOf(fan).pushedLen);
     for (const session of this.#sessions) {
       if (session.dropsOnly || !session.wantsFan(fan.id)) continue;
       for (let i = from; i < to; i++) this.#pendEncap(session, fan, rx, i, tx);
@@ -103,8 +106,9 @@ export class Tracer {
     this.#pending = [];
   }
 
-  /** `rx` was received and nothing in it is changed yet. */
-  decapReceived(rx: PacketBatch): void {
+  /** `rx` was received, in this shape, and nothing in it is changed yet. */
+  decapReceived(rx: PacketBatch, shape = RECEIVED_IPIP): void {
+    this.#received = shape;
     this.received();
     for (const session of this.#sessions) {
       if (session.dropsOnly) continue;
@@ -165,8 +169,8 @@ export class Tracer {
     for (const session of this.#sessions) {
       if (session.dropsOnly || !session.wantsFan(fan.id)) continue;
       for (let i = 0; i < replies.count; i++) {
-        if (!this.#admitsError(session, replies, i)) continue;
-        const record = this.#record('reply', session, replies, i, KEEP);
+        if (!this.#admitsError(session, replies, i, shapeOf(fan).linkLen)) continue;
+        const record = this.#record('reply', session, replies, i, KEEP, shapeOf(fan));
         session.add({ ...record, fan: fan.id, packets: 1, errno: replies.error(i), doneNs: record.judgedNs });
       }
     }
@@ -175,9 +179,10 @@ export class Tracer {
   /** An ICMP error about the packet at bytes[off, off + len) was held back by the rate limit. */
   heldBack(fan: FanEntry, bytes: Uint8Array, off: number, len: number): void {
     const judgedNs = Number(process.hrtime.bigint() - this.#readNs);
+    const { isVxlan, linkLen } = shapeOf(fan);
     for (const session of this.#sessions) {
-      if (!session.wantsFan(fan.id) || !session.matches(bytes, off, len, 0)) continue;
-      if (!this.#admits(session, bytes, off, len)) continue;
+      if (!session.wantsFan(fan.id) || !session.matches(bytes, off, len)) continue;
+      if (!this.#admits(session, { bytes, off, len })) continue;
       session.add({
         path: 'reply',
         fan: fan.id,
@@ -187,9 +192,10 @@ export class Tracer {
         reason: DROP['icmp-rate'],
         errno: 0,
         packets: 1,
-        length: len,
-        data: session.copy(bytes, off, len),
+        length: len + linkLen,
+        data: session.copy(bytes, off - linkLen, len + linkLen),
         vnet: [0, 0, 0, 0, 0, 0],
+        isVxlan,
       });
     }
   }
@@ -200,13 +206,34 @@ export class Tracer {
   }
 
   #pendEncap(session: TraceSession, fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch): void {
-    const plain = this.#endTx[i]! - this.#firstTx[i]! === 1 && isInPlace(rx, i, tx, this.#firstTx[i]!);
-    if (!session.matches(rx.slab, rx.offset(i), rx.length(i), plain ? OUTER_LEN : 0)) return;
-    if (!this.#admits(session, rx.slab, rx.offset(i), rx.length(i), rx.gsoType(i) !== 0)) return;
-    const record = this.#record('encap', session, rx, i, rx.verdict(i));
+    const shape = shapeOf(fan);
+    const first = this.#firstTx[i]!;
+    const plain = this.#endTx[i]! - first === 1 && isInPlace(rx, i, tx, first, shape.pushedLen);
+    const look = () => this.#lookAtSent(session, fan, rx, i, tx, plain);
+    if (plain) shape.lendSent(fan, tx, first, look);
+    else look();
+  }
+
+  /** `plain`: its outer header stands before it. */
+  #lookAtSent(
+    session: TraceSession,
+    fan: FanEntry,
+    rx: PacketBatch,
+    i: number,
+    tx: PacketBatch,
+    plain: boolean,
+  ): void {
+    const shape = shapeOf(fan);
+    const { slab } = rx;
+    const off = rx.offset(i);
+    const len = rx.length(i);
+    const inner = shape.innerAt(slab, off, len);
+    if (!matchesEither(session, inner, slab, off, len, plain ? shape.outerLen : 0)) return;
+    if (!this.#admits(session, inner, rx.gsoType(i) !== 0)) return;
+    const record = this.#record('encap', session, rx, i, rx.verdict(i), shape);
     record.fan = fan.id;
     const first = this.#firstTx[i]!;
-    if (plain) record.outer = tx.slab.slice(tx.offset(first), tx.offset(first) + OUTER_LEN);
+    if (plain) record.outer = slab.slice(off - shape.outerLen, off);
     else if (first !== NO_TX) record.fragments = this.#copyFragments(session, tx, first, this.#endTx[i]!);
     this.#pending.push({ record, session, rxIndex: i });
   }
@@ -218,29 +245,35 @@ export class Tracer {
   }
 
   #pendDecap(session: TraceSession, rx: PacketBatch, i: number): void {
-    const off = rx.offset(i);
-    const len = rx.length(i);
-    const header = len >= MIN_HEADER_LEN ? headerLen(rx.slab, off) : 0;
-    const inner = header >= MIN_HEADER_LEN && header < len ? header : 0;
+    this.#received.lend(rx, i, () => this.#lookAtReceived(session, rx, i));
+  }
+
+  #lookAtReceived(session: TraceSession, rx: PacketBatch, i: number): void {
+    const { shape, lentLen } = this.#received;
+    const start = this.#received.innerStart(rx, i);
+    const off = rx.offset(i) + start;
+    const len = rx.length(i) - start;
+    const inner = shape.innerAt(rx.slab, off, len);
     // From the inner packet's point of view the outer header stands before it.
-    if (!session.matches(rx.slab, off + inner, len - inner, inner)) return;
-    const why = session.admit(rx.slab, off + inner, len - inner, rx.gsoType(i) !== 0);
+    if (!matchesEither(session, inner, rx.slab, off, len, start + lentLen)) return;
+    const why = session.admit(inner.bytes, inner.off, inner.len, rx.gsoType(i) !== 0);
     if (why !== ADMITTED) {
       if (session.isOfOneFan) this.#missed.push({ session, rxIndex: i, why });
       else session.lose(why);
       return;
     }
-    const record = this.#record('decap', session, rx, i, KEEP);
+    const record = this.#record('decap', session, rx, i, KEEP, shape, lentLen);
     this.#pending.push({ record, session, rxIndex: i });
   }
 
-  #admitsError(session: TraceSession, batch: PacketBatch, i: number): boolean {
-    if (!matchesError(session, batch, i)) return false;
-    return this.#admits(session, batch.slab, batch.offset(i), batch.length(i));
+  /** `linkLen`: bytes before the IP header. */
+  #admitsError(session: TraceSession, batch: PacketBatch, i: number, linkLen = 0): boolean {
+    const error = { bytes: batch.slab, off: batch.offset(i) + linkLen, len: batch.length(i) - linkLen };
+    return matchesError(session, error) && this.#admits(session, error);
   }
 
   /** Whether a packet that matches may be copied; counted as lost where not. */
-  #admits(session: TraceSession, bytes: Uint8Array, off: number, len: number, isBurst = false): boolean {
+  #admits(session: TraceSession, { bytes, off, len }: Inner, isBurst = false): boolean {
     const why = session.admit(bytes, off, len, isBurst);
     if (why !== ADMITTED) session.lose(why);
     return why === ADMITTED;
@@ -259,18 +292,25 @@ export class Tracer {
     record.judgedNs = Number(this.#judgedNs - this.#readNs);
     const output = outputs[rx.verdictFan(i)];
     if (record.reason !== KEEP || output === undefined) return;
-    record.tos = output.slab[output.offset(this.#firstTx[i]!) + 1]!;
+    const written = output.offset(this.#firstTx[i]!);
+    const { linkLen } = this.#received.shape;
+    if (linkLen === 0 || etherType(output.slab, written) === ETHERTYPE_IPV4)
+      record.tos = output.slab[written + linkLen + 1]!;
     const errno = this.#errorOf(output, i);
     if (errno !== 0) fail(record, errno, DROP['tun-write-failed']);
   }
 
+  /** `lentLen`: bytes before packet i that are of it. */
   #record(
     path: TracePath,
     session: TraceSession,
     rx: PacketBatch,
     i: number,
     reason: DropReason,
+    { isVxlan }: Pick<Shape, 'isVxlan'> = IPIP,
+    lentLen = 0,
   ): TraceRecord {
+    const len = rx.length(i) + lentLen;
     return {
       path,
       fan: undefined,
@@ -280,9 +320,10 @@ export class Tracer {
       reason,
       errno: 0,
       packets: rx.verdictPackets(i),
-      length: rx.length(i),
-      data: session.copy(rx.slab, rx.offset(i), rx.length(i), rx.gsoType(i) !== 0),
+      length: len,
+      data: session.copy(rx.slab, rx.offset(i) - lentLen, len, rx.gsoType(i) !== 0),
       vnet: vnetOf(rx, i),
+      isVxlan,
     };
   }
 
@@ -294,12 +335,12 @@ export class Tracer {
   }
 
   /** Kept packets come in order: one each, in place, or as the fragments of as many datagrams as it stands for. */
-  #findSent(rx: PacketBatch, from: number, to: number, tx: PacketBatch): void {
+  #findSent(rx: PacketBatch, from: number, to: number, tx: PacketBatch, pushedLen: number): void {
     let next = 0;
     for (let i = from; i < to; i++) {
       const kept = rx.verdict(i) === KEEP && next < tx.count;
       this.#firstTx[i] = kept ? next : NO_TX;
-      if (kept && isInPlace(rx, i, tx, next)) next++;
+      if (kept && isInPlace(rx, i, tx, next, pushedLen)) next++;
       else if (kept) {
         let datagrams = rx.verdictPackets(i);
         // The first fragment of each datagram has tag 1, the others 0.
@@ -323,9 +364,22 @@ export class Tracer {
   }
 }
 
-/** Whether packet k of `tx` is packet i of `rx` with an outer header before it, not a copy. */
-function isInPlace(rx: PacketBatch, i: number, tx: PacketBatch, k: number): boolean {
-  return k >= 0 && tx.offset(k) === rx.offset(i) - OUTER_LEN;
+/** Whether packet k of `tx` is packet i of `rx` with what encap pushes before it, not a copy. */
+function isInPlace(rx: PacketBatch, i: number, tx: PacketBatch, k: number, pushedLen: number): boolean {
+  return k >= 0 && tx.offset(k) === rx.offset(i) - pushedLen;
+}
+
+/** By the inner packet, or by all of `len` bytes at `off` with the `outerLen` before them, where there are any. */
+function matchesEither(
+  session: TraceSession,
+  inner: Inner,
+  bytes: Uint8Array,
+  off: number,
+  len: number,
+  outerLen: number,
+): boolean {
+  if (session.matches(inner.bytes, inner.off, inner.len)) return true;
+  return outerLen > 0 && session.matches(bytes, off - outerLen, len + outerLen);
 }
 
 function fail(record: TraceRecord, errno: number, reason: DropReason): void {
@@ -338,16 +392,15 @@ function vnetOf(rx: PacketBatch, i: number): number[] {
 }
 
 /** An ICMP error matches as what it is, and as the packet that it quotes, be that a tunnel packet or a plain one. */
-function matchesError(session: TraceSession, batch: PacketBatch, i: number): boolean {
-  let off = batch.offset(i);
-  let len = batch.length(i);
-  if (session.matches(batch.slab, off, len, 0)) return true;
+function matchesError(session: TraceSession, { bytes, off, len }: Inner): boolean {
+  if (session.matches(bytes, off, len)) return true;
+  let [at, left] = [off, len];
   for (const skipped of [ICMP_HEADER_LEN, 0]) {
-    const skip = headerLen(batch.slab, off) + skipped;
-    if (len < skip + MIN_HEADER_LEN) return false;
-    off += skip;
-    len -= skip;
-    if (session.matches(batch.slab, off, len, 0)) return true;
+    const skip = headerLen(bytes, at) + skipped;
+    if (left < skip + MIN_HEADER_LEN) return false;
+    at += skip;
+    left -= skip;
+    if (session.matches(bytes, at, left)) return true;
   }
   return false;
 }

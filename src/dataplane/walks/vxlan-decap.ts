@@ -41,11 +41,13 @@ import { COUNTER, type Counters, HOST_BLOCK } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import type { PeerTable } from '../tables/peer-table.js';
 import { judgeInnerSource } from './decap-path.js';
+import type { ProbeTap } from './probe-tap.js';
 
 const LINK = ETHERNET_LEN;
 const LEAST_TCP_HEADER = 20;
 /** No fan. */
 const NONE = -1;
+const OUTSIDE_SLICE = DROP['destination-outside-slice'];
 
 /** Where a batch was received. */
 export interface VxlanSite {
@@ -57,13 +59,16 @@ export interface VxlanSite {
 export class VxlanDecap {
   readonly #counters: Counters;
   readonly #peers: PeerTable;
+  /** Undefined where nobody answers: probes are then dropped. */
+  readonly #probes: ProbeTap | undefined;
   #table: ForwardingTable;
   /** Of the last checked packet: the fan it counts under, and bytes of its frame, padding left out. */
   #fan: FanEntry | undefined;
   #frameLen = 0;
 
-  constructor(counters: Counters, table: ForwardingTable, peers: PeerTable) {
+  constructor(counters: Counters, table: ForwardingTable, peers: PeerTable, probes?: ProbeTap) {
     this.#counters = counters;
+    this.#probes = probes;
     this.#peers = peers;
     this.#table = table;
   }
@@ -79,6 +84,10 @@ export class VxlanDecap {
       const sender = rx.address(i) | 0;
       const reason = this.#check(rx, i, site, sender);
       const fan = this.#fan;
+      if (reason === OUTSIDE_SLICE && this.#takeProbe(fan!, rx, off + VXLAN_LEN, sender)) {
+        rx.setVerdict(i, KEEP, NONE, 1);
+        continue;
+      }
       const block = fan === undefined ? HOST_BLOCK : fan.counterBlock;
       const innerLen = Math.max(0, this.#frameLen - LINK);
       const headers =
@@ -115,6 +124,13 @@ export class VxlanDecap {
     this.#counters.add(fan.counterBlock, COUNTER['decap-tx-bytes'], innerBytes);
   }
 
+  /** The frame has passed every check but the last. */
+  #takeProbe(fan: FanEntry, rx: PacketBatch, frame: number, sender: number): boolean {
+    if (etherType(rx.slab, frame) === ETHERTYPE_ARP) return false;
+    const inner = frame + LINK;
+    return this.#probes?.take(fan, rx.slab, inner, sender, destinationBits(rx.slab, inner)) ?? false;
+  }
+
   #check(rx: PacketBatch, i: number, site: VxlanSite, sender: number): DropReason {
     const off = rx.offset(i);
     const len = rx.length(i);
@@ -141,7 +157,7 @@ export class VxlanDecap {
     this.#frameLen = LINK + ARP_LEN;
     const foreign = judgeInnerSource(fan, sender, arpSender(rx.view, frame));
     if (foreign !== KEEP) return foreign;
-    return isHostOfSlice(fan, arpTarget(rx.view, frame)) ? KEEP : DROP['destination-outside-slice'];
+    return isHostOfSlice(fan, arpTarget(rx.view, frame)) ? KEEP : OUTSIDE_SLICE;
   }
 
   #checkPacket(
@@ -158,7 +174,7 @@ export class VxlanDecap {
     this.#frameLen = LINK + totalLength(bytes, off);
     const foreign = judgeInnerSource(fan, sender, sourceBits(bytes, off));
     if (foreign !== KEEP) return foreign;
-    if (!isHostOfSlice(fan, destinationBits(bytes, off))) return DROP['destination-outside-slice'];
+    if (!isHostOfSlice(fan, destinationBits(bytes, off))) return OUTSIDE_SLICE;
     const innerTos = tos(bytes, off);
     if (((outerTos ^ innerTos) & 3) === 0) return KEEP;
     const newTos = decapEcn(outerTos, innerTos);

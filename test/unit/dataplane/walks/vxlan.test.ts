@@ -8,30 +8,16 @@ import type { FanSpec } from '../../../../src/dataplane/tables/fan-spec.js';
 import { ForwardingTable } from '../../../../src/dataplane/tables/forwarding-table.js';
 import { PeerTable } from '../../../../src/dataplane/tables/peer-table.js';
 import { IcmpReplies } from '../../../../src/dataplane/walks/icmp-replies.js';
+import { ProbeTap } from '../../../../src/dataplane/walks/probe-tap.js';
 import { VxlanDecap } from '../../../../src/dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../../../../src/dataplane/walks/vxlan-encap.js';
 import { GSO_TCPV4, PacketBatch } from '../../../../src/io/packet-batch.js';
 import { PROTOCOL_TCP } from '../../../../src/wire/ipv4.js';
+import { encodeProbe, LEAST_PROBE_LEN } from '../../../../src/wire/probe.js';
+import { arp, frame, inVxlan, MAC, OTHER, octets, VXLAN } from '../frames.js';
 import { batchOf, bytesOf, fanSpec, nonZero, packet } from '../packets.js';
 
 const [US, PEER] = ['172.30.0.28', '172.30.0.27'];
-const VNI = 16_384_000;
-const VXLAN = { vni: VNI, port: 8472, layer2: false };
-const HEADER = [8, 0, 0, 0, 0xfa, 0, 0, 0];
-const [MAC, OTHER] = [
-  [2, 0, 0, 0, 0, 2],
-  [2, 0, 0, 0, 0, 3],
-];
-
-const frame = (inner: Uint8Array, type = 0x0800, to: readonly number[] = OTHER) =>
-  Uint8Array.from([...to, ...MAC, type >> 8, type & 255, ...inner]);
-const octets = (address: string) => address.split('.').map(Number);
-const arp = (from: string, to: string, mac = MAC) =>
-  frame(
-    Uint8Array.from([0, 1, 8, 0, 6, 4, 0, 1, ...mac, ...octets(from), 0, 0, 0, 0, 0, 0, ...octets(to)]),
-    0x0806,
-  );
-const tunnelled = (inner: Uint8Array) => Uint8Array.from([...HEADER, ...inner]);
 const dropsOf = (counters: Counters, block: number) =>
   Object.keys(nonZero(counters.read(block))).filter((name) => name.startsWith('drop-'));
 
@@ -49,10 +35,10 @@ function encap(frames: Uint8Array[], spec: Partial<FanSpec> = {}, prepare?: (rx:
   return { tx, rx, replies, drops: dropsOf(counters, 1), seen: nonZero(counters.read(1)) };
 }
 
-function decap(packets: Uint8Array[], from = PEER, tos = 0) {
+function decap(packets: Uint8Array[], from = PEER, tos = 0, probes?: ProbeTap) {
   const counters = new Counters();
   const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16, { vxlan: VXLAN })]);
-  const walk = new VxlanDecap(counters, table, new PeerTable());
+  const walk = new VxlanDecap(counters, table, new PeerTable(), probes);
   const rx = batchOf(packets);
   for (let i = 0; i < packets.length; i++) {
     rx.setAddress(i, parseAddress(from));
@@ -68,7 +54,7 @@ const inner = packet('250.0.28.2', '250.0.27.2', { tos: 0x03 });
 describe('encap', () => {
   it('puts a header in front, and says where to and how', () => {
     const { tx, seen } = encap([frame(inner)]);
-    expect(bytesOf(tx, 0)).toEqual(tunnelled(frame(inner)));
+    expect(bytesOf(tx, 0)).toEqual(inVxlan(frame(inner)));
     expect(formatAddress(tx.address(0))).toBe(PEER);
     // ECN is copied (RFC 6040 §4.1), DSCP is not.
     expect(tx.note(0) & 0xff).toBe(0x03);
@@ -116,8 +102,8 @@ describe('decap', () => {
 
   it('leaves the header out, and padding', () => {
     const { out, seen } = decap([
-      tunnelled(frame(theirs)),
-      tunnelled(Uint8Array.from([...frame(theirs), 0, 0, 0])),
+      inVxlan(frame(theirs)),
+      inVxlan(Uint8Array.from([...frame(theirs), 0, 0, 0])),
     ]);
     expect(bytesOf(out, 0)).toEqual(frame(theirs));
     expect(bytesOf(out, 1)).toEqual(frame(theirs));
@@ -125,20 +111,39 @@ describe('decap', () => {
   });
 
   it('carries congestion inward', () => {
-    const { out } = decap([tunnelled(frame(packet('250.0.27.2', '250.0.28.2', { tos: 0xba })))], PEER, 3);
+    const { out } = decap([inVxlan(frame(packet('250.0.27.2', '250.0.28.2', { tos: 0xba })))], PEER, 3);
     expect(bytesOf(out, 0)[15]).toBe(0xbb);
-    expect(decap([tunnelled(frame(theirs))], PEER, 3).drops).toEqual(['drop-ecn-packets']);
+    expect(decap([inVxlan(frame(theirs))], PEER, 3).drops).toEqual(['drop-ecn-packets']);
   });
 
   it('takes ARP of a container for a container', () => {
-    expect(decap([tunnelled(arp('250.0.27.2', '250.0.28.2'))]).out.count).toBe(1);
-    expect(decap([tunnelled(arp('250.0.27.2', '250.0.28.2', OTHER))]).drops).toEqual([
+    expect(decap([inVxlan(arp('250.0.27.2', '250.0.28.2'))]).out.count).toBe(1);
+    expect(decap([inVxlan(arp('250.0.27.2', '250.0.28.2', OTHER))]).drops).toEqual([
       'drop-arp-malformed-packets',
     ]);
   });
 
+  it('takes probes of a peer out, which are for the network address of the slice, and nothing else', () => {
+    const taken: unknown[][] = [];
+    const probes = new ProbeTap((fan, sender, bytes) => taken.push([fan, sender, bytes.length]));
+    const probe = (destination: string) =>
+      encodeProbe({
+        kind: 'probe',
+        sequence: 1,
+        nonce: '0123456789abcdef',
+        length: 100,
+        source: parseAddress('250.0.27.1'),
+        destination: parseAddress(destination),
+      });
+    const sent = [frame(probe('250.0.28.0')), frame(probe('250.0.28.255')), arp('250.0.27.1', '250.0.28.0')];
+    const { drops, seen, out } = decap(sent.map(inVxlan), PEER, 0, probes);
+    expect(taken).toEqual([['250.0.0.0/8', parseAddress(PEER) | 0, LEAST_PROBE_LEN]]);
+    expect([out.count, drops]).toEqual([0, ['drop-destination-outside-slice-packets']]);
+    expect(seen['drop-destination-outside-slice-packets']).toBe(2);
+  });
+
   it('another VNI, port or address is of no fan', () => {
-    const other = tunnelled(frame(theirs));
+    const other = inVxlan(frame(theirs));
     other[6] = 7;
     expect(decap([other]).host).toEqual(['drop-vni-packets']);
   });
@@ -171,7 +176,7 @@ describe('decap', () => {
     fc.assert(
       fc.property(from, to, sender, fc.boolean(), (source, target, host, isArp) => {
         const sent = isArp ? arp(source, target) : frame(packet(source, target));
-        const { out, drops } = decap([tunnelled(sent)], host);
+        const { out, drops } = decap([inVxlan(sent)], host);
         const verdict = slowVerdict(source, target, host);
         expect(drops).toEqual(verdict === 'keep' ? [] : [`drop-${verdict}-packets`]);
         expect(out.count).toBe(verdict === 'keep' ? 1 : 0);
@@ -184,7 +189,7 @@ describe('decap', () => {
     const mutation = fc.tuple(fc.nat(140), fc.nat(255));
     fc.assert(
       fc.property(fc.array(mutation, { maxLength: 6 }), fc.nat(142), (mutations, length) => {
-        const bytes = tunnelled(frame(theirs));
+        const bytes = inVxlan(frame(theirs));
         for (const [at, value] of mutations) bytes[at] = value;
         const cut = bytes.slice(0, length);
         const { out, drops, host } = decap([cut]);
