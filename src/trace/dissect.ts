@@ -20,7 +20,7 @@ import { prettyFrame, prettyPacket } from '../wire/pretty.js';
 import { ARP_LEN, ETHERNET_LEN, ETHERTYPE_ARP, etherType, VXLAN_LEN } from '../wire/vxlan.js';
 import type { Frame } from './frame.js';
 import { Judge, type JudgedFan } from './judge.js';
-import { ipv4Offset, isArpFrame, knowsLinkType } from './link-layer.js';
+import { ipv4Offset, isArpFrame, isUntagged, knowsLinkType } from './link-layer.js';
 import { Reassembly } from './reassembly.js';
 
 /** `fragment`: judged with the last one of its datagram. `cut`: the capture has too little of it. */
@@ -109,7 +109,11 @@ export class Dissection {
     if (bytes.length < MIN_HEADER_LEN) return undefined;
     const tunnelled = this.#judgeTunnelled(bytes, length);
     if (tunnelled !== undefined) return { path: 'decap', layers: this.#layers(bytes, length), ...tunnelled };
-    const reason = this.#judge.encap(bytes, length);
+    const reason = this.#judge.encap(
+      bytes,
+      length,
+      isUntagged(frame.linkType, off) ? frame.bytes.subarray(0, off) : undefined,
+    );
     return reason === undefined
       ? undefined
       : { path: 'encap', layers: this.#layers(bytes, length), ...named(reason) };

@@ -114,13 +114,14 @@ export class Judge {
 
   /**
    * Whether the host that owns the source would tunnel the plain packet; undefined where it is not one to be tunnelled:
-   * of no overlay, or for a neighbour on the same bridge.
+   * of no overlay, or for a neighbour on the same bridge. `link`: the Ethernet header before it, where there was one.
    */
-  encap(bytes: Uint8Array, length: number): DropReason | undefined {
+  encap(bytes: Uint8Array, length: number, link?: Uint8Array): DropReason | undefined {
     const [from, to] = [source(bytes, 0), destination(bytes, 0)];
     if (this.#vxlan.fanOf(from, to)) {
       const frame = new Uint8Array(ETHERNET_LEN + bytes.length);
       frame[12] = ETHERTYPE_IPV4 >> 8;
+      if (link) frame.set(link);
       frame.set(bytes, ETHERNET_LEN);
       return this.#encapFrame(frame, ETHERNET_LEN + length, from, to);
     }

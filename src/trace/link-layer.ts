@@ -1,6 +1,6 @@
 /** Where the IP packet begins in a captured frame, by link type (https://www.tcpdump.org/linktypes.html). */
 
-import { ETHERTYPE_ARP, ETHERTYPE_IPV4 } from '../wire/vxlan.js';
+import { ETHERNET_LEN, ETHERTYPE_ARP, ETHERTYPE_IPV4 } from '../wire/vxlan.js';
 
 /** 802.1Q, 802.1ad, and what switches used before it. */
 const VLAN_TAGS = [0x8100, 0x88a8, 0x9100];
@@ -31,6 +31,11 @@ const ETHERNET = 1;
 /** Whether an Ethernet frame, without a tag, carries ARP. */
 export function isArpFrame(linkType: number, bytes: Uint8Array): boolean {
   return linkType === ETHERNET && readType(bytes, 12) === ETHERTYPE_ARP;
+}
+
+/** Whether what stands before an IPv4 packet at `off` is an Ethernet header, and nothing else. */
+export function isUntagged(linkType: number, off: number): boolean {
+  return linkType === ETHERNET && off === ETHERNET_LEN;
 }
 
 /** Offset of the IPv4 packet; undefined where the frame carries none. The link type is a known one. */
