@@ -85,6 +85,18 @@ export function writeDatagram(bytes: Uint8Array, at: number, datagram: Datagram)
   write16(bytes, udp + 6, 0);
 }
 
+/** First two octets of the MAC of a tunnel's end, before its underlay address (fan/encapsulation.ts). */
+const TUNNEL_MAC = 0x02fa;
+
+/** Writes an Ethernet header at `at`, of IPv4 between the tunnel's ends at two underlay addresses. */
+export function writeTunnelLink(view: DataView, at: number, from: number, to: number): void {
+  view.setUint16(at, TUNNEL_MAC);
+  view.setUint32(at + 2, to);
+  view.setUint16(at + 6, TUNNEL_MAC);
+  view.setUint32(at + 8, from);
+  view.setUint16(at + 12, ETHERTYPE_IPV4);
+}
+
 /** Writes an Ethernet header at `at`: to and from are those of the frame at `frame`, the other way about. */
 export function writeAnswering(bytes: Uint8Array, at: number, frames: Uint8Array, frame: number): void {
   for (let i = 0; i < 6; i++) {

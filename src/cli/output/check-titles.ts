@@ -91,6 +91,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
     checks: {
       'peer-down': 'the peer has a fan of this overlay',
       'width-mismatch': 'overlay and widths are the same on both hosts',
+      'type-mismatch': 'both hosts have the same type of fan',
       'mtu-black-hole': 'packets of every size pass',
       'responder-silent': "the peer's fand answers questions",
     },

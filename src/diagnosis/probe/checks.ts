@@ -5,9 +5,9 @@
 import { PROBE_PORT } from '../../base/probe-port.js';
 import type { CheckResult } from '../../control/protocol.js';
 import { ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE } from '../../wire/icmpv4.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
-import { PROTOCOL_IPIP, PROTOCOL_UDP } from '../../wire/ipv4.js';
+import { PROTOCOL_UDP } from '../../wire/ipv4.js';
 import { type Stop, WAY_VERDICTS, type WayVerdict } from '../explain/inner-way.js';
+import type { Carrier } from './carrier.js';
 import type { PathNotice } from './icmp-socket.js';
 import type { Answer, Facts } from './message.js';
 
@@ -22,7 +22,9 @@ export const PROBE_CHECKS = [
   'duplicate-slice',
   'peer-down',
   'width-mismatch',
+  'type-mismatch',
   'protocol-4-blocked',
+  'udp-blocked',
   'mtu-black-hole',
   'responder-silent',
 ] as const;
@@ -124,10 +126,20 @@ export function silentCheck(host: string, evidence: string): ProbeResult {
 }
 
 /** `theirs` is a fan whose overlay is ours or overlaps it. */
-export function widthCheck(ours: Pick<Facts, 'overlay' | 'underlay'>, theirs: Facts): ProbeResult {
+export function widthCheck(ours: Pick<Facts, 'overlay' | 'underlay' | 'type'>, theirs: Facts): ProbeResult {
   const said = `${theirs.overlay} on ${theirs.underlay}`;
   const isSame = theirs.overlay === ours.overlay && widthOf(theirs.underlay) === widthOf(ours.underlay);
-  if (isSame) return ok('width-mismatch', `the peer has ${said}, slice ${theirs.slice}`);
+  if (isSame && (theirs.type ?? ours.type) === ours.type)
+    return ok('width-mismatch', `the peer has ${said}, slice ${theirs.slice}`);
+  if (isSame) {
+    return {
+      check: 'type-mismatch',
+      status: 'fail',
+      severity: 'critical',
+      evidence: `the peer has ${theirs.overlay} of ${theirs.type}, this host of ${ours.type}`,
+      fix: 'bring the fan up with the same type, vni and port on all hosts',
+    };
+  }
   return {
     check: 'width-mismatch',
     status: 'fail',
@@ -150,9 +162,15 @@ export interface ProtocolResult {
   readonly unasked?: boolean | undefined;
 }
 
-/** Protocol 4 both ways. Azure and others drop it; security groups must name 4, not 94. */
-export function protocolCheck({ sent, returned, arrived, unasked }: ProtocolResult): ProbeResult {
-  const check = 'protocol-4-blocked';
+/**
+ * The fan's packets both ways. Azure and others drop protocol 4; security groups must name 4, not 94. `otherPasses`: the
+ * type of fan that does, in words.
+ */
+export function protocolCheck(
+  { sent, returned, arrived, unasked }: ProtocolResult,
+  { check, packets, fix }: Carrier,
+  otherPasses = '',
+): ProbeResult {
   if (returned === sent) return ok(check, `${returned} of ${sent} probes went there and back`);
   if (returned > 0) {
     const evidence = `${sent - returned} of ${sent} probes were lost on the way there or back`;
@@ -161,13 +179,12 @@ export function protocolCheck({ sent, returned, arrived, unasked }: ProtocolResu
   const direction = arrived === undefined ? 'unknown' : arrived > 0 ? 'in' : 'out';
   const back = unasked === undefined ? '' : unasked ? '; one that it sent did' : ', nor did one that it sent';
   const evidence = {
-    out: `none of ${sent} IP-in-IP packets arrived at the peer${back}`,
-    in: `${arrived} of ${sent} IP-in-IP packets arrived at the peer, none of its replies here`,
-    unknown: `none of ${sent} IP-in-IP packets came back, and the peer's fand, which could say whether they arrived, does not answer`,
+    out: `none of ${sent} ${packets} arrived at the peer${back}`,
+    in: `${arrived} of ${sent} ${packets} arrived at the peer, none of its replies here`,
+    unknown: `none of ${sent} ${packets} came back, and the peer's fand, which could say whether they arrived, does not answer`,
   }[direction];
-  const fix =
-    'let IP protocol 4 (not 94) pass, in host firewalls and security groups; Azure and DigitalOcean carry none';
-  return { check, status: 'fail', severity: 'critical', evidence, fix, direction };
+  const other = otherPasses === '' ? '' : `; or ${otherPasses}`;
+  return { check, status: 'fail', severity: 'critical', evidence, fix: `${fix}${other}`, direction };
 }
 
 export interface MtuResult {
@@ -181,9 +198,13 @@ export interface MtuResult {
   readonly direction: 'out' | 'in' | 'unknown';
 }
 
-export function mtuCheck({ full, passes, told, direction }: MtuResult, device: string): ProbeResult {
+export function mtuCheck(
+  { full, passes, told, direction }: MtuResult,
+  device: string,
+  { overhead, packets, mtuFix }: Carrier,
+): ProbeResult {
   const check = 'mtu-black-hole';
-  const outer = passes + OUTER_LEN;
+  const outer = passes + overhead;
   if (passes === full) return ok(check, `packets of ${outer} bytes pass, as the fan sends them`);
   if (told !== undefined && outer >= told) {
     return ok(check, `packets of ${outer} bytes pass, as a router on the path announced`);
@@ -192,30 +213,34 @@ export function mtuCheck({ full, passes, told, direction }: MtuResult, device: s
     check,
     status: 'fail',
     severity: 'major',
-    evidence: `IP-in-IP packets of ${outer} bytes pass, larger ones vanish without an ICMP error; the fan sends up to ${full + OUTER_LEN}`,
-    fix: `let ICMP "fragmentation needed" pass, or on all hosts: ip link set dev ${device} mtu ${outer}, then fanctl down and up`,
+    evidence: `${packets} of ${outer} bytes pass, larger ones vanish without an ICMP error; the fan sends up to ${full + overhead}`,
+    fix: `${mtuFix}, or on all hosts: ip link set dev ${device} mtu ${outer}, then fanctl down and up`,
     direction,
   };
 }
 
 /** Whether the host said that nobody listens on the responder's port. */
 export function isPortClosed(notices: readonly PathNotice[], host: number): boolean {
-  return notices.some(
-    ({ type, code, protocol, destination }) =>
-      type === ICMP_UNREACHABLE &&
-      code === PORT_UNREACHABLE &&
-      protocol === PROTOCOL_UDP &&
-      destination === host,
-  );
+  return isRefused(notices, host, PROTOCOL_UDP, PROBE_PORT);
 }
 
-/** Whether the host said that it takes no protocol 4: it has no fan. */
-export function isProtocolClosed(notices: readonly PathNotice[], host: number): boolean {
+/** Whether the host said that it takes none of the fan's packets: it has no fan of this type. */
+export function isCarrierClosed(
+  notices: readonly PathNotice[],
+  host: number,
+  { protocol, port }: Carrier,
+): boolean {
+  return isRefused(notices, host, protocol, port);
+}
+
+function isRefused(notices: readonly PathNotice[], host: number, protocol: number, port: number): boolean {
+  const code = protocol === PROTOCOL_UDP ? PORT_UNREACHABLE : PROTOCOL_UNREACHABLE;
   return notices.some(
-    ({ type, code, protocol, destination }) =>
-      type === ICMP_UNREACHABLE &&
-      code === PROTOCOL_UNREACHABLE &&
-      protocol === PROTOCOL_IPIP &&
-      destination === host,
+    (notice) =>
+      notice.type === ICMP_UNREACHABLE &&
+      notice.code === code &&
+      notice.protocol === protocol &&
+      notice.port === port &&
+      notice.destination === host,
   );
 }

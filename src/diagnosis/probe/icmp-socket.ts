@@ -7,12 +7,16 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { errorText, FanError } from '../../base/error.js';
 import { encodeEcho, readEchoReply } from '../../wire/icmp-echo.js';
 import { createIcmpError, type IcmpError, readIcmpError } from '../../wire/icmpv4.js';
-import { source } from '../../wire/ipv4.js';
+import { PROTOCOL_UDP, read16, source } from '../../wire/ipv4.js';
 import { type IcmpTransport, openTransport } from './icmp-transport.js';
+
+const UDP_PORTS_LEN = 4;
 
 export interface PathNotice extends IcmpError {
   /** Who sent it. */
   readonly reporter: string;
+  /** Destination port of a quoted UDP packet; else 0. */
+  readonly port: number;
 }
 
 export class IcmpSocket {
@@ -67,7 +71,9 @@ export class IcmpSocket {
     }
     const error = createIcmpError();
     if (readIcmpError(bytes, 0, bytes.length, error) === 0) {
-      this.notices.push({ ...error, reporter: formatAddress(source(bytes, 0)) });
+      const hasPort = error.protocol === PROTOCOL_UDP && error.innerLen >= UDP_PORTS_LEN;
+      const port = hasPort ? read16(bytes, error.innerOffset + 2) : 0;
+      this.notices.push({ ...error, reporter: formatAddress(source(bytes, 0)), port });
     }
   }
 }

@@ -4,9 +4,8 @@
  * direction in which packets vanish.
  */
 import { FRAGMENTATION_NEEDED, ICMP_UNREACHABLE } from '../../wire/icmpv4.js';
-import { OUTER_LEN } from '../../wire/ipip.js';
-import { PROTOCOL_IPIP } from '../../wire/ipv4.js';
 import { LEAST_PROBE_LEN } from '../../wire/probe.js';
+import type { Carrier } from './carrier.js';
 import type { MtuResult } from './checks.js';
 import type { Ask, Exchange } from './exchange.js';
 import type { PathNotice } from './icmp-socket.js';
@@ -27,20 +26,22 @@ export interface MtuQuestion {
   slice: number;
   /** What the peer's fan has learnt by now of the path to us, outer bytes; null where nothing. */
   peerPath(): Promise<number | null>;
+  carrier: Carrier;
   /** Undefined where the peer has no responder. */
   ask: Ask | undefined;
 }
 
 export async function measureMtu(question: MtuQuestion): Promise<MtuResult> {
   const { exchange, full, ask } = question;
+  const { overhead } = question.carrier;
   let trial = await exchange.try(full, SURE, ask);
   if (trial.back) return { full, passes: full, direction: 'unknown' };
   let failing = full;
   const told = toldMtu(question);
-  if (told !== undefined && told - OUTER_LEN < full && told - OUTER_LEN > LEAST_PROBE_LEN) {
-    trial = await exchange.try(told - OUTER_LEN, SURE, ask);
-    if (trial.back) return { full, passes: told - OUTER_LEN, told, direction: 'unknown' };
-    failing = told - OUTER_LEN;
+  if (told !== undefined && told - overhead < full && told - overhead > LEAST_PROBE_LEN) {
+    trial = await exchange.try(told - overhead, SURE, ask);
+    if (trial.back) return { full, passes: told - overhead, told, direction: 'unknown' };
+    failing = told - overhead;
   }
   if (trial.out === false) {
     const passes = await searchSize(LEAST_PROBE_LEN, failing, async (size) => {
@@ -56,12 +57,12 @@ export async function measureMtu(question: MtuQuestion): Promise<MtuResult> {
 }
 
 /** The least MTU that was announced while we probed: of the outer packet by a router, of the inner one by our fan. */
-function toldMtu({ notices, host, slice }: MtuQuestion): number | undefined {
+function toldMtu({ notices, host, slice, carrier }: MtuQuestion): number | undefined {
   const told = notices
     .filter(({ type, code, mtu }) => type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED && mtu > 0)
     .flatMap(({ protocol, destination, mtu }) => {
-      if (protocol === PROTOCOL_IPIP && destination === host) return [mtu];
-      return destination === slice ? [mtu + OUTER_LEN] : [];
+      if (protocol === carrier.protocol && destination === host) return [mtu];
+      return destination === slice ? [mtu + carrier.overhead] : [];
     });
   return told.length === 0 ? undefined : Math.min(...told);
 }

@@ -6,6 +6,7 @@
  *           of the hardware addresses asked about are the peer's
  *   seen    the probes with this nonce that came in through the fan
  *   send    please send one probe with this nonce through the fan to me
+ *   hear    please hold an ear for the other type of fan, by protocol 4 or a UDP port (ear.ts)
  *   way     does your kernel take what you send to me into the fan?
  */
 
@@ -29,17 +30,21 @@ export interface Facts {
   /** Of bridge and TUN. */
   mtu: number;
   io: string;
+  /** "type vxlan, vni 16384000, port 8472"; absent of a fand that knew none. */
+  type?: string;
   /** What the fan has learnt of the path to whoever asks, outer header included; null where nothing. */
   path: number | null;
 }
 
 export interface Request {
   id: string;
-  ask: 'facts' | 'seen' | 'send' | 'way';
+  ask: 'facts' | 'seen' | 'send' | 'way' | 'hear';
   overlay: string;
   nonce: string;
   /** Of hosts that claim the peer's address, at most MOST_MACS. */
   macs: string[];
+  /** To hear at: a UDP port, or 0 for protocol 4. */
+  port: number;
 }
 
 export type Answer =
@@ -47,11 +52,13 @@ export type Answer =
   /** Pairs of sequence and length. */
   | { id: string; answer: 'seen'; probes: [number, number][] }
   | { id: string; answer: 'sent' }
+  /** Whether the ear is there. */
+  | { id: string; answer: 'hear'; hears: boolean }
   /** Null where what is sent gets into the fan. */
   | { id: string; answer: 'way'; stop: Stop | null };
 
 /** What can be asked. */
-const ASKS: readonly Request['ask'][] = ['facts', 'seen', 'send', 'way'];
+const ASKS: readonly Request['ask'][] = ['facts', 'seen', 'send', 'way', 'hear'];
 
 export function encodeRequest(request: Request): Buffer {
   return Buffer.from(JSON.stringify({ ufan: PROTOCOL, ...request }).padEnd(REQUEST_LEN));
@@ -63,10 +70,10 @@ export function encodeAnswer(answer: Answer): Buffer {
 
 /** Undefined for what is no request of this protocol. */
 export function decodeRequest(bytes: Uint8Array): Request | undefined {
-  const { id, ask, overlay, nonce, macs } = parse(bytes) ?? {};
+  const { id, ask, overlay, nonce, macs, port } = parse(bytes) ?? {};
   if (typeof id !== 'string' || typeof overlay !== 'string' || typeof nonce !== 'string') return undefined;
   const known = ASKS.find((each) => each === ask);
-  return known && { id, ask: known, overlay, nonce, macs: textsOf(macs) };
+  return known && { id, ask: known, overlay, nonce, macs: textsOf(macs), port: portOf(port) };
 }
 
 /** Undefined for what is no answer of this protocol; whether it answers anything of ours is the caller's to know. */
@@ -75,6 +82,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer | undefined {
   const { id, answer } = message;
   if (typeof id !== 'string') return undefined;
   if (answer === 'sent') return { id, answer };
+  if (answer === 'hear') return { id, answer, hears: message.hears === true };
   if (answer === 'way') return decodeWay(id, message.stop);
   if (answer === 'seen') {
     const probes = Array.isArray(message.probes) ? message.probes.filter(isPair) : [];
@@ -113,13 +121,21 @@ function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === 'string').slice(0, MOST_MACS) : [];
 }
 
+/** A fand that knew no ears says none. */
+function portOf(value: unknown): number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536
+    ? (value as number)
+    : 0;
+}
+
 function isPair(value: unknown): value is [number, number] {
   return Array.isArray(value) && value.length === 2 && value.every((each) => typeof each === 'number');
 }
 
 function isFacts(value: unknown): value is Facts {
   if (typeof value !== 'object' || value === null) return false;
-  const { overlay, underlay, slice, mtu, io, path } = value as Record<string, unknown>;
+  const { overlay, underlay, slice, mtu, io, path, type } = value as Record<string, unknown>;
   const texts = [overlay, underlay, slice, io].every((each) => typeof each === 'string');
+  if (type !== undefined && typeof type !== 'string') return false;
   return texts && typeof mtu === 'number' && (path === null || typeof path === 'number');
 }

@@ -22,12 +22,6 @@ export async function probe(
   const up = records.filter(({ view }) => view.state === 'up');
   if (up.length === 0) throw new FanError('not-configured', 'no fan is up on this host');
   const { fan, host, inner } = findPeer(up, parseAddress(target));
-  if (fan.plan.vxlan) {
-    throw new FanError(
-      'unsupported',
-      `${fan.view.bridge} is of type vxlan, which cannot be probed yet: ping ${formatAddress(inner)} asks the peer's host through the fan, and fanctl doctor there looks at its firewall`,
-    );
-  }
   // Most hosts probe nobody.
   const [{ Prober }, { IcmpSocket }] = await Promise.all([import('./prober.js'), import('./icmp-socket.js')]);
   return new Prober(responder, fan, { host, inner }, count, await IcmpSocket.open()).run();

@@ -5,7 +5,8 @@
  *   0. way        does our own kernel take what we send, and what a container would, into the fan, as it is?
  *   1. underlay   ICMP echo from our underlay address; on an Ethernet, who answers ARP for either address
  *   2. peer       its fand's facts over UDP: is there a fan, with the same overlay and widths?
- *   3. protocol 4 probes through our fan and the peer's, and back; which way they fail the peer can tell
+ *   3. protocol 4, or the UDP port of VXLAN: probes through our fan and the peer's, and back; which way they fail the peer
+ *                 can tell; and whether the other type of fan would pass
  *   4. path MTU   probes as large as the fan sends; where they vanish, the largest that does not
  *   5. gateway    ICMP echo from gateway to gateway, as a container's packets go
  */
@@ -22,12 +23,13 @@ import { readLinks } from '../../host/links.js';
 import { lookUpRoute, type Route } from '../../host/route-lookup.js';
 import { LEAST_PROBE_LEN } from '../../wire/probe.js';
 import { containerLeg, followLeg, type Stop } from '../explain/inner-way.js';
+import { type Carrier, carrierOf, otherCarrier, termsText, typeWords } from './carrier.js';
 import {
   type Claim,
   duplicateCheck,
   type FactsAnswer,
+  isCarrierClosed,
   isPortClosed,
-  isProtocolClosed,
   mtuCheck,
   type ProbeResult,
   peerDownCheck,
@@ -40,6 +42,7 @@ import {
   widthCheck,
 } from './checks.js';
 import { checkContainers } from './container-way.js';
+import { openEar } from './ear.js';
 import { Exchange } from './exchange.js';
 import type { IcmpSocket } from './icmp-socket.js';
 import { measureMtu } from './measure-mtu.js';
@@ -51,6 +54,10 @@ const ECHO_TIMEOUT_MS = 1000;
 const ECHO_GAP_MS = 50;
 const ASK_TIMEOUT_MS = 400;
 const ASK_ATTEMPTS = 3;
+/** For probes of the other type of fan. */
+const EAR_ATTEMPTS = 3;
+const EAR_WAIT_MS = 250;
+const EAR_GAP_MS = 2;
 /** Bytes of an ordinary probe. */
 const PROBE_LEN = LEAST_PROBE_LEN + 56;
 
@@ -65,6 +72,7 @@ export class Prober {
   readonly #steps: ProbeStep[] = [];
   readonly #checks: ProbeResult[] = [];
   readonly #exchange: Exchange;
+  readonly #carrier: Carrier;
   #socket: ProbeSocket | undefined;
   #incomplete = false;
 
@@ -87,6 +95,7 @@ export class Prober {
     this.#hostText = formatAddress(host);
     this.#count = count;
     this.#exchange = new Exchange(responder, fan, host);
+    this.#carrier = carrierOf(fan.plan.vxlan);
   }
 
   /** Takes a second or two, some more where packets vanish. Throws FanError where this host can't probe. */
@@ -140,7 +149,10 @@ export class Prober {
 
   /** Whether the host itself says that it has no responder, or no fan. */
   #isRefused(): boolean {
-    return isPortClosed(this.#icmp.notices, this.#host) || isProtocolClosed(this.#icmp.notices, this.#host);
+    return (
+      isPortClosed(this.#icmp.notices, this.#host) ||
+      isCarrierClosed(this.#icmp.notices, this.#host, this.#carrier)
+    );
   }
 
   /**
@@ -193,7 +205,7 @@ export class Prober {
       return;
     }
     this.#checks.push(peerUpCheck(`fand ${facts.version} answers, the fan is up with io ${fan.io}`));
-    const width = widthCheck(view, fan);
+    const width = widthCheck({ ...view, type: termsText(this.#fan.plan.vxlan) }, fan);
     this.#step('fan', `${fan.overlay} on ${fan.underlay}, MTU ${fan.mtu}, io ${fan.io}`);
     this.#checks.push(width);
     if (width.status === 'fail') return;
@@ -211,7 +223,9 @@ export class Prober {
     if (returned.length === 0 && gateway === undefined) {
       // A host without a fan says so; silence at both is a filter's.
       if (!this.#isRefused()) return void (await this.#reportProtocol(returned, false));
-      const refused = isProtocolClosed(this.#icmp.notices, this.#host) ? ', and it refuses protocol 4' : '';
+      const refused = isCarrierClosed(this.#icmp.notices, this.#host, this.#carrier)
+        ? `, and it refuses ${this.#carrier.name}`
+        : '';
       this.#checks.push(
         peerDownCheck(
           `no fan answers on ${this.#hostText}: ${said}, and nothing comes back through the fan${refused}`,
@@ -223,7 +237,8 @@ export class Prober {
     const evidence = `packets pass the fan, but ${said}: widths can't be compared`;
     this.#checks.push(silentCheck(this.#hostText, evidence));
     // A fan without a fand of ours sends no probe back; its gateway's echo went there and back all the same.
-    if (returned.length === 0) return void this.#checks.push(protocolCheck({ sent: 1, returned: 1 }));
+    if (returned.length === 0)
+      return void this.#checks.push(protocolCheck({ sent: 1, returned: 1 }, this.#carrier));
     if (!(await this.#reportProtocol(returned, false))) await this.#measureMtu(false);
   }
 
@@ -237,9 +252,13 @@ export class Prober {
     return check.status === 'fail';
   }
 
-  /** Returns whether protocol 4 is blocked. */
+  /** Returns whether the fan's packets are blocked. */
   async #reportProtocol(returned: readonly number[], canAsk: boolean): Promise<boolean> {
-    this.#step('protocol 4', `${returned.length} of ${this.#count} probes went there and back`, returned);
+    this.#step(
+      this.#carrier.name,
+      `${returned.length} of ${this.#count} probes went there and back`,
+      returned,
+    );
     let arrived: number | undefined;
     let unasked: boolean | undefined;
     if (returned.length === 0 && canAsk) {
@@ -248,11 +267,49 @@ export class Prober {
       const sent = await this.#ask('send');
       if (sent?.answer === 'sent') unasked = await this.#exchange.unaskedReply();
     }
-    const check = protocolCheck({ sent: this.#count, returned: returned.length, arrived, unasked });
+    const otherPasses = canAsk ? await this.#tryOther() : '';
+    const result = { sent: this.#count, returned: returned.length, arrived, unasked };
+    const check = protocolCheck(result, this.#carrier, otherPasses);
     const astray = check.direction === 'in' ? await this.#ask('way') : undefined;
     const stop = astray?.answer === 'way' ? astray.stop : null;
     this.#checks.push(stop ? wayBackCheck(this.#hostText, stop) : check);
     return check.status === 'fail';
+  }
+
+  /** Reports whether a fan of the other type would pass; in words, where it would. */
+  async #tryOther(): Promise<string> {
+    const other = otherCarrier(this.#carrier);
+    const passes = await this.#earsHear(other.port);
+    if (passes === undefined) return '';
+    const { type, name } = other;
+    const said = passes
+      ? 'passes both ways'
+      : 'does not, or its hosts have a firewall without the rules of such a fan';
+    this.#step(`type ${type}`, `${name} ${said}`);
+    return passes ? `type ${type} on all hosts: ${name} passes both ways` : '';
+  }
+
+  /** Undefined where it could not be tried. */
+  async #earsHear(port: number): Promise<boolean | undefined> {
+    const { nonce } = this.#exchange;
+    let heard = 0;
+    const listen = (sender: number, kind: string, said: string) => {
+      if (sender === this.#host && kind === 'reply' && said === nonce) heard++;
+    };
+    const ear = await openEar(this.#fan.plan.mapping.address, port, listen).catch(() => undefined);
+    if (!ear) return undefined;
+    try {
+      const answer = await this.#ask('hear', [], port);
+      if (answer?.answer !== 'hear' || !answer.hears) return undefined;
+      for (let i = 0; i < EAR_ATTEMPTS && heard === 0; i++) {
+        ear.send(this.#host, 'probe', nonce);
+        const deadlineMs = performance.now() + EAR_WAIT_MS;
+        while (heard === 0 && performance.now() < deadlineMs) await sleep(EAR_GAP_MS);
+      }
+      return heard > 0;
+    } finally {
+      ear.close();
+    }
   }
 
   /** `canAsk`: the peer can tell what arrived. */
@@ -265,9 +322,10 @@ export class Prober {
       host: this.#host,
       slice: sliceOf(mapping, this.#host).base,
       peerPath: async () => (canAsk ? ((await this.#askFacts())?.fan?.path ?? null) : null),
+      carrier: this.#carrier,
       ask: canAsk ? (ask) => this.#ask(ask) : undefined,
     });
-    const check = mtuCheck(result, underlayDevice);
+    const check = mtuCheck(result, underlayDevice, this.#carrier);
     this.#step('path MTU', check.evidence);
     this.#checks.push(check);
   }
@@ -329,10 +387,11 @@ export class Prober {
   }
 
   /** Undefined where no answer comes, be it that the port is closed. */
-  async #ask(ask: Request['ask'], macs: readonly string[] = []): Promise<Answer | undefined> {
+  async #ask(ask: Request['ask'], macs: readonly string[] = [], port = 0): Promise<Answer | undefined> {
     const { overlay } = this.#fan.view;
     for (let attempt = 0; attempt < ASK_ATTEMPTS; attempt++) {
-      const request = { ask, overlay, nonce: this.#exchange.nonce, macs: macs.slice(0, MOST_MACS) };
+      const { nonce } = this.#exchange;
+      const request = { ask, overlay, nonce, macs: macs.slice(0, MOST_MACS), port };
       const answer = await this.#socket?.ask(this.#hostText, request, ASK_TIMEOUT_MS);
       if (answer) return answer;
       if (isPortClosed(this.#icmp.notices, this.#host)) return undefined;
@@ -348,12 +407,13 @@ export class Prober {
     const said = notice
       ? `${notice.reporter} says unreachable (ICMP ${notice.type}/${notice.code})`
       : 'no answer';
-    return `neither ICMP echo nor UDP nor IP-in-IP is answered: ${said}`;
+    return `neither ICMP echo nor UDP nor ${this.#carrier.name} is answered: ${said}`;
   }
 
   #upThere(): string {
-    const { overlay } = this.#fan.view;
-    return `on ${this.#hostText}: fanctl up ${overlay} ${this.#hostText}/${this.#fan.plan.mapping.underlay.length}`;
+    const { view, plan } = this.#fan;
+    const underlay = `${this.#hostText}/${plan.mapping.underlay.length}`;
+    return `on ${this.#hostText}: fanctl up ${view.overlay} ${underlay}${typeWords(plan.vxlan)}`;
   }
 
   #step(name: string, text: string, rttsMs: readonly number[] = []): void {

@@ -14,6 +14,8 @@ import { readLinks } from '../../host/links.js';
 import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/probe.js';
 import { followLeg, type Stop } from '../explain/inner-way.js';
 import { AskerLimits } from './asker-limits.js';
+import { termsText } from './carrier.js';
+import { answerBy } from './ear.js';
 import { type Answer, type Facts, MOST_SEEN, MOST_WHY, type Request } from './message.js';
 import { OwnMacs } from './own-macs.js';
 import { type Lore, PeerLore } from './peer-lore.js';
@@ -83,14 +85,15 @@ export class Responder {
     host: number,
     probe: Pick<Probe, 'kind' | 'sequence' | 'nonce' | 'length'>,
   ): boolean {
-    const { mapping } = plan;
+    const { mapping, vxlan, tun } = plan;
     let sender = this.#senders.get(mapping.gateway);
     if (!sender) {
-      sender = new ProbeSender(mapping.gateway);
+      sender = new ProbeSender(mapping.gateway, vxlan ? tun : '');
       this.#senders.set(mapping.gateway, sender);
     }
     const destination = sliceOf(mapping, host).base;
-    return sender.send({ ...probe, source: mapping.gateway, destination });
+    const ends = { here: mapping.address, there: host };
+    return sender.send({ ...probe, source: mapping.gateway, destination }, ends);
   }
 
   /** Replies to probes with this nonce go to `onReply`, until the returned function is called. */
@@ -155,6 +158,7 @@ export class Responder {
       return { id, answer: 'facts', version: this.#options.version, fans: here.length, fan: facts, macs };
     }
     if (!NONCE.test(nonce)) return undefined;
+    if (ask === 'hear') return this.#hear(address, request, sender);
     if (ask === 'seen') return { id, answer: 'seen', probes: this.#seen.of(sender, nonce).slice(-MOST_SEEN) };
     if (!fan) return undefined;
     if (ask === 'way') {
@@ -166,6 +170,17 @@ export class Responder {
     return { id, answer: 'sent' };
   }
 
+  /** What an ear of ours hears of that type of fan. Where a fan has its own there, or the ear can't be opened, none is held. */
+  async #hear(address: number, { id, nonce, port }: Request, host: number): Promise<Answer | undefined> {
+    if (!this.#limits.takeLookUp(host)) return undefined;
+    const isHeld = this.#fans.some(
+      ({ plan }) => plan.mapping.address === address && (plan.vxlan?.port ?? 0) === port,
+    );
+    if (isHeld) return { id, answer: 'hear', hears: false };
+    const opened = answerBy(address, port, host, nonce);
+    return { id, answer: 'hear', hears: await opened.then(() => true).catch(() => false) };
+  }
+
   async #factsOf({ view, plan }: FanRecord, sender: number): Promise<Facts> {
     const { overlay, underlay, slice, io } = view;
     return {
@@ -174,6 +189,7 @@ export class Responder {
       slice,
       mtu: plan.mtu,
       io,
+      type: termsText(plan.vxlan),
       path: (await this.#lore.current()).paths.get(sender) ?? null,
     };
   }

@@ -1,5 +1,6 @@
 /** The search for the path MTU against paths that are known: which limit each way, who tells of it. */
 import { describe, expect, it } from 'vitest';
+import { carrierOf } from '../../../../src/diagnosis/probe/carrier.js';
 import type { PathNotice } from '../../../../src/diagnosis/probe/icmp-socket.js';
 import { measureMtu } from '../../../../src/diagnosis/probe/measure-mtu.js';
 import { createIcmpError } from '../../../../src/wire/icmpv4.js';
@@ -24,6 +25,7 @@ async function measure({ out = 1480, back = 1480, told, peerPath, canAsk = true,
     full: 1480,
     host: HOST,
     slice: SLICE,
+    carrier: carrierOf(undefined),
     notices,
     peerPath: async () => peerPath ?? null,
     ask: canAsk ? async () => undefined : undefined,
@@ -37,6 +39,7 @@ async function measure({ out = 1480, back = 1480, told, peerPath, canAsk = true,
           code: 4,
           protocol: 4,
           destination: HOST,
+          port: 0,
         };
         if (length > out && told) notices.push({ ...ipip, mtu: told, ...notice });
         const passes = length <= out && length <= back;

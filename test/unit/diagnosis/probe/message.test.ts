@@ -25,12 +25,14 @@ const ANSWERS: Answer[] = [
     answer: 'facts',
     version: '0.1.0',
     fans: 1,
-    fan: { ...FACTS, path: null },
+    fan: { ...FACTS, path: null, type: 'type ipip' },
     macs: ['02:00:00:00:00:01'],
   },
   { id: 'a', answer: 'facts', version: '0.1.0', fans: 2, fan: null, macs: [] },
   { id: 'a', answer: 'seen', probes: [[1, 44]] },
   { id: 'a', answer: 'sent' },
+  { id: 'a', answer: 'hear', hears: true },
+  { id: 'a', answer: 'hear', hears: false },
   { id: 'a', answer: 'way', stop: null },
   { id: 'a', answer: 'way', stop: { verdict: 'route-overridden', why: '250.0.28.0 leads to eth0' } },
 ];
@@ -43,16 +45,25 @@ describe('messages of probes', () => {
       overlay: '250.0.0.0/8',
       nonce: '0123456789abcdef',
       macs: ['a'],
+      port: 8472,
     };
     expect(encodeRequest(request).length).toBe(REQUEST_LEN);
     expect(decodeRequest(encodeRequest(request))).toEqual(request);
     for (const answer of ANSWERS) expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
   });
 
+  it('a port is one of UDP, or none', () => {
+    const asked = (port: unknown) =>
+      decodeRequest(
+        Buffer.from(JSON.stringify({ ufan: 1, id: 'a', ask: 'hear', overlay: '', nonce: '', port })),
+      )?.port;
+    expect([8472, 0, -1, 65_536, 1.5, '8472', undefined].map(asked)).toEqual([8472, 0, 0, 0, 0, 0, 0]);
+  });
+
   it('an answer is no request, nor the other way round', () => {
     for (const answer of ANSWERS) expect(decodeRequest(encodeAnswer(answer))).toBeUndefined();
     expect(
-      decodeAnswer(encodeRequest({ id: 'a', ask: 'seen', overlay: '', nonce: '', macs: [] })),
+      decodeAnswer(encodeRequest({ id: 'a', ask: 'seen', overlay: '', nonce: '', macs: [], port: 0 })),
     ).toBeUndefined();
   });
 
@@ -67,6 +78,7 @@ describe('messages of probes', () => {
       slice: '255.255.255.255/30',
       io: 'packet',
       path: 65_535,
+      type: 'type vxlan, vni 16777215, port 65535',
     };
     const facts = encodeAnswer({ id, answer: 'facts', version: '100.100.100', fans: 256, fan, macs });
     expect(facts.length).toBeLessThanOrEqual(REQUEST_LEN);
