@@ -32,6 +32,11 @@ export function overheadOf(vxlan: VxlanTerms | undefined): number {
   return OVERHEAD[vxlan ? 'vxlan' : 'ipip'];
 }
 
+/** What packets travel as, in words. */
+export function travelsAs(vxlan: VxlanTerms | undefined): string {
+  return vxlan ? `VXLAN (vni ${vxlan.vni}, UDP port ${vxlan.port})` : 'IP-in-IP';
+}
+
 /** The VNI by which Ubuntu's and LXD's hosts know an overlay: 240.0.0.0/8 is 15728640. */
 export function defaultVni(overlay: Prefix): number {
   return overlay.base >>> 8;

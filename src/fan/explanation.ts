@@ -5,6 +5,7 @@
 import { formatAddress } from '../addr/ipv4-address.js';
 import { broadcastOf, contains, formatPrefix, type Prefix } from '../addr/prefix.js';
 import type { DropReasonName } from '../base/drop-reason.js';
+import { travelsAs, type VxlanTerms } from './encapsulation.js';
 import { bridgeName } from './fan-name.js';
 import { type FanMapping, sliceOf, underlayHostOf } from './mapping.js';
 import { fanOf, judgeDecap, judgeEncap, judgeExit } from './verdict.js';
@@ -54,14 +55,18 @@ export interface AddressExplanation {
   source: { address: string; host: string | null; verdict: Verdict; why: string } | null;
 }
 
-/** `fans` are those of this host, `from` the sender of the packet, by default this host. Addresses are u32. */
+/**
+ * `fans` are those of this host, `from` the sender of the packet, by default this host; `termsOf` says how a fan's packets
+ * travel. Addresses are u32.
+ */
 export function explainAddress(
   fans: readonly FanMapping[],
   address: number,
   from?: number,
+  termsOf: (fan: FanMapping) => VxlanTerms | undefined = () => undefined,
 ): AddressExplanation {
   const fan = fanOf(fans, address);
-  if (fan) return explainOverlay(fans, fan, address, from);
+  if (fan) return explainOverlay(fans, fan, address, from, travelsAs(termsOf(fan)));
   const source = from === undefined ? null : explainSource(fans, undefined, from);
   const around = fans.filter(({ underlay }) => contains(underlay, address));
   if (around[0]) return { ...explainUnderlay(fans, around, address), source };
@@ -93,6 +98,7 @@ function explainOverlay(
   fan: FanMapping,
   address: number,
   from: number | undefined,
+  way: string,
 ): AddressExplanation {
   const host = underlayHostOf(fan, address);
   const source = from === undefined ? null : explainSource(fans, fan, from, address);
@@ -103,7 +109,7 @@ function explainOverlay(
     address: formatAddress(address),
     kind: 'overlay',
     verdict: own?.verdict ?? reason ?? 'deliverable',
-    why: own?.why ?? whyOverlay(fan, address, reason),
+    why: own?.why ?? whyOverlay(fan, address, reason, way),
     fan: sliceViewOf(fan, fan.address),
     host: formatAddress(host),
     slices: [sliceViewOf(fan, host)],
@@ -183,12 +189,17 @@ function whyOwnSource(fan: FanMapping, out: FanMapping, from: number, refused: b
   return `in our slice ${slice}, but ${formatPrefix(out.overlay)} leaves by ${formatAddress(out.address)}`;
 }
 
-function whyOverlay(fan: FanMapping, address: number, reason: DropReasonName | undefined): string {
+function whyOverlay(
+  fan: FanMapping,
+  address: number,
+  reason: DropReasonName | undefined,
+  way: string,
+): string {
   const host = formatAddress(underlayHostOf(fan, address));
   const slice = formatPrefix(sliceOf(fan, underlayHostOf(fan, address)));
   switch (reason) {
     case undefined:
-      return contains(fan.slice, address) ? `a host address of our slice ${slice}` : `IP-in-IP to ${host}`;
+      return contains(fan.slice, address) ? `a host address of our slice ${slice}` : `${way} to ${host}`;
     case 'underlay-network':
       return `${host} is the network address of the underlay: no host has it`;
     case 'underlay-broadcast':

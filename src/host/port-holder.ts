@@ -19,12 +19,13 @@ interface Socket {
 
 /**
  * In words, who has `port` at `address` (u32) or at every address; undefined where nobody has. Devices in `ours` and
- * sockets of this very process don't count.
+ * sockets of the process `pid` don't count.
  */
 export async function portHolder(
   port: number,
   address: number,
   ours: ReadonlySet<string>,
+  pid = process.pid,
 ): Promise<string | undefined> {
   const isRival = (local: unknown): boolean =>
     local === undefined || local === 'any' || local === '0.0.0.0' || local === formatAddress(address);
@@ -37,12 +38,15 @@ export async function portHolder(
       isRival(attributes.local),
   );
   if (device) return `${device.name}, a VXLAN device of the kernel`;
-  const socket = (await readSockets()).find(
-    (each) => each.port === port && (each.address === ANY || each.address === address),
+  const sockets = (await readSockets()).filter(
+    // Sockets of the kernel's own have no inode.
+    (each) => each.port === port && (each.address === ANY || each.address === address) && each.inode !== '0',
   );
-  // Sockets of the kernel's own have no inode.
-  if (!socket || socket.inode === '0') return undefined;
-  return programOf(socket.inode, port);
+  for (const { inode } of sockets) {
+    const program = await programOf(inode, port, pid);
+    if (program !== undefined) return program;
+  }
+  return undefined;
 }
 
 async function readSockets(): Promise<Socket[]> {
@@ -61,14 +65,14 @@ function hostOrder(hex: string): number {
 }
 
 /**
- * "snmpd (pid 12)"; undefined where it is our own. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
+ * "snmpd (pid 12)"; undefined where it is of `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
  * up: then the command that tells.
  */
-async function programOf(inode: string, port: number): Promise<string | undefined> {
+async function programOf(inode: string, port: number, ours: number): Promise<string | undefined> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   for (const pid of pids) {
     if (!(await holds(pid, inode))) continue;
-    if (Number(pid) === process.pid) return undefined;
+    if (Number(pid) === ours) return undefined;
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
     return `${name.trim() || 'a program'} (pid ${pid})`;
   }

@@ -2,12 +2,10 @@
 import { createReadStream } from 'node:fs';
 import { errorText, FanError } from '../../base/error.js';
 import { printable } from '../../base/printable.js';
-import { parseFanLine } from '../../config/fan-line.js';
-import { vxlanTermsOf } from '../../config/vxlan-terms.js';
+import { readDescribedFan } from '../../config/described-fan.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
-import { createMapping } from '../../fan/mapping.js';
 import type { Dissected, Summary } from '../../trace/dissect.js';
 import type { JudgedFan } from '../../trace/judge.js';
 import { clockTime, whyOf } from '../../trace/stages.js';
@@ -58,12 +56,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
 }
 
 function readFan(text: string): JudgedFan {
-  const { overlay, underlay, options } = parseFanLine(text.split(/\s+/).filter((word) => word !== ''));
-  if (underlay.kind !== 'address') {
-    throw new FanError('usage', '--fan needs the underlay as an address and width, such as 172.30.0.28/16');
-  }
-  const mapping = createMapping(overlay, underlay.address, underlay.length);
-  const vxlan = vxlanTermsOf(options, mapping.overlay);
+  const { mapping, vxlan } = readDescribedFan(text);
   return { overlay: mapping.overlay, underlay: mapping.underlay, ...(vxlan && { vxlan }) };
 }
 

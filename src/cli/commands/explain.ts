@@ -1,12 +1,11 @@
 /** `fanctl explain`: what an address is to the fans of this host, or to one that is only described. No traffic. */
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
-import { parseFanLine } from '../../config/fan-line.js';
+import { type DescribedFan, readDescribedFan } from '../../config/described-fan.js';
 import { FandClient, NotRunning } from '../../control/client.js';
 import type { ExplainRequest, Explanation, RunPaths } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
 import { explainAddress } from '../../fan/explanation.js';
-import { createMapping, type FanMapping } from '../../fan/mapping.js';
 import { formatExplanation } from '../output/explanation-text.js';
 import { fitText, outputColumns } from '../output/fit.js';
 import { formatJson, print } from '../output/output.js';
@@ -38,12 +37,11 @@ export const explain: Command = {
 
 async function run({ words, given, paths }: Invocation): Promise<void> {
   const request = readWords(words);
-  const { address, from, by } = request;
   const described = given.get('--fan');
-  if (described !== undefined && by !== undefined)
+  if (described !== undefined && request.by !== undefined)
     throw new FanError('usage', 'by is of a device of this host: leave out --fan, or "by"');
   const explanation =
-    described === undefined ? await ask(paths, request) : calculate([readFan(described)], address, from);
+    described === undefined ? await ask(paths, request) : calculate(readDescribedFan(described), request);
   print(
     given.has('--json') ? formatJson(explanation) : fitText(formatExplanation(explanation, outputColumns())),
   );
@@ -69,16 +67,9 @@ function readWords(words: readonly string[]): ExplainRequest {
   return { address, from, by };
 }
 
-/** "250.0.0.0/8 172.30.0.28/16"; the underlay must be an address, as no host is asked. */
-function readFan(text: string): FanMapping {
-  const { overlay, underlay } = parseFanLine(text.split(/\s+/).filter((word) => word !== ''));
-  if (underlay.kind === 'address') return createMapping(overlay, underlay.address, underlay.length);
-  throw new FanError('usage', '--fan needs the underlay as an address and width, such as 172.30.0.28/16');
-}
-
-function calculate(fans: readonly FanMapping[], address: string, from: string | undefined): Explanation {
+function calculate({ mapping, vxlan }: DescribedFan, { address, from }: ExplainRequest): Explanation {
   const sender = from === undefined ? undefined : parseAddress(from);
-  return { ...explainAddress(fans, parseAddress(address), sender), here: null };
+  return { ...explainAddress([mapping], parseAddress(address), sender, () => vxlan), here: null };
 }
 
 /** fand's answer; where none runs, the arithmetic of the fans that a dead one left. */

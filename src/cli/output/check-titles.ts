@@ -42,6 +42,7 @@ export const CHECK_GROUPS: readonly CheckGroup[] = [
       'address-changed': 'the underlay address is there',
       'underlay-mtu-changed': 'the underlay takes packets of the size of the fan',
       'kernel-tunnel': "no tunnel of the kernel takes the fan's packets",
+      'udp-port-shared': 'the UDP port of VXLAN is that of the fan alone',
       'underlay-unreachable': 'the host is reachable on the underlay',
       'duplicate-slice': 'each underlay address is one host',
     },

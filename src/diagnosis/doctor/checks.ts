@@ -23,6 +23,7 @@ import { programsDetached } from './programs.js';
 import { relayBroken } from './relay.js';
 import { routeMissing, routeOverridden } from './routes.js';
 import { rpFilter } from './rp-filter.js';
+import { udpPortShared } from './udp-port.js';
 import { addressChanged, kernelTunnel, underlayDown, underlayMtu } from './underlay.js';
 
 /** Those that are true whatever network namespace fand serves. */
@@ -42,6 +43,7 @@ export const CHECKS: readonly Check[] = [
   addressChanged,
   underlayMtu,
   kernelTunnel,
+  udpPortShared,
   bridgeChanged,
   tunChanged,
   vxlanDeviceChanged,

@@ -52,7 +52,12 @@ export async function explain(
   const sender = from === undefined ? undefined : parseAddress(from);
   if (fans.length === 0) throw new FanError('not-configured', 'this host has no fan');
   const mappings = fans.map(({ plan }) => plan.mapping);
-  const explanation = explainAddress(mappings, target, sender);
+  const explanation = explainAddress(
+    mappings,
+    target,
+    sender,
+    (mapping) => fans.find(({ plan }) => plan.mapping === mapping)?.plan.vxlan,
+  );
   const fan = fans.find(({ view }) => view.slice === explanation.fan?.slice);
   const astray = sender === undefined || by === undefined ? undefined : judgeBy(fans, by, sender);
   if (astray) return { ...explanation, verdict: astray.reason, why: astray.why, here: null };

@@ -41,6 +41,7 @@ function line(more: Partial<TraceRecord>, bridge = BRIDGE): PacketLine {
     length: data.length,
     data,
     vnet: [0, 0, 0, 0, 0, 0],
+    isVxlan: false,
     ...more,
   };
   return packetLine(record, bridge);
