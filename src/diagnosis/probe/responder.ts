@@ -9,6 +9,7 @@ import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import type { FanRecord } from '../../control/state-store.js';
+import { DEFAULT_VXLAN_PORT } from '../../fan/encapsulation.js';
 import { sliceOf } from '../../fan/mapping.js';
 import { readLinks } from '../../host/links.js';
 import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/probe.js';
@@ -170,13 +171,12 @@ export class Responder {
     return { id, answer: 'sent' };
   }
 
-  /** What an ear of ours hears of that type of fan. Where a fan has its own there, or the ear can't be opened, none is held. */
+  /** Holds an ear for the other type of fan; none where a fan has its own there, and at no port but the usual one. */
   async #hear(address: number, { id, nonce, port }: Request, host: number): Promise<Answer | undefined> {
     if (!this.#limits.takeLookUp(host)) return undefined;
-    const isHeld = this.#fans.some(
-      ({ plan }) => plan.mapping.address === address && (plan.vxlan?.port ?? 0) === port,
-    );
-    if (isHeld) return { id, answer: 'hear', hears: false };
+    const here = this.#fans.filter(({ plan }) => plan.mapping.address === address);
+    const isHeld = here.some(({ plan }) => (plan.vxlan?.port ?? 0) === port);
+    if (isHeld || (port !== 0 && port !== DEFAULT_VXLAN_PORT)) return { id, answer: 'hear', hears: false };
     const opened = answerBy(address, port, host, nonce);
     return { id, answer: 'hear', hears: await opened.then(() => true).catch(() => false) };
   }

@@ -16,9 +16,12 @@ import { EncapPath } from '../../../../src/dataplane/walks/encap-path.js';
 import { IcmpReplies } from '../../../../src/dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../../../../src/dataplane/walks/path-mtu.js';
 import { FRAGMENT_ROOM, TooBig } from '../../../../src/dataplane/walks/too-big.js';
+import type { FanType } from '../../../../src/fan/encapsulation.js';
 import { PacketBatch } from '../../../../src/io/packet-batch.js';
 import type { FanProgram } from '../../../../src/io/programs/fan-program.js';
+import { frame, inVxlan } from '../../../unit/dataplane/frames.js';
 import { batchOf, fanSpec, packet, tunnelled } from '../../../unit/dataplane/packets.js';
+import * as vxlan from '../../../unit/dataplane/tracing/vxlan.js';
 
 const FILTERS = 110;
 const PACKETS_A_FILTER = 40;
@@ -49,9 +52,31 @@ const deepField = fc.constantFrom(
   'ip[29]',
   'ip[36:4]',
   'ip[40:2]',
+  'udp[8:4]',
+  'udp[12:4]',
+  'ip[48:2]',
+  'ip[59]',
+  'ip[66:4]',
   'len',
 );
-const value = fc.constantFrom(0, 1, 4, 6, 17, 20, 64, 0x45, 53, 80, 0x4000, 0xfa001b02);
+const value = fc.constantFrom(
+  8472,
+  0xfa000000,
+  0x08000000,
+  0x0800,
+  0,
+  1,
+  4,
+  6,
+  17,
+  20,
+  64,
+  0x45,
+  53,
+  80,
+  0x4000,
+  0xfa001b02,
+);
 const arithmetic = fc
   .tuple(
     fc.oneof(field, deepField),
@@ -109,8 +134,14 @@ const PEERS = [
   ['250.9.9.9', '172.30.9.9'],
 ] as const;
 
+/** A packet, and who sent it, as the walk of that type gets it. */
+interface Sent {
+  bytes: Uint8Array;
+  sender: string;
+}
+
 /** A packet that the program could take: of one of a few flows, all else at random. */
-const plain = (direction: Direction) =>
+const plain = (type: FanType, direction: Direction): fc.Arbitrary<Sent> =>
   fc
     .record({
       peer: fc.constantFrom(...PEERS),
@@ -136,9 +167,13 @@ const plain = (direction: Direction) =>
         ports.flatMap((port) => [port >> 8, port & 255]),
         20,
       );
-      return direction === 'encap'
-        ? bytes
-        : tunnelled(peer[1], OUR_HOST, bytes, { ...outer, tos: fields.tos });
+      const sender = peer[1];
+      if (type === 'vxlan') {
+        const whole = frame(bytes);
+        return { sender, bytes: direction === 'encap' ? whole : inVxlan(whole) };
+      }
+      if (direction === 'encap') return { sender, bytes };
+      return { sender, bytes: tunnelled(sender, OUR_HOST, bytes, { ...outer, tos: fields.tos }) };
     });
 
 /** None where tcpdump finds that it can't be, or nothing passes. */
@@ -166,7 +201,14 @@ function tracerOf(program: number[]): { tracer: Tracer; shown: TraceRecord[] } {
 }
 
 /** Walks a batch, and returns it judged. */
-function walk(direction: Direction, tracer: Tracer, packets: Uint8Array[]): PacketBatch {
+function walk(type: FanType, direction: Direction, tracer: Tracer, sent: readonly Sent[]): PacketBatch {
+  const packets = sent.map(({ bytes }) => bytes);
+  const senders = sent.map(({ sender }) => sender);
+  if (type === 'ipip') return walkIpip(direction, tracer, packets);
+  return direction === 'encap' ? vxlan.encap(tracer, packets) : vxlan.decap(tracer, packets, senders);
+}
+
+function walkIpip(direction: Direction, tracer: Tracer, packets: Uint8Array[]): PacketBatch {
   const counters = new Counters();
   const rx = batchOf(packets, FRAGMENT_ROOM);
   if (direction === 'encap') {
@@ -194,7 +236,12 @@ function flowOf(bytes: Uint8Array): string {
 }
 
 /** The flows that are released as packets of them come to the daemon. */
-function releasedFlows(direction: Direction, tracer: Tracer, packets: Uint8Array[]): Set<string> {
+function releasedFlows(
+  type: FanType,
+  direction: Direction,
+  tracer: Tracer,
+  packets: readonly Sent[],
+): Set<string> {
   const released = new Set<string>();
   const untraced = new UntracedFlows(direction);
   const addFlow = ([, from, to, ports, protocol]: Uint32Array) => {
@@ -209,19 +256,25 @@ function releasedFlows(direction: Direction, tracer: Tracer, packets: Uint8Array
     released.add([protocol, ...bytes].join());
   };
   untraced.begin(1);
-  const rx = walk(direction, tracer, packets);
+  const rx = walk(type, direction, tracer, packets);
+  const served = type === 'vxlan' ? vxlan.table.fans[0]! : fan;
   // A while apart, so that there is time to judge each flow.
   for (const nowMs of [1000, 2000, 3000]) {
-    untraced.release(fan, { addFlow } as unknown as FanProgram, tracer, rx, nowMs);
+    untraced.release(served, { addFlow } as unknown as FanProgram, tracer, rx, nowMs);
   }
   return released;
 }
 
-it.each<Direction>(['encap', 'decap'])(
-  'of %s: releases no flow of which the trace shows a packet, and many others',
-  (direction) => {
+it.each<[FanType, Direction, number]>([
+  ['ipip', 'encap', 0],
+  ['ipip', 'decap', 20],
+  ['vxlan', 'encap', 14],
+  ['vxlan', 'decap', 50],
+])(
+  'of %s, %s: releases no flow of which the trace shows a packet, and many others',
+  (type, direction, innerAt) => {
     const texts = [...byteFilters, ...fc.sample(filter, { numRuns: FILTERS, seed: 4 })];
-    const packets = fc.sample(plain(direction), { numRuns: texts.length * PACKETS_A_FILTER, seed: 4 });
+    const packets = fc.sample(plain(type, direction), { numRuns: texts.length * PACKETS_A_FILTER, seed: 4 });
     let releases = 0;
     let shows = 0;
     for (const [i, text] of texts.entries()) {
@@ -229,8 +282,8 @@ it.each<Direction>(['encap', 'decap'])(
       if (program === undefined) continue;
       const { tracer, shown } = tracerOf(program);
       const some = packets.slice(i * PACKETS_A_FILTER, (i + 1) * PACKETS_A_FILTER);
-      const released = releasedFlows(direction, tracer, some);
-      const seen = new Set(shown.map(({ data }) => flowOf(data.subarray(direction === 'encap' ? 0 : 20))));
+      const released = releasedFlows(type, direction, tracer, some);
+      const seen = new Set(shown.map(({ data }) => flowOf(data.subarray(innerAt))));
       releases += released.size;
       shows += seen.size;
       expect({ text, both: [...seen].filter((flow) => released.has(flow)) }).toEqual({ text, both: [] });
