@@ -1,6 +1,5 @@
 /** A trace as `fanctl trace` prints it: lines for people, and an object for programs (docs/tracing.md). */
 import { printable } from '../base/printable.js';
-import { read16 } from '../wire/ipv4.js';
 import { prettyFrame, prettyPacket } from '../wire/pretty.js';
 import { clockTime, errnoName, type Stage, stagesOf, verdictOf, whyOf } from './stages.js';
 import { bytesOf, type FanLine, type KernelLine, type PacketLine } from './trace-lines.js';
@@ -62,15 +61,18 @@ export class TraceText {
     };
   }
 
+  /** Of received packets, and of those that ICMP quotes. */
+  #vxlanPorts(): number[] {
+    return [...this.#fans.values()].flatMap(({ vxlanPort }) => vxlanPort ?? []);
+  }
+
   #layers(line: PacketLine): string[] {
     const room = this.#room;
     const bytes = bytesOf(line.data);
     room.set(bytes.subarray(0, room.length));
     const length = Math.min(line.length, room.length);
-    if (!line.vxlan) return prettyPacket(room, 0, length).split('\n');
-    // What has been received, and ICMP about what was sent, begins with an IP header, of UDP to the tunnel's port.
-    const isFrame = line.path === 'encap' || line.path === 'reply';
-    const text = isFrame ? prettyFrame(room, 0, length) : prettyPacket(room, 0, length, [read16(room, 22)]);
+    const isFrame = line.vxlan && (line.path === 'encap' || line.path === 'reply');
+    const text = isFrame ? prettyFrame(room, 0, length) : prettyPacket(room, 0, length, this.#vxlanPorts());
     return text.split('\n');
   }
 }

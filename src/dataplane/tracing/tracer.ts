@@ -14,8 +14,8 @@ import { DROP, type DropReason, KEEP } from '../../base/drop-reason.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
 import type { KnownPacket } from '../../wire/flow-filter.js';
 import { ICMP_HEADER_LEN } from '../../wire/icmpv4.js';
-import { headerLen, MIN_HEADER_LEN } from '../../wire/ipv4.js';
-import { ETHERTYPE_IPV4, etherType } from '../../wire/vxlan.js';
+import { headerLen, MIN_HEADER_LEN, PROTOCOL_UDP, protocol } from '../../wire/ipv4.js';
+import { ETHERTYPE_IPV4, etherType, VXLAN_OUTER_LEN } from '../../wire/vxlan.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 import type { TracePath, TraceRecord } from './protocol.js';
 import { ADMITTED, type Admission, type TraceSession } from './session.js';
@@ -396,7 +396,9 @@ function matchesError(session: TraceSession, { bytes, off, len }: Inner): boolea
   if (session.matches(bytes, off, len)) return true;
   let [at, left] = [off, len];
   for (const skipped of [ICMP_HEADER_LEN, 0]) {
-    const skip = headerLen(bytes, at) + skipped;
+    // Of a datagram of ours it is the frame's packet that was meant.
+    const isTunnel = skipped === 0 && protocol(bytes, at) === PROTOCOL_UDP;
+    const skip = headerLen(bytes, at) + skipped + (isTunnel ? VXLAN_OUTER_LEN - MIN_HEADER_LEN : 0);
     if (left < skip + MIN_HEADER_LEN) return false;
     at += skip;
     left -= skip;
