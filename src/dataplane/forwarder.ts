@@ -20,7 +20,7 @@ import { type Counters, HOST_BLOCK } from './tables/counters.js';
 import type { FanSpec } from './tables/fan-spec.js';
 import { type FanEntry, ForwardingTable } from './tables/forwarding-table.js';
 import { type PeerCounts, PeerTable } from './tables/peer-table.js';
-import { receivedVxlan } from './tracing/shape.js';
+import { receivedVxlan, type Site } from './tracing/shape.js';
 import type { Tracer } from './tracing/tracer.js';
 import { DecapPath } from './walks/decap-path.js';
 import { EncapPath } from './walks/encap-path.js';
@@ -31,7 +31,7 @@ import { type PathMtuEntry, PathMtuTable } from './walks/path-mtu.js';
 import { type OnProbe, ProbeTap } from './walks/probe-tap.js';
 import { SENT_LATELY_MS, SentSizes } from './walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
-import { VxlanDecap, type VxlanSite } from './walks/vxlan-decap.js';
+import { VxlanDecap } from './walks/vxlan-decap.js';
 import { VxlanEncap } from './walks/vxlan-encap.js';
 
 /** Small enough to stay in the cache, large enough for a burst of super-packets. */
@@ -271,7 +271,7 @@ export class Forwarder {
   }
 
   /** What came in by VXLAN at `site`; of `outputs`, those of VXLAN fans share the slab. */
-  #pullFrames(rx: PacketBatch, site: VxlanSite, outputs: readonly PacketBatch[], nowMs: number): void {
+  #pullFrames(rx: PacketBatch, site: Site, outputs: readonly PacketBatch[], nowMs: number): void {
     const tracer = this.#tracer;
     tracer?.decapReceived(rx, receivedVxlan(site));
     for (const { index } of this.#vxlanTable.fans) outputs[index]!.count = 0;

@@ -23,8 +23,9 @@ import type { FanEntry } from '../tables/forwarding-table.js';
 /** Reserved by IANA: none has it. */
 const NO_PROTOCOL = 255;
 
-/** Where VXLAN was received: our underlay address and the port. */
+/** Where a batch of VXLAN was received. */
 export interface Site {
+  /** Our underlay address, u32 or int32. */
   readonly address: number;
   readonly udpPort: number;
 }
@@ -68,7 +69,7 @@ export const IPIP: Shape = {
   lendSent: (_fan, _tx, _k, look) => look(),
 };
 
-export const VXLAN: Shape = {
+const VXLAN: Shape = {
   isVxlan: true,
   linkLen: ETHERNET_LEN,
   pushedLen: VXLAN_LEN,

@@ -40,6 +40,7 @@ import {
 import { COUNTER, type Counters, HOST_BLOCK } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import type { PeerTable } from '../tables/peer-table.js';
+import type { Site } from '../tracing/shape.js';
 import { judgeInnerSource } from './decap-path.js';
 import type { ProbeTap } from './probe-tap.js';
 
@@ -48,13 +49,6 @@ const LEAST_TCP_HEADER = 20;
 /** No fan. */
 const NONE = -1;
 const OUTSIDE_SLICE = DROP['destination-outside-slice'];
-
-/** Where a batch was received. */
-export interface VxlanSite {
-  /** Our underlay address, u32 or int32. */
-  readonly address: number;
-  readonly udpPort: number;
-}
 
 export class VxlanDecap {
   readonly #counters: Counters;
@@ -78,7 +72,7 @@ export class VxlanDecap {
   }
 
   /** Takes all packets of `rx`, received at `site`, and appends their frames to `out[fan]`; as DecapPath.process. */
-  process(rx: PacketBatch, site: VxlanSite, out: readonly PacketBatch[]): void {
+  process(rx: PacketBatch, site: Site, out: readonly PacketBatch[]): void {
     for (let i = 0; i < rx.count; i++) {
       const off = rx.offset(i);
       const sender = rx.address(i) | 0;
@@ -131,7 +125,7 @@ export class VxlanDecap {
     return this.#probes?.take(fan, rx.slab, inner, sender, destinationBits(rx.slab, inner)) ?? false;
   }
 
-  #check(rx: PacketBatch, i: number, site: VxlanSite, sender: number): DropReason {
+  #check(rx: PacketBatch, i: number, site: Site, sender: number): DropReason {
     const off = rx.offset(i);
     const len = rx.length(i);
     this.#fan = undefined;
@@ -183,7 +177,7 @@ export class VxlanDecap {
     return KEEP;
   }
 
-  #fanOf(site: VxlanSite, vni: number): FanEntry | undefined {
+  #fanOf(site: Site, vni: number): FanEntry | undefined {
     const { fans } = this.#table;
     for (let k = 0; k < fans.length; k++) {
       const fan = fans[k]!;
