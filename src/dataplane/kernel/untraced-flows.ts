@@ -245,7 +245,8 @@ function knownBits(innerAt: number, flags: number, portsLen: number): Uint8Array
   known.fill(0xff, innerAt + MIN_HEADER_LEN);
   if (innerAt === IN_IPIP) return known;
   const vxlan = innerAt - TUNNEL_LEN;
-  write16(known, MIN_HEADER_LEN + UDP_PORT, 0xffff);
+  // The source port of what the kernel sends or hands over is shown as 0.
+  known.fill(0xff, MIN_HEADER_LEN, MIN_HEADER_LEN + UDP_PORT + 2);
   known.fill(0xff, vxlan, vxlan + VXLAN_LEN);
   write16(known, vxlan + VXLAN_LEN + ETHER_TYPE, 0xffff);
   return known;

@@ -79,6 +79,8 @@ export class Envelopes {
     if (!rx.isWhole(i)) this.#setHeaderLen(rx, i);
     const source = isOurs ? view.getInt32(off + SOURCE_AT) : NOBODY;
     const tag = (view.getUint8(off + TTL_AT) << 8) | view.getUint8(off + TOS_AT);
-    out.appendRange(rx, i, off + VXLAN_AT, rx.length(i) - vlan - VXLAN_AT, source, tag);
+    const at = out.appendRange(rx, i, off + VXLAN_AT, rx.length(i) - vlan - VXLAN_AT, source, tag);
+    // The sender's port is not told.
+    out.setNote(at, 0);
   }
 }

@@ -205,7 +205,7 @@ function walk(type: FanType, direction: Direction, tracer: Tracer, sent: readonl
   const packets = sent.map(({ bytes }) => bytes);
   const senders = sent.map(({ sender }) => sender);
   if (type === 'ipip') return walkIpip(direction, tracer, packets);
-  return direction === 'encap' ? vxlan.encap(tracer, packets) : vxlan.decap(tracer, packets, senders);
+  return direction === 'encap' ? vxlan.encap(tracer, packets) : vxlan.decap(tracer, packets, senders, 0, 0);
 }
 
 function walkIpip(direction: Direction, tracer: Tracer, packets: Uint8Array[]): PacketBatch {

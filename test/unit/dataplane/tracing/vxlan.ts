@@ -58,17 +58,18 @@ export function encap(tracer: Tracer, frames: readonly Uint8Array[]): PacketBatc
   return rx;
 }
 
-/** VXLAN as a UDP socket brings it, from port 40000 of `senders[i]`. */
+/** VXLAN as a UDP socket brings it, from `port` of `senders[i]`. */
 export function decap(
   tracer: Tracer,
   payloads: readonly Uint8Array[],
   senders: readonly string[] = [],
   tos = 0,
+  port = 40_000,
 ): PacketBatch {
   const rx = batchOf(payloads);
   for (let i = 0; i < rx.count; i++) {
     rx.setAddress(i, parseAddress(senders[i] ?? PEER));
-    rx.setNote(i, 40_000);
+    rx.setNote(i, port);
     rx.setTag(i, (63 << 8) | tos);
   }
   const out = [new PacketBatch(64, rx.slab)];
