@@ -59,7 +59,7 @@ export interface DaemonOptions {
   readonly service: ServiceManager;
 }
 
-/** How often it is seen to that the run directory is still there, and what the underlays' MTU is. */
+/** How often we look for what nobody tells: all at once, as it costs more to wake up than to look. */
 const WATCH_MS = 2000;
 /** How often another fand may be found in it before we give way. */
 const MOST_LOST = 5;
@@ -365,8 +365,11 @@ export class Daemon {
   }
 
   #watch(): void {
-    this.#timers.push(setInterval(() => void this.#keepRunDir(), WATCH_MS));
-    this.#timers.push(setInterval(() => void this.#followUnderlay(), WATCH_MS));
+    const look = (): void => {
+      void this.#keepRunDir();
+      this.#healer.look();
+    };
+    this.#timers.push(setInterval(look, WATCH_MS));
     this.#healer.start();
     const { leaveAfterMs } = this.#options;
     if (leaveAfterMs > 0) this.#timers.push(setTimeout(() => this.#leaveIfIdle(), leaveAfterMs));
@@ -381,15 +384,6 @@ export class Daemon {
     }
     this.#log.info('no fan has come up: fand leaves');
     void this.#leave(true, 0);
-  }
-
-  async #followUnderlay(): Promise<void> {
-    if (this.#leaving || this.#isBusy) return;
-    try {
-      await this.#manager.followUnderlay();
-    } catch (error) {
-      this.#log.error({ err: error }, 'the fans could not follow their underlay: tried again');
-    }
   }
 
   /** Whether all is in the run directory by which we are found, now and after a crash. */

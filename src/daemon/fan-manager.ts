@@ -173,12 +173,16 @@ export class FanManager {
     });
   }
 
-  /** Lets the fans that are up follow the MTU of their underlay devices, and what comes and goes that keeps bursts or decap from the kernel. */
-  async followUnderlay(): Promise<void> {
-    if (this.#underlayMtu.hasChanged(this.#upFans())) {
-      await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
-    }
+  /** Lets the fans follow what comes and goes without a word of the kernel's, and keeps packets or bursts from it. */
+  async followSilent(): Promise<void> {
     if (this.#forwarding.policiesChanged) await this.#inTurn(() => this.#followPolicies());
+    if (this.#forwarding.detachedChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
+  }
+
+  /** The same for all that it tells of: the MTU of their underlay devices, those made anew, and what keeps decap from it. */
+  async followUnderlay(): Promise<void> {
+    if (this.#underlayMtu.hasChanged(this.#upFans()))
+      await this.#inTurn(() => this.#underlayMtu.follow(this.#upFans()));
     if (this.#forwarding.outdated(this.#upFans(), false).length > 0)
       await this.#inTurn(() => this.#upkeep.reattach(this.#upFans()));
     if (this.#forwarding.obstaclesChanged(this.#upFans())) await this.#inTurn(() => this.#noteObstacles());
@@ -426,9 +430,8 @@ export class FanManager {
     const underlay = parseUnderlay(request.underlay ?? '');
     const wanted = { overlay: formatOverlay(overlay), underlay: formatUnderlay(underlay) };
     const fan = await findFan(this.#state.fans, wanted);
-    if (!fan)
-      throw new FanError('not-configured', `${wanted.overlay} on ${wanted.underlay} is not configured`);
-    return fan;
+    if (fan) return fan;
+    throw new FanError('not-configured', `${wanted.overlay} on ${wanted.underlay} is not configured`);
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

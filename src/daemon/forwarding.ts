@@ -312,8 +312,12 @@ export class Forwarding {
 
   /** Whether something has come or gone, since it was last noted, that keeps packets from the kernel. */
   obstaclesChanged(fans: readonly FanRecord[]): boolean {
-    const now = [this.#findObstacles(fans), this.#findDetached(fans)];
-    return !isDeepStrictEqual(now, [this.#obstacles, this.#detached]);
+    return !isDeepStrictEqual(this.#findObstacles(fans), this.#obstacles);
+  }
+
+  /** Whether programs were detached since that was last noted. */
+  detachedChanged(fans: readonly FanRecord[]): boolean {
+    return !isDeepStrictEqual(this.#findDetached(fans), this.#detached);
   }
 
   /** Says in the views of `fans` why decap is not the kernel's; the worker has seen it itself. */

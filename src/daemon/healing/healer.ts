@@ -29,10 +29,12 @@ import { Relevance } from './relevance.js';
 
 /** What the kernel says is heard at once, but at most so often. */
 const LISTEN_MS = 250;
-/** Of the look at what it says nothing of, and at what we have changed ourselves. */
-const TICK_MS = 1500;
 /** Of the old iptables. */
 const LEGACY_MS = 10_000;
+/** As if it had said something, once in so long. */
+const SAID_MS = 30_000;
+/** What those say of whom fan-manager.ts follows by itself. */
+const FOLLOWED: readonly Notice['of'][] = ['link', 'firewall', 'traffic-control', 'anything'];
 /** After a cure it is looked again, and what that shows may need another. */
 const ROUNDS = 4;
 
@@ -42,6 +44,8 @@ export interface HealedFans {
   readonly isBusy: boolean;
   readonly changes: number;
   isLost(fan: FanRecord): boolean;
+  followSilent(): Promise<void>;
+  followUnderlay(): Promise<void>;
   followDevices(): Promise<void>;
   followPorts(): Promise<void>;
   heal(cure: Cure): Promise<string[]>;
@@ -58,12 +62,13 @@ export class Healer {
   readonly #relevance = new Relevance();
   readonly #pace = new Pace(performance.now());
   readonly #notices: HostNotices;
-  #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #listening: NodeJS.Timeout | undefined;
   #isExamining = false;
   /** Ports may have come to, or left, a bridge. */
   #portsChanged = false;
+  #isFollowDue = true;
+  #followedMs = performance.now();
   #seenChanges = 0;
   #legacyAtMs = 0;
   #legacy = '';
@@ -90,12 +95,17 @@ export class Healer {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(performance.now()), TICK_MS);
     this.#hearNext();
   }
 
+  /** Every two seconds or so: looks at what the kernel says nothing of, and at what we have changed ourselves. */
+  look(): void {
+    const nowMs = performance.now();
+    this.#tick(nowMs);
+    void this.#follow(nowMs);
+  }
+
   stop(): void {
-    clearInterval(this.#timer);
     clearTimeout(this.#soon);
     clearTimeout(this.#listening);
     this.#ports.follow(() => {});
@@ -143,10 +153,26 @@ export class Healer {
     else void this.#lookForSilent(nowMs).catch((error) => this.#log.error({ err: error }, 'healing'));
   }
 
+  /** Also where they heal nothing. */
+  async #follow(nowMs: number): Promise<void> {
+    if (this.#fans.isBusy) return;
+    const isDue = this.#isFollowDue || nowMs - this.#followedMs >= SAID_MS;
+    if (isDue) this.#followedMs = nowMs;
+    this.#isFollowDue = false;
+    try {
+      await this.#fans.followSilent();
+      if (isDue) await this.#fans.followUnderlay();
+    } catch (error) {
+      this.#isFollowDue = true;
+      this.#log.error({ err: error }, 'the fans could not follow their underlay: tried again');
+    }
+  }
+
   #note(notice: Notice, nowMs: number): void {
     if (notice.of === 'link') this.#ports.note(notice.link, notice.isGone, nowMs);
     if (notice.of === 'link' || notice.of === 'anything') this.#portsChanged = true;
     if (notice.of === 'anything') this.#readLinks();
+    if (FOLLOWED.includes(notice.of)) this.#isFollowDue = true;
     if (this.#relevance.concerns(notice, this.#fans.records)) this.#pace.note(nowMs);
   }
 

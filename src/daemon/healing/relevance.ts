@@ -22,6 +22,9 @@ export class Relevance {
         return this.#concernsLink(notice.link, notice.isGone, fans);
       case 'settings':
         return notice.device < 0 || this.#isOfFan(notice.device, fans);
+      case 'traffic-control':
+        // What it keeps from the kernel is seen to with the underlay.
+        return false;
       case 'route':
         return networksOf(fans).some((network) => overlaps(network, prefixOf(notice.base, notice.length)));
       default:

@@ -175,6 +175,13 @@ export class WorkerClient {
     return links.filter(([, fd]) => native.programDevice(fd) === 0).map(([what]) => what);
   }
 
+  /** The process ends: it would wait for a thread that sleeps. */
+  leave(): void {
+    if (this.#death || this.#stopping) return;
+    this.#worker.postMessage({ type: 'leave' } satisfies ToWorker);
+    native.eventSignal(this.#wakeFd);
+  }
+
   /** One that died is as good as stopped. */
   async stop(): Promise<void> {
     this.#watch([], {}, {});
@@ -199,7 +206,7 @@ export class WorkerClient {
     this.#earlierDrops = Math.max(0, total - this.socketDrops);
   }
 
-  #ask<Reply extends Answer>(message: ToWorker): Promise<Reply> {
+  #ask<Reply extends Answer>(message: Exclude<ToWorker, { type: 'leave' }>): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const dead = (cause: Error) =>
         reject(new FanError('daemon', `the worker died: ${cause.message}`, { cause }));

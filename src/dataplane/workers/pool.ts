@@ -29,6 +29,9 @@ export class WorkerPool {
   #fans: FanSpec[] = [];
   /** As in ToWorker. */
   #generation = 0;
+  readonly #onExit = (): void => {
+    for (const worker of this.#all) worker.leave();
+  };
 
   /**
    * A worker for each copy of `counters`. The death of any is an event: without its part no fan is whole. `inherited`: the
@@ -48,6 +51,7 @@ export class WorkerPool {
     );
     this.#first = first!;
     this.#others = others;
+    process.once('exit', this.#onExit);
   }
 
   /**
@@ -137,6 +141,7 @@ export class WorkerPool {
 
   async stop(): Promise<void> {
     await Promise.all(this.#all.map((worker) => worker.stop()));
+    process.off('exit', this.#onExit);
   }
 
   get #all(): readonly WorkerClient[] {

@@ -40,7 +40,9 @@ export type ToWorker =
   /** Serves nothing, between two batches, until `begin`. */
   | { type: 'pause'; id: number }
   | { type: 'begin'; id: number; known: ForwarderState }
-  | { type: 'stop'; id: number };
+  | { type: 'stop'; id: number }
+  /** The process ends now, and waits for its threads: nothing is closed, and there is no answer. */
+  | { type: 'leave' };
 
 /** What a worker has opened for its fans. */
 export interface Configured {

@@ -19,14 +19,16 @@ import { Tracer } from '../tracing/tracer.js';
 import { SentSizes } from '../walks/sent-sizes.js';
 import type { FromWorker, ToWorker, WorkerData } from './protocol.js';
 
-/** A wait ends by itself, so that the thread can be ended whatever the main thread does. */
-const LONGEST_WAIT_MS = 1000;
+/** A wait ends by itself, as what is known ages. */
+const LONGEST_WAIT_MS = 5000;
 /** Devices that one poll may report. */
 const READY = 64;
 
 /** Whether this thread serves the devices, or one of another process does. */
 interface Turn {
   isOurs: boolean;
+  /** The process ends, and what it has open with it. */
+  isOver: boolean;
 }
 
 function run(port: MessagePort, data: WorkerData): void {
@@ -43,7 +45,7 @@ function run(port: MessagePort, data: WorkerData): void {
   );
   // While another process serves the devices it waits for nothing but messages.
   const quiet = Poller.open(data.wakeFd);
-  const turn: Turn = { isOurs: data.inherited === undefined };
+  const turn: Turn = { isOurs: data.inherited === undefined, isOver: false };
   const ready = new Int32Array(READY);
   const pace = new Pace();
   for (let running = true; running; ) {
@@ -58,6 +60,7 @@ function run(port: MessagePort, data: WorkerData): void {
     const pauseUs = pace.pauseUs(packets, nowMs);
     if (pauseUs > 0) poller.pause(pauseUs);
   }
+  if (turn.isOver) return;
   forwarder.close();
   poller.close();
   quiet.close();
@@ -68,13 +71,17 @@ function takeMessages(port: MessagePort, forwarder: Forwarder, turn: Turn): bool
   let running = true;
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const message = next.message as ToWorker;
+    if (message.type === 'leave') {
+      turn.isOver = true;
+      return false;
+    }
     if (message.type === 'stop') running = false;
     port.postMessage(obey(message, forwarder, turn, port));
   }
   return running;
 }
 
-function obey(message: ToWorker, forwarder: Forwarder, turn: Turn, port: MessagePort): FromWorker {
+function obey(message: Exclude<ToWorker, { type: 'leave' }>, forwarder: Forwarder, turn: Turn, port: MessagePort): FromWorker {
   try {
     if (message.type === 'configure') forwarder.configure(message.fans, message.generation);
     else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);

@@ -2,7 +2,7 @@
  * The firewall step's part for rules in the old iptables (x_tables), which nft does not show. Only where this
  * network namespace has its filter table: asking the old iptables otherwise would load it.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { FanError } from '../../base/error.js';
 import { isRehearsal } from '../rehearsal.js';
 import { isInstalled, run } from '../run.js';
@@ -47,7 +47,7 @@ export async function legacyListing(table = FILTER): Promise<string> {
 /** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */
 export async function legacyTables(): Promise<string[]> {
   try {
-    return (await readFile('/proc/net/ip_tables_names', 'latin1')).split('\n').filter((name) => name !== '');
+    return readFileSync('/proc/net/ip_tables_names', 'latin1').split('\n').filter((name) => name !== '');
   } catch {
     return [];
   }

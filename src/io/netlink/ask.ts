@@ -3,21 +3,18 @@ import { deviceError } from '../device-error.js';
 import { native } from '../native.js';
 import { decodeError, decodeMessages, MESSAGE, type Message } from './rtnetlink.js';
 
-/** Longer than any answer: the description of a link is the longest. */
+/** Longer than any answer: the description of a link is the longest. Fresh ones would be cleared, page by page. */
 const BUFFER_BYTES = 1 << 16;
+const spare: Uint8Array[] = [];
 const EAGAIN = 11;
 
 /** The first message of the answer, which may be ERROR. Throws an Error with {code, errno, syscall}. */
 export function ask(protocol: number, request: Uint8Array): Message | undefined {
-  const socket = native.netlinkOpen(protocol, 0);
-  try {
-    const buffer = new Uint8Array(BUFFER_BYTES);
+  return withSocket(protocol, (socket, buffer) => {
     native.netlinkSend(socket, request);
     const length = Math.max(0, native.netlinkReceive(socket, buffer));
-    return decodeMessages(buffer.subarray(0, length))[0];
-  } finally {
-    native.close(socket);
-  }
+    return decodeMessages(buffer.slice(0, length))[0];
+  });
 }
 
 /**
@@ -25,9 +22,7 @@ export function ask(protocol: number, request: Uint8Array): Message | undefined 
  * with {code, errno, syscall}, perhaps behind the first messages.
  */
 export function askAll(protocol: number, request: Uint8Array, each: (message: Message) => void): void {
-  const socket = native.netlinkOpen(protocol, 0);
-  try {
-    const buffer = new Uint8Array(BUFFER_BYTES);
+  withSocket(protocol, (socket, buffer) => {
     check(native.netlinkSend(socket, request), 'send');
     for (;;) {
       // The kernel writes the next part while this one is taken: there is nothing to wait for.
@@ -42,7 +37,17 @@ export function askAll(protocol: number, request: Uint8Array, each: (message: Me
         each(message);
       }
     }
+  });
+}
+
+/** Who asks while an answer is taken has another buffer. */
+function withSocket<T>(protocol: number, talk: (socket: number, buffer: Uint8Array) => T): T {
+  const socket = native.netlinkOpen(protocol, 0);
+  const buffer = spare.pop() ?? new Uint8Array(BUFFER_BYTES);
+  try {
+    return talk(socket, buffer);
   } finally {
+    spare.push(buffer);
     native.close(socket);
   }
 }

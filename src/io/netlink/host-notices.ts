@@ -1,6 +1,7 @@
 /**
  * What the kernel says of changes on this host that a fan may have to do with: links, IPv4 addresses, routes, policy
- * rules and settings (rtnetlink(7), linux/netconf.h), and the rules of nftables. The old iptables says nothing.
+ * rules, settings and traffic control (rtnetlink(7), linux/netconf.h), and the rules of nftables. The old iptables says
+ * nothing.
  *
  * For the main thread, whose event loop says when there is something (whenSaid); it takes in what there is.
  */
@@ -30,7 +31,7 @@ export type Notice =
   | { readonly of: 'address' | 'settings'; readonly device: number }
   /** Host-order u32 and bits. */
   | { readonly of: 'route'; readonly base: number; readonly length: number }
-  | { readonly of: 'policy' | 'firewall' }
+  | { readonly of: 'policy' | 'firewall' | 'traffic-control' }
   /** More was said than we took in. */
   | { readonly of: 'anything' };
 
@@ -48,8 +49,8 @@ export class HostNotices {
 
   /** Throws an Error with {code, errno, syscall}. */
   static open(): HostNotices {
-    const { link, ipv4Address, ipv4Route, ipv4Rule, ipv4Settings } = GROUP;
-    const groups = link | ipv4Address | ipv4Route | ipv4Rule | ipv4Settings;
+    const { link, trafficControl, ipv4Address, ipv4Route, ipv4Rule, ipv4Settings } = GROUP;
+    const groups = link | trafficControl | ipv4Address | ipv4Route | ipv4Rule | ipv4Settings;
     const route = native.netlinkOpen(NETLINK_ROUTE, groups);
     try {
       return new HostNotices(route, openNetfilter());
@@ -103,7 +104,7 @@ function noticesIn(bytes: Uint8Array, decode: (message: Message) => Notice | und
 
 export function decodeRouteNotice(message: Message): Notice | undefined {
   const { newLink, delLink, newAddress, delAddress, newRoute, delRoute } = MESSAGE;
-  const { newRule, delRule, newSettings, delSettings } = MESSAGE;
+  const { newRule, delRule, newSettings, delSettings, newQdisc, delQdisc } = MESSAGE;
   switch (message.type) {
     case newLink:
     case delLink: {
@@ -127,6 +128,9 @@ export function decodeRouteNotice(message: Message): Notice | undefined {
     case newRule:
     case delRule:
       return { of: 'policy' };
+    case newQdisc:
+    case delQdisc:
+      return { of: 'traffic-control' };
     default:
       return undefined;
   }
