@@ -15,7 +15,7 @@ interface Row {
 
 const ROWS: Row[] = read('test/rfc-compliance.md')
   .split('\n')
-  .filter((line) => /^\| [\d]/.test(line))
+  .filter((line) => /^\| [\d–]/.test(line))
   .map((line) => {
     const [, asked, where, how] = line
       .split('|')
