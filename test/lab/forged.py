@@ -42,6 +42,9 @@ PACKETS = {
     "a2 tunnel by the other fan": ("c3", tunnel(STRANGER, VICTIM, plain(ITS_CONTAINER, "250.0.28.2"))),
     "a2 tunnel by a second NIC": ("eth1", tunnel(STRANGER, VICTIM, plain(ITS_CONTAINER, "250.0.28.2"))),
     "a2 tunnel by a second NIC as the peer": ("eth1", tunnel(PEER, VICTIM, plain("250.0.27.2", "250.0.28.2"))),
+    # a2 beside the fan: forwarded to a peer, with an outer source that is no host's here, or becomes one that is.
+    "a2 tunnel through by a second NIC": ("eth1", tunnel(STRANGER, PEER, plain(ITS_CONTAINER, "250.0.27.2"))),
+    "a2 tunnel through as a second address": ("eth1", tunnel("10.20.0.7", PEER, plain("250.0.77.5", "250.0.27.2"))),
     # a3: plain, from outside, routed into the bridge, or to another slice so that the host would vouch for it.
     "a3 plain as a remote container": ("eth0", plain("250.0.27.2", "250.0.28.2")),
     "a3 plain as a container of the slice": ("eth0", plain("250.0.28.3", "250.0.28.2")),

@@ -16,6 +16,8 @@ import { FAN, PYTHON, readCounters, until } from '../fan-lab.js';
 const SEND = join(REPOSITORY, 'test/lab/send-frames.py');
 const [GATEWAY, BROADCAST] = ['250.0.28.1', 'ffffffffffff'];
 const FLOOD = 2000;
+/** fe80::2 and ff02::1. */
+const [LINK_LOCAL, ALL_NODES] = [`fe80${'00'.repeat(13)}02`, `ff02${'00'.repeat(13)}01`];
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const mac = (text: string): string => text.trim().replaceAll(':', '');
@@ -89,6 +91,33 @@ describe.each(['raw', 'bpf'])('with io %s', (io) => {
       frame('250.0.28.200', peer, macs[0]!),
       frame('8.8.8.8', address(2), macs[2]!),
     );
+  });
+
+  // A priority tag (VLAN 0) is of no VLAN: who gets the frame takes it off, and another one behind it.
+  it('nor do they come in frames with VLAN tags', async () => {
+    const own = macs[1]!;
+    const tagged = (frame: string, ...tags: string[]) => `${frame.slice(0, 24)}${tags.join('')}${frame.slice(24)}`;
+    const claim = arp(own, own, GATEWAY);
+    const forged = `${macs[2]}${own}0800${hex(packet(GATEWAY, address(2)))}`;
+    await ping(container(2), GATEWAY);
+    await refused(
+      'neighbour-address',
+      tagged(claim, '81000000'),
+      tagged(claim, '88a80000'),
+      tagged(claim, '81000000', '81000000'),
+      tagged(forged, '81000000'),
+    );
+    const known = (await neighbours(container(2))).replaceAll(':', '');
+    expect(known).toMatch(new RegExp(`^${GATEWAY} .*lladdr ${macs[0]}`, 'm'));
+  });
+
+  it('nobody but the host leases addresses, or says that it is a router', async () => {
+    const own = macs[1]!;
+    const offer = packet(address(1), '255.255.255.255');
+    offer.set([0, 67, 0, 68], 20);
+    // RFC 4861 §4.2, to all nodes; its hop limit is 255.
+    const advert = `6000000000103aff${LINK_LOCAL}${ALL_NODES}86000000${'00'.repeat(12)}`;
+    await refused('neighbour-address', `${BROADCAST}${own}0800${hex(offer)}`, `333300000001${own}86dd${advert}`);
   });
 
   it("frames with the MAC of a neighbour or the gateway are dropped, and the bridge doesn't move", async () => {

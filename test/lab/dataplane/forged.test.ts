@@ -22,6 +22,8 @@ const SEND = join(REPOSITORY, 'test/lab/send-frames.py');
 const OTHER = ['251.0.0.0/8', 'eth0/16'];
 const [BRIDGE, OTHER_BRIDGE] = ['fan-250-0-28', 'fan-251-0-28'];
 const PUBLISHED = 9000;
+/** Of the victim, on the underlay. */
+const SECOND = '172.30.0.77';
 /** But for what is forged as it is sent: forged.py's own address. */
 const SEEN = 'udp port 7777 and not ether src 02:66:6f:72:67:65';
 
@@ -35,6 +37,8 @@ const FORGED: Readonly<Record<string, readonly [bridge: string, reason: DropReas
   'a2 tunnel by the other fan': [OTHER_BRIDGE, 'container-tunnel'],
   'a2 tunnel by a second NIC': [BRIDGE, 'tunnel-astray'],
   'a2 tunnel by a second NIC as the peer': [BRIDGE, 'tunnel-astray'],
+  'a2 tunnel through by a second NIC': [BRIDGE, 'tunnel-astray'],
+  'a2 tunnel through as a second address': [BRIDGE, 'container-tunnel'],
   'a3 plain as a remote container': [BRIDGE, 'overlay-source-astray'],
   'a3 plain as a container of the slice': [BRIDGE, 'overlay-source-astray'],
   'a3 plain by a second NIC': [BRIDGE, 'overlay-source-astray'],
@@ -67,11 +71,12 @@ const FIREWALL = `table inet guarded {
 }`;
 /**
  * As `docker run -p` does: to the first container, and back to its neighbours by way of the host. And for the network of
- * the second NIC what Docker does for docker0.
+ * the second NIC what Docker does for docker0; one host there has an address of its own on the underlay.
  */
 const PUBLISHING = `table ip published {
   chain in { type nat hook prerouting priority -100; fib daddr type local tcp dport ${PUBLISHED} dnat to 250.0.28.2; }
   chain out { type nat hook postrouting priority 100; ip saddr 250.0.28.0/24 ip daddr 250.0.28.2 masquerade;
+    ip saddr 10.20.0.7 oifname "eth0" snat to ${SECOND};
     ip saddr 10.20.0.0/24 oifname "eth0" masquerade; }
 }`;
 
@@ -148,6 +153,7 @@ async function setUp(io: string): Promise<void> {
     `link add eth1 type veth peer name eth1 netns ${outsider().name}`,
     'address add 10.20.0.5/24 dev eth1',
     'link set eth1 up',
+    `address add ${SECOND}/16 dev eth0`,
   );
   await outsider().ip('address add 10.20.0.6/24 dev eth1', 'link set eth1 up');
   await awaitLinks(victim().name, 'eth1');
