@@ -1,7 +1,9 @@
 /**
- * The fan itself, one path for each I/O mode, and each with two workers; the fan over VXLAN; and `packet` on a host that allows no BPF.
+ * The fan itself, one path for each I/O mode, and each with two workers; the fan over VXLAN; and
+ * `packet` on a host that allows no BPF, and what the guard costs: the fan without it.
  */
 import { IO_MODES } from '../../src/config/fan-options.js';
+import { GUARD_FAMILY, GUARD_TABLE } from '../../src/host/firewall/guard.js';
 import { containerAddress, raiseFan } from '../lab/fan.js';
 import type { Lab } from '../lab/lab.js';
 import type { BenchPath, PathEnds } from './path.js';
@@ -52,6 +54,19 @@ export const packetWithoutBpf: BenchPath = {
     return ends;
   },
 };
+
+/** Beside the paths of the same io: what the guard costs is the ratio in one run. */
+export const unguarded: readonly BenchPath[] = IO_MODES.map((io) => ({
+  name: `ufan-${io}-unguarded`,
+  title: `ufan, --io ${io}, without its guard`,
+  kind: 'fan',
+  async setUp(lab) {
+    const ends = await raise(lab, io, { more: ['no-heal'] });
+    const remove = ['nft', `delete table ${GUARD_FAMILY} ${GUARD_TABLE}`];
+    await Promise.all(lab.hosts.slice(0, 2).map((host) => host.exec(remove)));
+    return ends;
+  },
+}));
 
 async function raise(lab: Lab, io: string, { wrapper = [], more = [] }: Words = {}): Promise<PathEnds> {
   const words = [OVERLAY, 'eth0/16', '--io', io, ...more];

@@ -1,6 +1,6 @@
 """Makes what strangers and containers forge to get into a fan: JSON {NAME: {"from": PLACE, "frame": HEX}}.
 
-Usage: forged.py BRIDGE OTHER_BRIDGE ETH0 ETH1 PEER_BRIDGE, MAC addresses: of the host 172.30.0.28, which has the fans
+Usage: forged.py TYPE BRIDGE OTHER_BRIDGE ETH0 ETH1 PEER_BRIDGE: ipip or vxlan, and MAC addresses: of the host 172.30.0.28, which has the fans
 250.0.0.0/8 and 251.0.0.0/8, and of its peer 172.30.0.27. Places: the containers 250.0.28.2 (c1), 251.0.28.4 (c3) and
 250.0.27.2 (peer), and 172.30.0.29, a host without a fan, by its devices eth0 (the underlay) and eth1 (a network behind
 the victim's second NIC). What is delivered is a UDP datagram to port 7777 with the name in it, or an answer to that port.
@@ -10,7 +10,7 @@ import sys
 
 from scapy.all import DNS, DNSQR, IP, UDP, Ether, Raw, raw
 
-bridge, other_bridge, eth0, eth1, peer_bridge = sys.argv[1:]
+type_of_fan, bridge, other_bridge, eth0, eth1, peer_bridge = sys.argv[1:]
 VICTIM, PEER, OUTSIDER = "172.30.0.28", "172.30.0.27", "172.30.0.29"
 STRANGER, ITS_CONTAINER = "172.30.200.200", "250.200.200.5"
 OWN = "02:66:6f:72:67:65"
@@ -22,7 +22,11 @@ def plain(src, dst):
 
 
 def tunnel(src, dst, inner):
-    return IP(src=src, dst=dst, proto=4, ttl=63) / inner
+    if type_of_fan == "ipip":
+        return IP(src=src, dst=dst, proto=4, ttl=63) / inner
+    to = "02:fa:ac:1e:00:1c" if dst == VICTIM else "02:fa:ac:1e:00:1b"
+    header = Raw(bytes.fromhex("08000000fa000000"))
+    return IP(src=src, dst=dst, ttl=63) / UDP(sport=40000, dport=8472) / header / Ether(src=OWN, dst=to) / inner
 
 
 def question(src, port):

@@ -192,6 +192,7 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     tun,
     overlay: formatPrefix(mapping.overlay),
     slice: formatPrefix(mapping.slice),
+    underlay: formatPrefix(mapping.underlay),
     hostReserve,
     address: formatAddress(mapping.address),
     underlayDevice,

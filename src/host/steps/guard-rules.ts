@@ -3,7 +3,8 @@
  *
  *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
  *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
- *                IP-in-IP (or VXLAN) for a fan that comes by the underlay's device (chain elsewhere)
+ *                IP-in-IP (or VXLAN) for the fan by another than the underlay's, or for another host by one that does
+ *                not lead to its sender (chain elsewhere)
  *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only (services)
  *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
@@ -23,6 +24,7 @@ export interface GuardedFan {
   readonly tun: string;
   readonly overlay: string;
   readonly slice: string;
+  readonly underlay: string;
   /** Addresses from the gateway on that are the host's. */
   readonly hostReserve: number;
   /** This host's underlay address. */
@@ -182,6 +184,14 @@ function fromElsewhere(fan: GuardedFan): GuardRule[] {
   return [
     rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'overlay-source-astray')),
     rule(...toFan, ...otherWay(fan.arrival), ...drop(fan, 'tunnel-astray')),
+    // Through this host, from who claims to be another: a container beside the fan, say.
+    rule(
+      ...outerOf(fan),
+      match(field('ip', 'daddr'), fan.address, '!='),
+      match(field('ip', 'daddr'), network(fan.underlay)),
+      noRouteBack(['saddr', 'iif']),
+      ...drop(fan, 'tunnel-astray'),
+    ),
     // Packet sockets take none of these: here they are counted, and kept from the raw socket.
     rule(...toFan, match(meta('pkttype'), 'host', '!='), ...drop(fan, 'outer-not-unicast')),
     // Nor these, in any io: who is this host, or nobody, sends nothing.
@@ -265,9 +275,9 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
     chain: 'postrouting',
     expr: [
       ...outerOf(fan),
-      match(field('ip', 'saddr'), fan.address),
       // What this host sends itself came in by none.
       match(meta('iif'), '0', '!='),
+      sourceType(['local']),
       // By the kernel's VXLAN device, this fan's or another's, it comes from a program of ours.
       ...(fan.vxlan ? [match(meta('iifname'), `${VXLAN_DEVICES}*`, '!=')] : []),
       ...drop(fan, 'container-tunnel'),

@@ -7,6 +7,9 @@
  *   port         one MAC address a port, its own: the first that it used; never another port's, nor the gateway's
  *   arp, ip      one IPv4 address a port, its own, likewise
  *
+ * A port sends no VLAN tags, behind which an address would not be seen: a neighbour takes those of priority (VLAN 0) off, as many
+ * as there are. Nor does it lease addresses, or say that it is a router: the gateway is the host.
+ *
  * What belongs to whom stands in sets that the rules themselves fill. Which ports the bridge has, fand says, and forgets
  * what belonged to those that left (isolate-step.ts).
  */
@@ -70,6 +73,9 @@ const MAC = field('ether', 'saddr');
 const ARP = { mac: field('arp', 'saddr ether'), address: field('arp', 'saddr ip') };
 const IP_SOURCE = field('ip', 'saddr');
 const TYPE = field('ether', 'type');
+/** 802.1Q, 802.1ad, and what came before that. */
+export const VLAN_TAGS = [0x8100, 0x88a8, 0x9100];
+const DHCP_SERVER = 67;
 
 export function isolateRules({ gateway, slice, hostReserve }: IsolatedFan): {
   chain: string;
@@ -86,6 +92,9 @@ export function isolateRules({ gateway, slice, hostReserve }: IsolatedFan): {
     rule('prerouting', match(TYPE, 'ip'), match(IP_SOURCE, all), go('ip')),
     rule('port', match(MAC, macOf(gateway)), ...drop('neighbour-mac')),
     ...owned('port', MACS, MAC, go('inner'), 'neighbour-mac'),
+    rule('inner', match(TYPE, { set: VLAN_TAGS }), ...drop('neighbour-address')),
+    rule('inner', match(field('udp', 'sport'), DHCP_SERVER), ...drop('neighbour-address')),
+    rule('inner', match(field('icmpv6', 'type'), 'nd-router-advert'), ...drop('neighbour-address')),
     // What ARP says of the sender is so, too.
     rule('inner', match(TYPE, 'arp'), match(pair(ARP.mac), `@${MACS.pairs}`, '!='), ...drop('neighbour-mac')),
     rule('inner', match(TYPE, 'arp'), match(ARP.address, '0.0.0.0'), ACCEPT),

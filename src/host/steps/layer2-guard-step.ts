@@ -4,7 +4,7 @@
  *
  *   by the tunnel    not with the MAC of the bridge, of the tunnel, or of what a local port has sent of late: else one
  *                    frame would lead a local container's traffic into the tunnel. Whom an address belongs to, the walk looks at
- *   by other ports   IPv4 and ARP with an address of the overlay: the slice's only
+ *   by other ports   IPv4 and ARP with an address of the overlay: the slice's only; no stacked VLAN tags
  *
  * Not every kernel can tell of which bridge a port is (NFT_BRIDGE_META), so this is asked of the ports of all: no other has
  * the overlay, and that other MACs are known too changes nothing.
@@ -25,6 +25,7 @@ import {
   readRuleset,
 } from '../firewall/nft.js';
 import { run } from '../run.js';
+import { VLAN_TAGS } from './isolate-rules.js';
 import type { StepKind } from './step.js';
 
 export interface Layer2GuardData {
@@ -113,6 +114,8 @@ function rulesOf({ key, tap, overlay, slice, own }: Layer2GuardData): NftExpress
     [{ set: { op: 'update', elem: sender, set: `@${LOCAL}` } }],
     stranger(field('ip', 'saddr')),
     stranger(field('arp', 'saddr ip')),
+    // Behind a second tag neither is seen; who gets the frame takes those of priority off, as many as there are.
+    [match(meta('protocol'), { set: VLAN_TAGS }), ...drop('bridge-source')],
   ];
 }
 

@@ -147,13 +147,14 @@ async function macOf(where: Namespace, device: string): Promise<string> {
 }
 
 /** Three hosts, the last without a fan; the victim has a second NIC, which leads to it as well. */
-async function setUp(io: string): Promise<void> {
+async function setUp(io: string, isVxlan: boolean): Promise<void> {
+  const words = ['--io', io, ...(isVxlan ? ['vxlan'] : [])];
   lab = await createLab({ hosts: 3, containers: 3 });
   await victim().ip(
     `link add eth1 type veth peer name eth1 netns ${outsider().name}`,
     'address add 10.20.0.5/24 dev eth1',
     'link set eth1 up',
-    `address add ${SECOND}/16 dev eth0`,
+    `address add ${SECOND}/32 dev eth0`,
   );
   await outsider().ip('address add 10.20.0.6/24 dev eth1', 'link set eth1 up');
   await awaitLinks(victim().name, 'eth1');
@@ -161,17 +162,17 @@ async function setUp(io: string): Promise<void> {
   await victim().exec(['nft', FIREWALL]);
   await victim().exec(['nft', PUBLISHING]);
   const [{ view }] = await Promise.all([
-    raiseFan(victim(), [...FAN, 'no-heal', 'dhcp', '--io', io]),
-    raiseFan(lab.host(2), [...FAN, '--io', io]),
+    raiseFan(victim(), [...FAN, 'no-heal', 'dhcp', ...words]),
+    raiseFan(lab.host(2), [...FAN, ...words]),
   ]);
-  await victim().fanctl(['up', ...OTHER, 'no-heal', 'dhcp', '--io', io]);
+  await victim().fanctl(['up', ...OTHER, 'no-heal', 'dhcp', ...words]);
   const other = { bridge: OTHER_BRIDGE, address: '251.0.28.4/24', gateway: '251.0.28.1', mtu: view.mtu };
   await victim().container(3).attach(other);
   const macs = await Promise.all([
     ...[BRIDGE, OTHER_BRIDGE, 'eth0', 'eth1'].map((device) => macOf(victim(), device)),
     macOf(lab.host(2), 'fan-250-0-27'),
   ]);
-  frames = JSON.parse((await outsider().exec([PYTHON, MAKE, ...macs])).stdout) as typeof frames;
+  frames = JSON.parse((await outsider().exec([PYTHON, MAKE, isVxlan ? 'vxlan' : 'ipip', ...macs])).stdout) as typeof frames;
 }
 
 async function setRpFilter(value: number): Promise<void> {
@@ -206,10 +207,10 @@ async function expectUnguarded(): Promise<void> {
   await expect.poll(async () => growth(before, await drops())).toEqual(expectedDrops());
 }
 
-describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
+describe.each(['raw', 'packet', 'bpf', 'bpf over VXLAN'])('with io %s', (io) => {
   let delivered: () => Promise<string[]>;
   beforeAll(async () => {
-    await setUp(io);
+    await setUp(io.split(' ')[0]!, io.endsWith('VXLAN'));
     delivered = await watch('guarded');
   });
   afterAll(() => lab?.remove());
@@ -265,7 +266,7 @@ describe.each(['raw', 'packet', 'bpf'])('with io %s', (io) => {
     expect((await one.exec([PYTHON, '-c', dns])).stdout.trim()).toBe('open');
     await outsider().ip('route add 250.0.28.0/24 via 172.30.0.28');
     expect(await sendMessage(outsider(), one, '250.0.28.2', 'as itself')).toBe('as itself');
-    await victim().fanctl(['probe', '172.30.0.27']);
+    if (!io.endsWith('VXLAN')) await victim().fanctl(['probe', '172.30.0.27']);
     expect(growth(before, await drops())).toEqual({});
     expect(named((await diagnose(victim())).results, 'fail')).toEqual([]);
   });

@@ -10,6 +10,7 @@ import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
 import type { Counters } from '../../../src/control/protocol.js';
+import { packet } from '../../unit/dataplane/packets.js';
 import { FAN, growth, PYTHON, readStats, until } from '../fan-lab.js';
 
 const MAKE = join(REPOSITORY, 'test/lab/vxlan-hostile.py');
@@ -62,6 +63,10 @@ const HOSTILE: readonly [string, string, 'fan' | 'host'][] = [
     ] as const
   ).map(([kind, reason]): [string, string, 'fan'] => [kind, reason, 'fan']),
 ];
+/** As hexadecimal: of the fan's bridge, and of whoever sends. */
+const [BRIDGE_MAC, OWN_MAC] = ['02fafa001c01', '02666f726765'];
+/** 802.1Q with VLAN 0, of priority alone. */
+const TAG = '81000000';
 const ACCEPTED = ['good', 'no-udp-checksum', 'padded', 'arp'];
 
 describe.each([
@@ -138,6 +143,17 @@ describe.each([
   it('nothing of all these reached a container, and nobody was told', async () => {
     await Promise.all(captures.map((capture) => capture.stop()));
     for (const { file } of captures) expect(await fields(file, ['frame.protocols'])).toEqual([]);
+  });
+
+  // Of a routed fan, forged.test.ts has it.
+  const TAGS = shape.startsWith('layer 2') ? ['', TAG, TAG + TAG] : [];
+  it.each(TAGS)('a port sends nothing in the name of another host, behind tags "%s"', async (tags) => {
+    const forged = Buffer.from(packet('250.0.27.2', '250.0.28.1')).toString('hex');
+    const before = (await counters()).fan['drop-bridge-source-packets']!;
+    const frame = `${BRIDGE_MAC}${OWN_MAC}${tags}0800${forged}`;
+    await lab.host(1).container(1).exec([PYTHON, SEND, 'eth0', frame]);
+    const { fan } = await until(counters, ({ fan }) => fan['drop-bridge-source-packets'] !== before);
+    expect(fan['drop-bridge-source-packets']).toBe(before + 1);
   });
 
   it.each(ACCEPTED)('and takes %s', async (kind) => {

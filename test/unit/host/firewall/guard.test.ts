@@ -40,7 +40,8 @@ describe('whom the guard takes a packet from', () => {
 
 const GUARDED: GuardedFan = {
   ...{ key: 'fa001c00', bridge: 'fan-250-0-28', tun: 'tun-250-0-28' },
-  ...{ overlay: '250.0.0.0/8', slice: '250.0.28.0/24', hostReserve: 1, address: '172.30.0.28' },
+  ...{ overlay: '250.0.0.0/8', slice: '250.0.28.0/24', underlay: '172.30.0.0/16' },
+  ...{ hostReserve: 1, address: '172.30.0.28' },
   ...{ dhcp: true, foreignSources: false, arrival: { device: 'eth0', isThere: true } },
 };
 

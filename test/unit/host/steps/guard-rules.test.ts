@@ -8,6 +8,7 @@ const FAN: GuardedFan = {
   tun: 'tun-250-0-28',
   overlay: '250.0.0.0/8',
   slice: '250.0.28.0/24',
+  underlay: '172.30.0.0/16',
   hostReserve: 1,
   address: '172.30.0.28',
   dhcp: true,
