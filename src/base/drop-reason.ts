@@ -46,6 +46,10 @@ export const DROP_REASONS = [
     'receive-failed',
     'decap: a frame that the kernel can not hand to a packet socket: merged in a way that it has no word for (UFO)',
   ],
+  [
+    'outer-checksum',
+    'a wrong IPv4 header checksum, of any packet to this host: no raw socket, nor one of VXLAN, sees it',
+  ],
   ['socket-overflow', 'decap: the receive buffer of a raw or packet socket was full'],
   ['tun-overflow', 'encap: the queue of the TUN was full'],
   // By the guard's rules in nftables, before anything else of the host sees the packet (host/steps/guard-step.ts).

@@ -23,6 +23,7 @@ import { readTransmitDrops } from '../host/link-statistics.js';
 import { pinDirOf } from '../host/pin-dir.js';
 import { findDevice } from '../io/netlink/device-index.js';
 import { removePins } from '../io/programs/pins.js';
+import { ChecksumTally } from './checksum-tally.js';
 import { decapObstacles } from './decap-obstacles.js';
 import { FanSpecs } from './fan-specs.js';
 import { GuardTally } from './guard-tally.js';
@@ -42,6 +43,7 @@ export class Forwarding {
   readonly #specs: FanSpecs;
   readonly #relays: RelayKeeper;
   readonly #guard = new GuardTally();
+  readonly #checksums = new ChecksumTally();
   /** Fan id → by which io it goes, since the last configure(). */
   #io: Readonly<Record<string, FanIo>> = {};
   readonly #kernel = new KernelTally();
@@ -97,6 +99,7 @@ export class Forwarding {
       const { tunOffloads, io } = await this.#workers.configure(specs);
       const relayed = fans.filter(({ id }) => io[id]!.cuts).map(({ plan }) => plan.underlayDevice);
       await this.#relays.fit(relayed);
+      this.#noteChecksums();
       this.#io = io;
       this.#note(fans);
       this.#log.debug({ tunOffloads }, `forwarding for ${fans.length} fans`);
@@ -129,6 +132,7 @@ export class Forwarding {
   /** Reads from no device any more, until begin(). Returns what was counted by then, but for the programs in the kernel. */
   async pause(): Promise<Account> {
     const paused = (await this.#workers?.pause()) ?? [];
+    this.#noteChecksums();
     const [pausedNs] = paused.map(({ atNs }) => atNs).sort((a, b) => (a < b ? -1 : 1));
     const counted = (block: number): Counted => {
       return { counts: this.#counters.read(block), blamed: this.#counters.blamed(block) };
@@ -173,6 +177,7 @@ export class Forwarding {
   #restore({ host, fans, states, earlierDrops, guard }: Account): ForwarderState[] {
     const blocks = new Map<number, number>();
     this.#counters.restore(HOST_BLOCK, host.counts, host.blamed);
+    this.#checksums.restore(this.#counters.read(HOST_BLOCK)['drop-outer-checksum-packets']!);
     for (const [id, { block: theirs, counts, blamed, earlier }] of Object.entries(fans)) {
       const block = this.#blocks.get(id);
       if (block === undefined) continue;
@@ -236,6 +241,7 @@ export class Forwarding {
   async stats(fans: readonly FanRecord[]): Promise<Stats> {
     const lost = this.#earlierDrops + (this.#workers?.socketDrops ?? 0);
     this.#counters.setDrop(HOST_BLOCK, DROP['socket-overflow'], lost);
+    this.#noteChecksums();
     const transmitDrops = await readTransmitDrops();
     this.#guard.read(fans, (id, reason, packets) => {
       const block = this.#blocks.get(id);
@@ -250,6 +256,12 @@ export class Forwarding {
       views.push({ bridge, overlay, underlay, io, counters: this.#read(id, block) });
     }
     return { host: { counters: this.#counters.read(HOST_BLOCK) }, fans: views };
+  }
+
+  /** Before it is another io that fans come in by. */
+  #noteChecksums(): void {
+    const isOurs = Object.values(this.#io).some(({ mode, vxlanIndex }) => mode === 'raw' || vxlanIndex);
+    this.#counters.setDrop(HOST_BLOCK, DROP['outer-checksum'], this.#checksums.read(isOurs));
   }
 
   /** Ours and those of the programs in the kernel, which send on all that they take. */

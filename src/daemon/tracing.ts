@@ -35,6 +35,7 @@ const LAST_LINES_MS = 1000;
 /** The drops that the kernel counts for us. */
 const KERNEL_DROPS = [
   'receive-failed',
+  'outer-checksum',
   'socket-overflow',
   'tun-overflow',
   ...GUARD_REASONS,

@@ -81,7 +81,12 @@ function takeMessages(port: MessagePort, forwarder: Forwarder, turn: Turn): bool
   return running;
 }
 
-function obey(message: Exclude<ToWorker, { type: 'leave' }>, forwarder: Forwarder, turn: Turn, port: MessagePort): FromWorker {
+function obey(
+  message: Exclude<ToWorker, { type: 'leave' }>,
+  forwarder: Forwarder,
+  turn: Turn,
+  port: MessagePort,
+): FromWorker {
   try {
     if (message.type === 'configure') forwarder.configure(message.fans, message.generation);
     else if (message.type === 'relays') forwarder.ports.underlay.useRelays(message.relays);

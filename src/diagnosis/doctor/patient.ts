@@ -3,7 +3,6 @@
  * however many checks ask. It must work without fand too, so the state file is what tells of the fans.
  */
 import { readlinkSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FanError } from '../../base/error.js';
 import type {
@@ -23,6 +22,7 @@ import { readFirewall } from '../../host/firewall/bases.js';
 import { type Ruleset, readRuleset } from '../../host/firewall/nft.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
+import { readNetstat } from '../../host/netstat.js';
 import { type PolicyRule, readDestinationRules, readRoutes } from '../../host/routes.js';
 
 const OWN_NAMESPACE = '/proc/self/ns/net';
@@ -225,12 +225,6 @@ async function watch<T>(read: () => Promise<T>): Promise<Watched<T>> {
   return { before, after: await read() };
 }
 
-/** TcpExt's IPReversePathFilter; 0 on a kernel that does not count them. */
 async function readReversePathDrops(): Promise<number> {
-  const lines = (await readFile('/proc/net/netstat', 'latin1')).split('\n');
-  const [names = [], values = []] = lines
-    .filter((line) => line.startsWith('TcpExt:'))
-    .map((line) => line.split(' '));
-  const at = names.indexOf('IPReversePathFilter');
-  return at < 0 ? 0 : Number(values[at]);
+  return readNetstat('TcpExt', 'IPReversePathFilter');
 }

@@ -47,7 +47,9 @@ export async function legacyListing(table = FILTER): Promise<string> {
 /** Tables that the old iptables has in this network namespace; empty where the kernel has none of it. */
 export async function legacyTables(): Promise<string[]> {
   try {
-    return readFileSync('/proc/net/ip_tables_names', 'latin1').split('\n').filter((name) => name !== '');
+    return readFileSync('/proc/net/ip_tables_names', 'latin1')
+      .split('\n')
+      .filter((name) => name !== '');
   } catch {
     return [];
   }

@@ -96,7 +96,8 @@ describe.each(['raw', 'bpf'])('with io %s', (io) => {
   // A priority tag (VLAN 0) is of no VLAN: who gets the frame takes it off, and another one behind it.
   it('nor do they come in frames with VLAN tags', async () => {
     const own = macs[1]!;
-    const tagged = (frame: string, ...tags: string[]) => `${frame.slice(0, 24)}${tags.join('')}${frame.slice(24)}`;
+    const tagged = (frame: string, ...tags: string[]) =>
+      `${frame.slice(0, 24)}${tags.join('')}${frame.slice(24)}`;
     const claim = arp(own, own, GATEWAY);
     const forged = `${macs[2]}${own}0800${hex(packet(GATEWAY, address(2)))}`;
     await ping(container(2), GATEWAY);
@@ -117,7 +118,11 @@ describe.each(['raw', 'bpf'])('with io %s', (io) => {
     offer.set([0, 67, 0, 68], 20);
     // RFC 4861 §4.2, to all nodes; its hop limit is 255.
     const advert = `6000000000103aff${LINK_LOCAL}${ALL_NODES}86000000${'00'.repeat(12)}`;
-    await refused('neighbour-address', `${BROADCAST}${own}0800${hex(offer)}`, `333300000001${own}86dd${advert}`);
+    await refused(
+      'neighbour-address',
+      `${BROADCAST}${own}0800${hex(offer)}`,
+      `333300000001${own}86dd${advert}`,
+    );
   });
 
   it("frames with the MAC of a neighbour or the gateway are dropped, and the bridge doesn't move", async () => {

@@ -172,7 +172,9 @@ async function setUp(io: string, isVxlan: boolean): Promise<void> {
     ...[BRIDGE, OTHER_BRIDGE, 'eth0', 'eth1'].map((device) => macOf(victim(), device)),
     macOf(lab.host(2), 'fan-250-0-27'),
   ]);
-  frames = JSON.parse((await outsider().exec([PYTHON, MAKE, isVxlan ? 'vxlan' : 'ipip', ...macs])).stdout) as typeof frames;
+  frames = JSON.parse(
+    (await outsider().exec([PYTHON, MAKE, isVxlan ? 'vxlan' : 'ipip', ...macs])).stdout,
+  ) as typeof frames;
 }
 
 async function setRpFilter(value: number): Promise<void> {
