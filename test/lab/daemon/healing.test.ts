@@ -1,6 +1,6 @@
 /**
- * What somebody takes away from a fan while two containers talk, fand puts back by itself: each event under a ping and a
- * TCP stream that is compared byte for byte, and `down` leaves nothing of it. What it may not put back, or can't, `show`
+ * What somebody takes away from a fan while two containers talk, fand puts back by itself: each event under a ping and two
+ * TCP streams, one each way, that are compared byte for byte, and `down` leaves nothing of it. What it may not put back, or can't, `show`
  * calls degraded, for the reason that doctor names.
  */
 import { readFileSync } from 'node:fs';
@@ -37,16 +37,18 @@ interface Stream {
   finish(): Promise<void>;
 }
 
-async function startStream(): Promise<Stream> {
+/** From the container of host `from` to the other one's. */
+async function startStream(from: number): Promise<Stream> {
+  const to = 3 - from;
   count += 1;
   const port = PORT + count;
   const file = (name: string) => join(net.lab.dir, `${name}-${count}`);
   const [sent, received, end] = [file('sent'), file('received'), file('end')];
-  const listener = net.container(2).spawn(['sh', '-c', 'exec nc -n -l "$0" > "$1"', `${port}`, received]);
-  await listens(net.container(2), port);
+  const listener = net.container(to).spawn(['sh', '-c', 'exec nc -n -l "$0" > "$1"', `${port}`, received]);
+  await listens(net.container(to), port);
   const sender: RunningCommand = net
-    .container(1)
-    .spawn(['sh', '-c', SENDER, net.address(2), `${port}`, end, sent]);
+    .container(from)
+    .spawn(['sh', '-c', SENDER, net.address(to), `${port}`, end, sent]);
   await until(
     async () => (await host().exec(['stat', '-c', '%s', received])).stdout,
     (size) => Number(size) > 0,
@@ -179,10 +181,10 @@ describe.each(['bpf', 'raw'])('io %s', (io) => {
   afterAll(() => net?.remove());
 
   it.each(EVENTS)('%s', async (_, event, probe, expected) => {
-    const stream = await startStream();
+    const streams = await Promise.all([1, 2].map(startStream));
     await sh(event);
     await expectHealed(probe, expected);
-    await stream.finish();
+    await Promise.all(streams.map((stream) => stream.finish()));
   });
 
   it('who learnt another MAC of the gateway meanwhile hears of the right one', async () => {
