@@ -199,14 +199,6 @@ export class Daemon {
         'fand is process 1 here, and would take all others with it: restart the container',
       );
     }
-    const vxlan = this.#manager.records.find(({ plan }) => plan.vxlan);
-    if (vxlan) {
-      throw new FanError(
-        'unsupported',
-        `${vxlan.view.bridge} is of type vxlan, whose devices can't be handed over: "fanctl restart --hard" starts ` +
-          'fand anew, and what is sent waits for a second',
-      );
-    }
     if (this.#isHandingOver) throw new FanError('in-use', 'another fand is just taking over');
     this.#isHandingOver = true;
     try {

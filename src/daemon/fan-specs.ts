@@ -9,7 +9,7 @@ import { adoptIoProbe, type IoProbe, probeIo } from '../dataplane/io-probe/clien
 import type { FanSpec } from '../dataplane/tables/fan-spec.js';
 import { overheadOf } from '../fan/encapsulation.js';
 import { COOKIE_WORDS } from '../io/programs/fan-program.js';
-import type { LentFan } from './handover/heritage.js';
+import type { Estate, LentFan } from './handover/heritage.js';
 import { inheritedIo } from './handover/inherited-io.js';
 
 /** Outer TTL of VXLAN. */
@@ -34,9 +34,15 @@ export class FanSpecs {
     return (await this.#probe) ?? null;
   }
 
-  /** As another fand found it. */
-  adopt(probe: IoProbe | null): void {
+  /** What another fand, which still forwards, found and made of it. */
+  adopt({ probe, fans }: Pick<Estate, 'probe' | 'fans'>): void {
     this.#probe = probe ? Promise.resolve(probe) : undefined;
+    for (const [id, { cookie }] of Object.entries(fans)) if (cookie) this.#cookies.set(id, cookie);
+  }
+
+  /** As LentFan.cookie. */
+  cookieOf(id: string): readonly number[] | null {
+    return this.#cookies.get(id) ?? null;
   }
 
   /** `lent`: of a fan that another fand still forwards for. */
@@ -90,7 +96,7 @@ export class FanSpecs {
     };
   }
 
-  /** The cookie is another with each run of fand. */
+  /** The cookie is another with each run of fand that is not handed it. */
   #kernelVxlanOf(id: string, { vxlanDevice: device }: FanRecord['plan']): FanSpec['kernelVxlan'] {
     if (device === undefined) return undefined;
     const cookie = this.#cookies.get(id) ?? [...randomFillSync(new Uint32Array(COOKIE_WORDS))];

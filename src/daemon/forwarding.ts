@@ -123,7 +123,8 @@ export class Forwarding {
     const probe = await this.#specs.probed();
     const { kernelCounters } = this.#workers;
     const fans = Object.entries(this.#io).map(([id, { mode, notes }]) => {
-      return [id, { mode, notes, kernelCounters: kernelCounters[id] ?? { encap: -1, decap: -1 } }];
+      const cookie = this.#specs.cookieOf(id);
+      return [id, { mode, notes, kernelCounters: kernelCounters[id] ?? { encap: -1, decap: -1 }, cookie }];
     });
     const workers = await this.#workers.lend();
     return { probe, workers, relays: this.#relays.relays, fans: Object.fromEntries(fans) };
@@ -153,7 +154,7 @@ export class Forwarding {
   /** From now on configure() only prepares, by devices that another fand serves, until begin(). */
   inherit(estate: Estate): void {
     this.#estate = estate;
-    this.#specs.adopt(estate.probe);
+    this.#specs.adopt(estate);
     this.#relays.adopt(estate.relays);
     const counters = Object.entries(estate.fans).map(([id, { kernelCounters }]) => [id, kernelCounters]);
     this.#kernel.watchOthers(Object.fromEntries(counters));

@@ -15,7 +15,7 @@ import type { ByDirection, IoMode, Relays } from '../../dataplane/tables/fan-spe
 import type { KernelCounts } from '../../dataplane/workers/client.js';
 import type { WorkerState } from '../../dataplane/workers/protocol.js';
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export interface Heritage {
   readonly protocol: number;
@@ -43,6 +43,8 @@ export interface LentFan {
   readonly notes: readonly string[];
   /** Where the programs of the first fand count; they do until it ends. */
   readonly kernelCounters: ByDirection;
+  /** Of a fan over VXLAN (io/devices/envelopes.ts): the programs of both fands write it. */
+  readonly cookie: readonly number[] | null;
 }
 
 export interface Account {

@@ -5,6 +5,7 @@
  * Until the one before has stopped reading, nothing may be changed of them: they still serve it.
  */
 
+/** Of a TUN, or a TAP. */
 export interface InheritedTun {
   readonly fd: number;
   /** The same, or that of the queue which is only written to. */
@@ -17,13 +18,13 @@ export interface Inherited {
   readonly icmp: number;
   /** By the fan's id. */
   readonly tuns: Readonly<Record<string, InheritedTun>>;
-  /** Packet receivers by receiverKey(). */
+  /** By receiverKey(): packet receivers, and what VXLAN comes in by. */
   readonly receivers: Readonly<Record<string, number>>;
 }
 
-/** `address`: of the fan at its underlay device. */
-export function receiverKey(device: string, address: number): string {
-  return `${address >>> 0} ${device}`;
+/** `address`: of the fan at its underlay device; `way`: what else tells its receivers from each other. */
+export function receiverKey(device: string, address: number, way = ''): string {
+  return `${address >>> 0} ${device}${way}`;
 }
 
 /** What is left of it, each descriptor to be taken once. */
@@ -47,8 +48,7 @@ export class Inheritance {
     return tun;
   }
 
-  takeReceiver(device: string, address: number): number | undefined {
-    const key = receiverKey(device, address);
+  takeReceiver(key: string): number | undefined {
     const fd = this.#receivers.get(key);
     this.#receivers.delete(key);
     return fd;

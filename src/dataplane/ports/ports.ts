@@ -30,6 +30,8 @@ export const TX_BATCH = 2048;
 export interface FanDevice extends RxDevice, TxDevice {
   /** TUNSETOFFLOAD bits that the kernel accepted. */
   readonly offloads: number;
+  /** As InheritedTun.writeFd. */
+  readonly writeFd: number;
   mtu: number;
   close(): void;
 }
@@ -90,7 +92,7 @@ export class Ports {
     this.underlay = new UnderlayPorts(poller, share, tokens, this.#inheritance);
     this.addresses = HostAddresses.open();
     this.underlay.refuse(this.addresses.all);
-    this.vxlan = new VxlanPorts(poller, TOKEN.vxlan);
+    this.vxlan = new VxlanPorts(poller, TOKEN.vxlan, this.#inheritance);
     this.icmp = inherited ? IcmpReceiver.adopt(inherited.icmp) : IcmpReceiver.open();
     this.fromUnderlay = PacketBatch.create(BATCH, BATCH * (HEADROOM + MAX_PACKET + 4096));
     poller.add(this.icmp.fd, TOKEN.icmp);
@@ -133,15 +135,15 @@ export class Ports {
 
   /** All that packets come in by, for a process that reads from it after us. */
   get lent(): Inherited {
-    const tuns = this.#fans.flatMap(({ id, tun }) => {
-      if (!(tun instanceof Tun)) return [];
-      const { fd, writeFd, offloads } = tun;
-      return [[id, { fd, writeFd, offloads }]];
+    const tuns = this.#fans.map(({ id, tun: { fd, writeFd, offloads } }): [string, InheritedTun] => {
+      return [id, { fd, writeFd, offloads }];
     });
+    const { raw, receivers } = this.underlay.lent;
     return {
-      ...this.underlay.lent,
+      raw,
       icmp: this.icmp.fd,
-      tuns: Object.fromEntries(tuns) as Record<string, InheritedTun>,
+      tuns: Object.fromEntries(tuns),
+      receivers: { ...receivers, ...this.vxlan.lent },
     };
   }
 
@@ -149,6 +151,7 @@ export class Ports {
   begin(): void {
     this.#inheritance = undefined;
     this.underlay.begin();
+    this.vxlan.begin();
     this.settle();
   }
 
@@ -190,13 +193,14 @@ export class Ports {
 
   #openDevice(spec: FanSpec): FanDevice {
     const { id, tun: name } = spec;
-    const mtu = innerMtuOf(spec);
-    if (spec.vxlan) return Tap.open(name, mtu, this.#multiQueue);
-    const options = { mtu, multiQueue: this.#multiQueue };
+    const options = { mtu: innerMtuOf(spec), multiQueue: this.#multiQueue };
     const inherited = this.#inheritance?.takeTun(id);
-    if (!inherited) return Tun.open(name, options);
+    if (!inherited) {
+      return spec.vxlan ? Tap.open(name, options.mtu, this.#multiQueue) : Tun.open(name, options);
+    }
     const { fd, writeFd, offloads } = inherited;
-    return Tun.adopt({ fd, name, offloads }, writeFd, options);
+    const info = { fd, name, offloads };
+    return spec.vxlan ? Tap.adopt(info, options.mtu) : Tun.adopt(info, writeFd, options);
   }
 
   /** By the first way that works; throws what the last one said. */
@@ -214,7 +218,7 @@ export class Ports {
 
   #openBy(spec: FanSpec, mode: IoMode, passedOver: readonly string[]): Way {
     const underlay = spec.vxlan ? this.vxlan.open(spec, mode) : this.underlay.open(spec, mode);
-    const programs = mode === 'bpf' ? programsOf(spec, underlay) : undefined;
+    const programs = mode === 'bpf' ? this.#attach(spec, underlay) : undefined;
     const { receiverGroup, cuts } = underlay;
     const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
     const decapAt = programs?.decap?.devices;
@@ -222,6 +226,11 @@ export class Ports {
     const vxlanIndex = spec.vxlan && programs?.encapTo;
     const io = { mode, notes, receiverGroup, cuts, decapAt, vxlanIndex, underlayIndex };
     return { underlay, programs, envelopes: envelopesOf(spec, mode), io };
+  }
+
+  #attach(spec: FanSpec, { deviceIndex }: UnderlayPort): KernelPrograms {
+    if (spec.vxlan) return VxlanPrograms.attach(spec, this.#inheritance !== undefined);
+    return FanPrograms.attach(spec, deviceIndex!);
   }
 
   #adopt(next: FanPort[], goOn = false): void {
@@ -268,10 +277,6 @@ export class Ports {
 /** MTU of TUN or TAP. */
 function innerMtuOf({ underlayMtu, vxlan }: FanSpec): number {
   return underlayMtu - overheadOf(vxlan);
-}
-
-function programsOf(spec: FanSpec, { deviceIndex }: UnderlayPort): KernelPrograms {
-  return spec.vxlan ? VxlanPrograms.attach(spec) : FanPrograms.attach(spec, deviceIndex!);
 }
 
 function envelopesOf({ kernelVxlan, mapping }: FanSpec, mode: IoMode): Envelopes | undefined {

@@ -175,7 +175,7 @@ export class UnderlayPorts {
       this.#ignore([...this.#ports, { hops, address, mode: 'packet' }]);
       undo.push(() => this.#ignore(this.#ports));
       const { deviceIndex } = hops;
-      const inherited = this.#inheritance?.takeReceiver(device, address);
+      const inherited = this.#inheritance?.takeReceiver(receiverKey(device, address));
       const receiver =
         inherited === undefined
           ? PacketReceiver.open(deviceIndex, address, group)

@@ -9,6 +9,7 @@ import { deviceIndex } from '../../io/netlink/device-index.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { FanSpec, IoMode } from '../tables/fan-spec.js';
+import { type Inheritance, receiverKey } from './inherited.js';
 import type { UnderlayPort } from './underlay-ports.js';
 
 /** Slots of a receive: bursts of up to 64 kB. */
@@ -34,15 +35,33 @@ export class VxlanPorts {
   readonly #poller: Poller;
   readonly #firstToken: number;
   #ports: VxlanPort[] = [];
+  /** Of all fans, with their VNIs. */
+  #specs: readonly FanSpec[] = [];
+  /** What another process still reads from, until begin(). */
+  #inheritance: Inheritance | undefined;
 
-  constructor(poller: Poller, firstToken: number) {
+  constructor(poller: Poller, firstToken: number, inheritance?: Inheritance) {
     this.#poller = poller;
     this.#firstToken = firstToken;
+    this.#inheritance = inheritance;
   }
 
   /** Of all receivers, whose drop counters together are the host's. */
   get receiverFds(): number[] {
     return this.#ports.flatMap(({ receiver }) => (receiver ? [receiver.fd] : []));
+  }
+
+  /** As Inherited.receivers. */
+  get lent(): Record<string, number> {
+    const receivers = this.#ports.flatMap((port) => (port.receiver ? [[keyOf(port), port.receiver.fd]] : []));
+    return Object.fromEntries(receivers) as Record<string, number>;
+  }
+
+  /** As Ports.begin. */
+  begin(): void {
+    if (!this.#inheritance) return;
+    this.#inheritance = undefined;
+    this.hear(this.#specs);
   }
 
   /** The way for a fan, shared with those at the same address and port. Throws where it doesn't work here. */
@@ -58,13 +77,14 @@ export class VxlanPorts {
         each.mode === mode,
     );
     if (known) return known;
-    if (mode === 'raw' && kernelVxlan) VxlanDevice.release(kernelVxlan.device);
-    const receiver = openReceiver(at, device, mode);
+    const made = { address: at.address, udpPort: at.port, device, ttl, mode, token: this.#freeToken() };
+    const inherited = this.#inheritance?.takeReceiver(keyOf(made));
+    if (inherited === undefined && mode === 'raw' && kernelVxlan) VxlanDevice.release(kernelVxlan.device);
+    const receiver =
+      inherited === undefined ? openReceiver(at, device, mode) : adoptReceiver(inherited, mode);
     try {
       const sender = UdpSender.open(at, ttl);
-      const token = this.#freeToken();
-      if (receiver) this.#poller.add(receiver.fd, token);
-      const made = { address: at.address, udpPort: at.port, device, ttl, token, mode };
+      if (receiver) this.#poller.add(receiver.fd, made.token);
       const hopsIndex = deviceIndex(device);
       const way = {
         deviceIndex: undefined,
@@ -90,6 +110,8 @@ export class VxlanPorts {
 
   /** `specs`: of all fans, whose VNIs are then known. */
   hear(specs: readonly FanSpec[]): void {
+    this.#specs = specs;
+    if (this.#inheritance) return;
     for (const { receiver, address, udpPort } of this.#ports) {
       if (!(receiver instanceof VxlanStrays)) continue;
       const here = specs.filter(
@@ -119,6 +141,14 @@ export class VxlanPorts {
     while (used.has(token)) token++;
     return token;
   }
+}
+
+function keyOf({ device, address, udpPort, ttl, mode }: Pick<VxlanPort, 'device' | 'address' | 'udpPort' | 'ttl' | 'mode'>): string {
+  return receiverKey(device, address, ` ${udpPort} ${ttl} ${mode}`);
+}
+
+function adoptReceiver(fd: number, mode: IoMode): VxlanPort['receiver'] {
+  return mode === 'raw' ? UdpReceiver.adopt(fd) : VxlanStrays.adopt(fd);
 }
 
 function openReceiver(at: UdpAddress, device: string, mode: IoMode): VxlanPort['receiver'] {

@@ -20,6 +20,8 @@ export class VxlanPrograms implements KernelPrograms {
   readonly underlayIndex: number;
   readonly notes = [];
   readonly #device: VxlanDevice;
+  /** Another process has programs at the device as well. */
+  #isShared: boolean;
 
   private constructor(
     device: VxlanDevice,
@@ -27,8 +29,10 @@ export class VxlanPrograms implements KernelPrograms {
     decap: FanProgram,
     tap: number,
     underlay: number,
+    isShared: boolean,
   ) {
     this.#device = device;
+    this.#isShared = isShared;
     this.encap = encap;
     this.decap = { program: decap };
     this.encapTo = device.index;
@@ -36,29 +40,35 @@ export class VxlanPrograms implements KernelPrograms {
     this.underlayIndex = underlay;
   }
 
-  /** They take nothing until they are configured. Throws as FanProgram.encap and VxlanDevice.open. */
-  static attach({ tun, kernelVxlan, underlayDevice }: Wanted): VxlanPrograms {
+  /**
+   * They take nothing until they are configured. `isShared`: the device is another process's still, until
+   * replaceOthers(). Throws as FanProgram.encap and VxlanDevice.open.
+   */
+  static attach({ tun, kernelVxlan, underlayDevice }: Wanted, isShared: boolean): VxlanPrograms {
     if (!kernelVxlan) throw new Error('the fan was brought up without a VXLAN device');
     const undo: (() => void)[] = [];
     try {
       const [tap, underlay] = [deviceIndex(tun), deviceIndex(underlayDevice)];
       const device = VxlanDevice.open(kernelVxlan.device);
-      undo.push(() => device.close());
+      if (!isShared) undo.push(() => device.close());
       const encap = FanProgram.vxlanEncap(tap);
       undo.push(() => encap.detach());
-      return new VxlanPrograms(device, encap, FanProgram.vxlanDecap(device.index), tap, underlay);
+      const decap = FanProgram.vxlanDecap(device.index);
+      return new VxlanPrograms(device, encap, decap, tap, underlay, isShared);
     } catch (error) {
       for (const step of undo.reverse()) step();
       throw error;
     }
   }
 
-  /** There are none: they end with their process. */
-  replaceOthers(): void {}
+  /** Those end with their process: what comes in meanwhile is taken by either. */
+  replaceOthers(): void {
+    this.#isShared = false;
+  }
 
   detach(): void {
     // First: nothing may come in by it that no program looks at.
-    this.#device.close();
+    if (!this.#isShared) this.#device.close();
     this.decap.program.detach();
     this.encap.detach();
   }

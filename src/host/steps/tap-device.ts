@@ -6,6 +6,7 @@
  *            itself, at once, with the device's own MAC (proxy_arp), so that hosts of the layer-2 kind find its containers
  *   layer 2  the device is a port of the fan's bridge, and has no address: containers ask for each other themselves
  */
+import { findLink } from '../links.js';
 import { run } from '../run.js';
 import { disableIpv6, writeSysctl } from '../sysctl.js';
 
@@ -18,7 +19,9 @@ export interface TapData {
 /** Gives the device `tap` what `data` says; it is there and down, or as an earlier call left it. */
 export async function configureTap(tap: string, { hardwareAddress, bridge }: TapData): Promise<void> {
   await disableIpv6(tap);
-  await run('ip', ['link', 'set', 'dev', tap, 'address', hardwareAddress]);
+  // Set anew, also as it was, it makes the kernel forget all neighbours there.
+  if ((await findLink(tap))?.hardwareAddress !== hardwareAddress)
+    await run('ip', ['link', 'set', 'dev', tap, 'address', hardwareAddress]);
   if (bridge !== undefined) {
     await run('ip', ['link', 'set', 'dev', tap, 'master', bridge]);
     // The walk drops what is for a group: it need not come. What is for all has ARP among it.

@@ -34,6 +34,15 @@ export class Tap implements RxDevice, TxDevice {
     return new Tap(native.tapOpen(name, OFFLOADS, multiQueue), mtu);
   }
 
+  /** One that a process before us opened. */
+  static adopt(info: TunInfo, mtu: number): Tap {
+    return new Tap(info, mtu);
+  }
+
+  get writeFd(): number {
+    return this.fd;
+  }
+
   receive(batch: PacketBatch): number {
     const count = native.tapRead(this.fd, batch.slab, batch.descriptors, batch.capacity);
     batch.count = Math.max(count, 0);

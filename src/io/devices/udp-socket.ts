@@ -78,6 +78,11 @@ export class UdpReceiver implements RxDevice {
     return new UdpReceiver(native.udpOpen(address, port, device, BUFFER_BYTES, 0, true));
   }
 
+  /** One that a process before us opened there. */
+  static adopt(fd: number): UdpReceiver {
+    return new UdpReceiver(fd);
+  }
+
   /** The batch has UDP_BURST descriptors for each slot of a little over 64 kB of its slab. */
   receive(batch: PacketBatch): number {
     const count = native.udpReceive(this.fd, batch.slab, batch.descriptors, batch.capacity);

@@ -62,6 +62,11 @@ export class VxlanStrays implements RxDevice {
     return strays;
   }
 
+  /** One that a process before us opened there; what it hears stays as it is until hear(). */
+  static adopt(fd: number): VxlanStrays {
+    return new VxlanStrays(fd);
+  }
+
   /** `vnis`: of the devices; of too many, or none, it hears nothing. */
   hear(port: number, vnis: readonly number[]): void {
     const hears = vnis.length > 0 && vnis.length <= MOST_VNIS;

@@ -141,6 +141,11 @@ describe('restart', () => {
     ['bpf', ['--io', 'bpf']],
     ['raw with two workers', ['--io', 'raw', '--workers', '2']],
     ['packet with two workers', ['--io', 'packet', '--workers', '2']],
+    ['raw over VXLAN', ['vxlan', '--io', 'raw']],
+    ['raw over VXLAN, layer 2, two workers', ['vxlan', 'layer2', '--io', 'raw', '--workers', '2']],
+    ['bpf over VXLAN', ['vxlan', '--io', 'bpf', '--dhcp']],
+    ['bpf over VXLAN, layer 2', ['vxlan', 'layer2', '--io', 'bpf']],
+    ['bpf over VXLAN with two workers', ['vxlan', '--io', 'bpf', '--workers', '2']],
   ])(`${RESTARTS} times breaks nothing: io %s`, async (name, words) => {
     const [, theirs] = await raise(words);
     const traffic = await Traffic.start(host, peer, containerAddress(theirs!, 1));

@@ -18,7 +18,7 @@ const HERITAGE: Heritage = {
         receivers: { '1 eth0': 16 },
       },
     ],
-    fans: { one: { mode: 'bpf', notes: [], kernelCounters: { encap: 17, decap: -1 } } },
+    fans: { one: { mode: 'bpf', notes: [], kernelCounters: { encap: 17, decap: -1 }, cookie: [1, 2, 3] } },
     relays: { eth0: 5 },
     probe: null,
   },
@@ -48,7 +48,7 @@ describe('inheritedIo', () => {
 
   it('goes on as it went, and says again why not faster', () => {
     const notes = ['bpf: no', 'packet: segmentation in software: no shim'];
-    expect(inheritedIo({ mode: 'packet', notes, kernelCounters })).toEqual({
+    expect(inheritedIo({ mode: 'packet', notes, kernelCounters, cookie: null })).toEqual({
       io: ['packet'],
       ioNotes: ['bpf: no'],
     });
