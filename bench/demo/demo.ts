@@ -2,11 +2,13 @@
  * `npm run demo`: the fan's main job before the reader's eyes. Two hosts and a container each, `fanctl up` on both,
  * and then what an operator would try: ping, a message each way, iperf, a look at the wire.
  *
- * `npm run demo -- --docker` does it with real Docker (docker.ts). Exit code 1 if any step failed.
+ * `npm run demo -- --docker` does it with real Docker (docker.ts), `-- --vxlan` with fans over VXLAN. Exit code 1 if any step
+ * failed.
  */
 import { join } from 'node:path';
 import { errorText } from '../../src/base/error.js';
 import type { FanView } from '../../src/control/protocol.js';
+import { DEFAULT_VXLAN_PORT, type FanType } from '../../src/fan/encapsulation.js';
 import { Capture, complaints, tcpdumpText } from '../lab/capture.js';
 import { containerAddress } from '../lab/fan.js';
 import { iperf } from '../lab/iperf.js';
@@ -20,8 +22,18 @@ import { demonstrateDocker } from './docker.js';
 import { checkMapping, expect, raiseFans, takeFansDown } from './fan-steps.js';
 
 const IPERF_SECONDS = 4;
+/** What tcpdump is told of a fan's packets, which of them are shown, and by what they are known. ARP goes over VXLAN too. */
+const ON_THE_WIRE = {
+  ipip: { options: ['-v'], filter: 'proto 4', only: 'proto 4', mark: 'IPIP' },
+  vxlan: {
+    options: ['-v', '-T', 'vxlan'],
+    filter: `udp port ${DEFAULT_VXLAN_PORT}`,
+    only: `udp port ${DEFAULT_VXLAN_PORT} and udp[28:2] = 0x800`,
+    mark: 'VXLAN',
+  },
+} as const satisfies Record<FanType, object>;
 
-async function demonstrate(account: Account, labs: Lab[]): Promise<void> {
+async function demonstrate(account: Account, labs: Lab[], type: FanType): Promise<void> {
   account.heading('Two hosts, a container each');
   const lab = await account.step('network namespaces, veth cables, a switch', async (say) => {
     const built = await createLab({ hosts: 2, containers: 1 });
@@ -30,7 +42,7 @@ async function demonstrate(account: Account, labs: Lab[]): Promise<void> {
     return built;
   });
   account.heading('The fan');
-  const fans = await raiseFans(account, lab);
+  const fans = await raiseFans(account, lab, type);
   await checkMapping(account, fans);
   account.heading('Container to container');
   await tryPing(account, lab, fans);
@@ -38,7 +50,7 @@ async function demonstrate(account: Account, labs: Lab[]): Promise<void> {
   account.heading('How fast');
   await compareSpeed(account, lab, fans, labs);
   account.heading('On the wire');
-  await showPacket(account, lab, fans);
+  await showPacket(account, lab, fans, type);
   account.heading('Away with it');
   await takeFansDown(account, lab, fans);
 }
@@ -103,16 +115,17 @@ async function compareSpeed(account: Account, lab: Lab, fans: FanView[], labs: L
   });
 }
 
-async function showPacket(account: Account, lab: Lab, fans: FanView[]): Promise<void> {
+async function showPacket(account: Account, lab: Lab, fans: FanView[], type: FanType): Promise<void> {
   const [, to] = addresses(fans);
-  await account.step('host 1 $ tcpdump -v -i eth0 proto 4', async (say) => {
+  const { options, filter, only, mark } = ON_THE_WIRE[type];
+  await account.step(`host 1 $ tcpdump ${[...options, '-i', 'eth0', filter].join(' ')}`, async (say) => {
     const host = lab.host(1);
-    const capture = await Capture.start(host, 'eth0', join(host.dir, 'demo.pcap'), 'proto 4');
+    const capture = await Capture.start(host, 'eth0', join(host.dir, 'demo.pcap'), only);
     await ping(host.container(1), to, { count: 1 });
     await capture.stop();
-    const text = await tcpdumpText(capture.file, ['-v', '-t', '-c', '1']);
+    const text = await tcpdumpText(capture.file, [...options, '-t', '-c', '1']);
     say(text.trim());
-    if (!text.includes('IPIP')) throw new Error('no IP-in-IP packet was seen');
+    if (!text.includes(mark)) throw new Error(`no packet of ${mark} was seen`);
     const wrong = await complaints(capture.file);
     if (wrong.length > 0) throw new Error(`tshark complains:\n${wrong.join('\n')}`);
     say('tshark has nothing to complain of');
@@ -126,13 +139,16 @@ function addresses(fans: readonly FanView[]): [string, string] {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const unknown = args.find((arg) => arg !== '--docker');
-  if (unknown !== undefined) throw new Error(`unknown option ${unknown}\nusage: npm run demo [-- --docker]`);
+  const unknown = args.find((arg) => !['--docker', '--vxlan'].includes(arg));
+  if (unknown !== undefined)
+    throw new Error(`unknown option ${unknown}\nusage: npm run demo [-- [--docker] [--vxlan]]`);
+  const type = args.includes('--vxlan') ? 'vxlan' : 'ipip';
   const account = new Account();
   const labs: Lab[] = [];
   let failed: StepFailed | undefined;
   try {
-    await (args.includes('--docker') ? demonstrateDocker(account, labs) : demonstrate(account, labs));
+    const show = args.includes('--docker') ? demonstrateDocker : demonstrate;
+    await show(account, labs, type);
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     failed = error;

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FanView } from '../../src/control/protocol.js';
+import type { FanType } from '../../src/fan/encapsulation.js';
 import { buildImage, DockerHost, IMAGE, onBridge, upperHalf } from '../lab/docker-host.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { Account } from './account.js';
@@ -17,7 +18,7 @@ interface DockerContainer {
   address: string;
 }
 
-export async function demonstrateDocker(account: Account, labs: Lab[]): Promise<void> {
+export async function demonstrateDocker(account: Account, labs: Lab[], type: FanType): Promise<void> {
   account.heading('Two hosts');
   const lab = await account.step('network namespaces, veth cables, a switch', async () => {
     const built = await createLab({ hosts: 2, containers: 0 });
@@ -25,7 +26,7 @@ export async function demonstrateDocker(account: Account, labs: Lab[]): Promise<
     return built;
   });
   account.heading('The fan');
-  const fans = await raiseFans(account, lab);
+  const fans = await raiseFans(account, lab, type);
   await checkMapping(account, fans);
   account.heading('Docker on it');
   const started: DockerHost[] = [];

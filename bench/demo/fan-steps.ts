@@ -2,20 +2,21 @@
  * The steps that both demonstrations share: a fan on each host, the arithmetic, and taking it all down again.
  */
 import type { FanView } from '../../src/control/protocol.js';
+import type { FanType } from '../../src/fan/encapsulation.js';
 import { containerAddress, raiseFan, showFans } from '../lab/fan.js';
 import type { Lab } from '../lab/lab.js';
 import type { Account } from './account.js';
 import { explainHost, explainSlice } from './mapping.js';
 
 export const OVERLAY = '250.0.0.0/8';
-const WORDS = [OVERLAY, 'eth0/16'];
 
 /** `fanctl up` on every host, in order. */
-export async function raiseFans(account: Account, lab: Lab): Promise<FanView[]> {
+export async function raiseFans(account: Account, lab: Lab, type: FanType): Promise<FanView[]> {
   const fans: FanView[] = [];
+  const words = [OVERLAY, 'eth0/16', ...(type === 'ipip' ? [] : [type])];
   for (const host of lab.hosts) {
-    const fan = await account.step(`host ${host.index} $ fanctl up ${WORDS.join(' ')}`, async (say) => {
-      const { view, printed } = await raiseFan(host, WORDS);
+    const fan = await account.step(`host ${host.index} $ fanctl up ${words.join(' ')}`, async (say) => {
+      const { view, printed } = await raiseFan(host, words);
       say(printed);
       return view;
     });

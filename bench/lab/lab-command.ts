@@ -1,12 +1,13 @@
 /**
  * `npm run lab`: a lab that stays up, and a shell in which h1, h2 … and c1, c2 … run a command in a host or
- * container. Those are small scripts in the lab's bin/, so that any shell, or none, can use them.
+ * container. `-- --vxlan` only changes what is suggested: fans over VXLAN. Those are small scripts in the lab's bin/, so that any shell, or none, can use them.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { errorText } from '../../src/base/error.js';
+import { DEFAULT_VXLAN_PORT } from '../../src/fan/encapsulation.js';
 import { listLabs, removeLab } from './cleanup.js';
 import { attachContainers, showFans } from './fan.js';
 import { createLab, type Lab, openLab } from './lab.js';
@@ -15,6 +16,7 @@ import { PROGRAMS } from './repository.js';
 import { PROFILES } from './underlay.js';
 
 const USAGE = `usage: npm run lab -- [--hosts N] [--containers M] [--mtu N] [--profile ${PROFILES.join('|')}]
+                          [--vxlan]
        npm run lab -- down`;
 
 async function main(args: string[]): Promise<void> {
@@ -24,7 +26,7 @@ async function main(args: string[]): Promise<void> {
     parseArgs({
       args,
       allowPositionals: true,
-      options: { hosts: text, containers: text, mtu: text, profile: text },
+      options: { hosts: text, containers: text, mtu: text, profile: text, vxlan: { type: 'boolean' } },
     }),
   );
   const [verb, dir] = positionals;
@@ -41,7 +43,7 @@ async function main(args: string[]): Promise<void> {
     keep: true,
   });
   writeScripts(lab);
-  enter(lab);
+  enter(lab, values.vxlan ?? false);
 }
 
 /** What Node's parser says of a wrong argument, and how it is written right. */
@@ -115,17 +117,19 @@ function hostOnly(lab: Lab, program: string, file: string): string {
   ].join('\n');
 }
 
-function commandsToTry(lab: Lab, prefix: string): string {
+function commandsToTry(lab: Lab, isVxlan: boolean, prefix: string): string {
   const names = scriptNames(lab).map(([name]) => name);
   const second = lab.hosts[1];
   const container = names.find((name) => name.startsWith('c1')) ?? 'c1';
   const peer = second ? `250.${second.address.split('.').slice(2).join('.')}.2` : '250.0.28.1';
   const lines = [
-    ...lab.hosts.map((host) => `h${host.index} fanctl up 250.0.0.0/8 eth0/16`),
+    ...lab.hosts.map((host) => `h${host.index} fanctl up 250.0.0.0/8 eth0/16${isVxlan ? ' vxlan' : ''}`),
     'attach                          # plugs the containers into the bridges',
     'h1 fanctl show',
     `${container} ping -c 3 ${peer}`,
-    'h1 tcpdump -ni eth0 proto 4     # meanwhile',
+    isVxlan
+      ? `h1 tcpdump -T vxlan -ni eth0 udp port ${DEFAULT_VXLAN_PORT}  # meanwhile`
+      : 'h1 tcpdump -ni eth0 proto 4     # meanwhile',
     'h1 fanctl stats',
     `${container} bash                         # a shell inside`,
   ];
@@ -139,10 +143,10 @@ function commandsToTry(lab: Lab, prefix: string): string {
   ].join('\n');
 }
 
-function enter(lab: Lab): void {
+function enter(lab: Lab, isVxlan: boolean): void {
   const bin = join(lab.dir, 'bin');
   const terminal = process.stdin.isTTY && process.stdout.isTTY;
-  console.log(commandsToTry(lab, terminal ? '' : `${bin}/`));
+  console.log(commandsToTry(lab, isVxlan, terminal ? '' : `${bin}/`));
   if (!terminal) return;
   const shell = process.env.SHELL ?? '/bin/sh';
   const rc = join(lab.dir, 'bashrc');

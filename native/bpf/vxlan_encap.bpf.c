@@ -4,8 +4,8 @@
  * headers in front, whole if it is a super-packet.
  *
  * It drops nothing and answers nobody, as encap.bpf.c: what it doesn't take (ARP, IP options, a
- * destination with no host behind it, a source that is not ours, too big for a path, what a trace
- * might show) goes on into the TAP, to the daemon. RFC 7348 §5.
+ * destination with no host behind it, a source that is not ours, too big for a path, marked for
+ * congestion, what a trace might show) goes on into the TAP, to the daemon. RFC 7348 §5.
  */
 #include <bpf/bpf_endian.h>
 
@@ -15,6 +15,7 @@
 enum {
   FAMILY_IPV4 = 2,
   SKIP_NEIGHBOUR = 4, /* BPF_FIB_LOOKUP_SKIP_NEIGH, which headers before 6.3 lack */
+  CE = 3,             /* RFC 3168 §5 */
 };
 
 /*
@@ -64,6 +65,8 @@ int encap(struct __sk_buff *skb) {
   if (bpf_skb_load_bytes(skb, ETHERNET_LEN, ip, IPV4_LEN) != 0) return NEXT;
   __u32 packet_len = skb->len - ETHERNET_LEN;
   if (!is_plain(ip, packet_len, VXLAN_OUTER_LEN)) return NEXT;
+  /* Of what is marked for congestion the kernel would say outside that it can be: RFC 6040 §4.1. */
+  if ((ip[1] & ECN) == CE) return NEXT;
   if (!is_host_of_slice(fan, be32(ip + 12))) return NEXT;
   if (fan->takes == FAN_TAKES_UNTRACED && !is_untraced(skb, fan, ip, 0)) return NEXT;
   __u32 exit = exit_of(fan, be32(ip + 16));

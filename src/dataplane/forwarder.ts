@@ -107,7 +107,14 @@ export class Forwarder {
     this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
     const probes = new ProbeTap(onProbe);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, probes);
-    this.#vxlanEncap = new VxlanEncap(counters, this.#replies, this.#vxlanTable, this.#peers);
+    this.#vxlanEncap = new VxlanEncap(
+      counters,
+      this.#pathMtu,
+      this.#replies,
+      this.#vxlanTable,
+      this.#peers,
+      sizes,
+    );
     this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers, probes);
     this.#sizes = sizes;
     this.#isFirst = share.index === 0;
@@ -120,7 +127,7 @@ export class Forwarder {
       largestSent: (address: number, peer: number) =>
         Math.max(sizes.largest(peer), this.#kernel.largestSent(address, peer)),
     };
-    this.#errors = new PathErrors(parts, this.#table);
+    this.#errors = new PathErrors(parts, this.#table, this.#vxlanTable);
   }
 
   /** Forwards for `specs` from now on; on failure as before. `generation` as in ToWorker. */
@@ -148,7 +155,7 @@ export class Forwarder {
     this.#decap.configure(this.#table);
     this.#vxlanEncap.configure(this.#vxlanTable);
     this.#vxlanDecap.configure(this.#vxlanTable);
-    this.#errors.configure(this.#table);
+    this.#errors.configure(this.#table, this.#vxlanTable);
     this.#kernel.configure(
       [this.#table, this.#vxlanTable],
       this.ports.fans,
@@ -250,7 +257,7 @@ export class Forwarder {
       taken = walk.process(fan, rx, taken, tx, nowMs);
       tracer?.encapJudged(fan, rx, from, taken, tx);
       if (tx.count > 0) {
-        if (walk === this.#encap) this.#encap.noteSizes(tx);
+        walk.noteSizes(tx);
         walk.settle(fan, tx, port.underlay.sender.send(tx));
       }
       tracer?.encapSent(fan, rx, from, taken, tx);

@@ -36,6 +36,7 @@ export const ICMP_PARAMETER_PROBLEM = 12;
 /** Codes of ICMP_UNREACHABLE, RFC 792 and RFC 1191 §4. */
 export const HOST_UNREACHABLE = 1;
 export const PROTOCOL_UNREACHABLE = 2;
+export const PORT_UNREACHABLE = 3;
 export const FRAGMENTATION_NEEDED = 4;
 
 /** Bytes of an ICMP header. */

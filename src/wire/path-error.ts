@@ -9,6 +9,7 @@ import {
   ICMP_PARAMETER_PROBLEM,
   ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
+  PORT_UNREACHABLE,
   PROTOCOL_UNREACHABLE,
 } from './icmpv4.js';
 import { MIN_MTU, OUTER_LEN } from './ipip.js';
@@ -22,23 +23,30 @@ export const PATH_HOST_UNREACHABLE = 2;
 /** Our own outer header was refused: count it. */
 export const PATH_PARAMETER_PROBLEM = 3;
 
-/** One of the PATH_ numbers for an ICMP error. `mtu` is its next-hop MTU, 0 where it names none. */
-export function pathErrorOf(type: number, code: number, mtu: number): number {
+/**
+ * One of the PATH_ numbers for an ICMP error. `mtu` is its next-hop MTU, 0 where it names none; `byUdp`: it is about a
+ * packet of VXLAN.
+ */
+export function pathErrorOf(type: number, code: number, mtu: number, byUdp = false): number {
   switch (type) {
     case ICMP_TIME_EXCEEDED:
       return PATH_HOST_UNREACHABLE;
     case ICMP_PARAMETER_PROBLEM:
       return PATH_PARAMETER_PROBLEM;
     case ICMP_UNREACHABLE:
-      return unreachableOf(code, mtu);
+      return unreachableOf(code, mtu, byUdp);
     default:
       return PATH_IGNORE;
   }
 }
 
-/** Port unreachable (3/3) is how a host with another tunnel4 handler answers packets that its fan received. */
-function unreachableOf(code: number, mtu: number): number {
+/**
+ * Port unreachable (3/3) is what a host without a fan over VXLAN says, but also how one with another tunnel4 handler answers
+ * IP-in-IP that its fan received.
+ */
+function unreachableOf(code: number, mtu: number, byUdp: boolean): number {
   if (code === FRAGMENTATION_NEEDED) return mtu >= MIN_MTU ? PATH_TOO_BIG : PATH_IGNORE;
+  if (code === PORT_UNREACHABLE && byUdp) return PATH_HOST_UNREACHABLE;
   return code <= PROTOCOL_UNREACHABLE ? PATH_HOST_UNREACHABLE : PATH_IGNORE;
 }
 

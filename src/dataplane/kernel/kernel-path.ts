@@ -169,10 +169,10 @@ export class KernelPath {
 
   #configOf({ fan, direction, own }: Served, programs: KernelPrograms): FanConfig {
     const { encapTo, decapTo } = programs;
-    // Its outer packets may be fragmented: no path is too small for what fits the device.
-    if (fan.vxlan) return vxlanConfigOf(fan, direction, programs, own);
+    const longest = Math.min(fan.underlayMtu, this.#smallestPath);
+    if (fan.vxlan) return vxlanConfigOf(fan, direction, programs, own, longest);
     return direction === 'encap'
-      ? encapConfigOf(fan, encapTo, Math.min(fan.underlayMtu, this.#smallestPath), own)
+      ? encapConfigOf(fan, encapTo, longest, own)
       : decapConfigOf(fan, decapTo, own);
   }
 }
@@ -199,7 +199,7 @@ function suits(fan: FanEntry, direction: Direction): boolean {
   return fan.vxlan !== undefined || fan.isInnermost;
 }
 
-/** Of a program of a fan over VXLAN that takes all; `own` as in FanConfig. */
+/** Of a program of a fan over VXLAN that takes all; `own` as in FanConfig; `longest`: outer packet. */
 export function vxlanConfigOf(
   fan: FanEntry,
   direction: Direction,
@@ -209,11 +209,12 @@ export function vxlanConfigOf(
     underlayIndex: underlay,
   }: Pick<KernelPrograms, 'encapTo' | 'decapTo' | 'underlayIndex'>,
   own: readonly number[],
+  longest = fan.underlayMtu,
 ): FanConfig {
   const { vni, port } = fan.vxlan!;
   const overVxlan = { vni, port, underlay, cookie: fan.kernelVxlan!.cookie };
   const [device, limit] =
-    direction === 'encap' ? [encapTo, fan.underlayMtu] : [decapTo, fan.underlayMtu - VXLAN_OUTER_LEN];
+    direction === 'encap' ? [encapTo, longest] : [decapTo, fan.underlayMtu - VXLAN_OUTER_LEN];
   return { ...configOf(fan, own), device, limit, linkHeader: ETHERNET_LEN, overVxlan };
 }
 

@@ -77,6 +77,7 @@ export class VxlanPorts {
         each.mode === mode,
     );
     if (known) return known;
+    this.#refuseOtherIo(at.port, mode);
     const made = { address: at.address, udpPort: at.port, device, ttl, mode, token: this.#freeToken() };
     const inherited = this.#inheritance?.takeReceiver(keyOf(made));
     if (inherited === undefined && mode === 'raw' && kernelVxlan) VxlanDevice.release(kernelVxlan.device);
@@ -135,6 +136,18 @@ export class VxlanPorts {
     }
   }
 
+  /** Either our sockets have a port, or the kernel's VXLAN devices do, whatever the address. */
+  #refuseOtherIo(udpPort: number, mode: IoMode): void {
+    const isRaw = mode === 'raw';
+    const other = this.#ports.find((each) => each.udpPort === udpPort && (each.mode === 'raw') !== isRaw);
+    if (!other) return;
+    const [here, there] = isRaw ? ['bpf', 'raw'] : ['raw', 'bpf'];
+    throw new Error(
+      `another fan over VXLAN has udp port ${udpPort} by io ${here}, and fans on one port are of one io: say "io ${here}" ` +
+        `here, "io ${there}" there, or "port N" on every host of one of the two`,
+    );
+  }
+
   #freeToken(): number {
     const used = new Set(this.#ports.map(({ token }) => token));
     let token = this.#firstToken;
@@ -143,7 +156,13 @@ export class VxlanPorts {
   }
 }
 
-function keyOf({ device, address, udpPort, ttl, mode }: Pick<VxlanPort, 'device' | 'address' | 'udpPort' | 'ttl' | 'mode'>): string {
+function keyOf({
+  device,
+  address,
+  udpPort,
+  ttl,
+  mode,
+}: Pick<VxlanPort, 'device' | 'address' | 'udpPort' | 'ttl' | 'mode'>): string {
   return receiverKey(device, address, ` ${udpPort} ${ttl} ${mode}`);
 }
 

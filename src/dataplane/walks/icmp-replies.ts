@@ -8,6 +8,7 @@ import { SenderLimits } from '../../base/sender-limits.js';
 import { HEADROOM, PacketBatch } from '../../io/packet-batch.js';
 import { emitUnreachable, mayAnswerWithError } from '../../wire/icmpv4.js';
 import { destination, source } from '../../wire/ipv4.js';
+import { ETHERNET_LEN, writeAnswering } from '../../wire/vxlan.js';
 import { COUNTER, type Counters } from '../tables/counters.js';
 import type { FanEntry } from '../tables/forwarding-table.js';
 import type { Tracer } from '../tracing/tracer.js';
@@ -63,6 +64,25 @@ export class IcmpReplies {
     this.batch.setRange(at, slot, written);
     this.batch.setVnet(at, 0, 0, 0, 0);
     this.#counters.add(fan.counterBlock, COUNTER['icmp-tx-packets'], 1);
+  }
+
+  /** As add, about the packet behind the Ethernet header at `frame`, in a frame to whom it came from. */
+  addFramed(
+    fan: FanEntry,
+    bytes: Uint8Array,
+    frame: number,
+    len: number,
+    code: number,
+    mtu: number,
+    nowMs: number,
+  ): void {
+    const { batch } = this;
+    const at = batch.count;
+    this.add(fan, bytes, frame + ETHERNET_LEN, len, code, mtu, nowMs);
+    if (batch.count === at) return;
+    const answer = batch.offset(at) - ETHERNET_LEN;
+    writeAnswering(batch.slab, answer, bytes, frame);
+    batch.setRange(at, answer, batch.length(at) + ETHERNET_LEN);
   }
 
   /** Counts an error about the inner packet at bytes[off, off+len) that a rate limit keeps from being sent. */

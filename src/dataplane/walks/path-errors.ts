@@ -18,11 +18,15 @@
  *                                       §6.3), and is not prolonged by errors that say nothing new
  *   §3 rates                            of what is relayed for one sender of errors, to one container, and of all
  *
+ * Of a fan over VXLAN the same holds, by what its packets are known by: UDP to its port, then VNI and frame. DF is clear in
+ * them, so routers cut them and have nothing to say; one that says so all the same doesn't cut, and is believed.
+ *
  * Of several workers each hears every error and learns the path from it; the first one counts it and tells the
  * container.
  */
 import { DROP, type DropReason, KEEP } from '../../base/drop-reason.js';
 import { SenderLimits } from '../../base/sender-limits.js';
+import { overheadOf } from '../../fan/encapsulation.js';
 import { underlayHostBits } from '../../fan/mapping.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
 import {
@@ -42,11 +46,22 @@ import {
   isFragment,
   MIN_HEADER_LEN,
   PROTOCOL_IPIP,
+  PROTOCOL_UDP,
+  read16,
   sourceBits,
   totalLength,
   version,
 } from '../../wire/ipv4.js';
-import { innerMtu, PATH_HOST_UNREACHABLE, PATH_TOO_BIG, pathErrorOf } from '../../wire/path-error.js';
+import { PATH_HOST_UNREACHABLE, PATH_TOO_BIG, pathErrorOf } from '../../wire/path-error.js';
+import {
+  checkEthernet,
+  ETHERNET_LEN,
+  ETHERTYPE_ARP,
+  etherType,
+  readVni,
+  TUNNEL_LEN,
+  VXLAN_LEN,
+} from '../../wire/vxlan.js';
 import { COUNTER, type Counters, HOST_BLOCK } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import type { IcmpOrigin } from './icmp-origin.js';
@@ -57,6 +72,10 @@ import type { PathMtuTable } from './path-mtu.js';
 const RELAYABLE_QUOTE = MIN_HEADER_LEN + 8;
 /** Bytes of a quoted header with its total length. */
 const LENGTH_END = 4;
+/** Of UDP. */
+const UDP_LEN = 8;
+const [TARGET_PORT_AT, LENGTH_AT] = [2, 4];
+const NO_VNI = -1;
 /** As a fan's index. */
 const NO_FAN = -1;
 /** What one sender of errors may have relayed; how much all, IcmpReplies limits. */
@@ -78,14 +97,18 @@ export class PathErrors {
   readonly #senders = new SenderLimits(SENDER_RATES);
   readonly #error = createIcmpError();
   #table: ForwardingTable;
+  #vxlanTable: ForwardingTable;
 
-  constructor(parts: PathErrorParts, table: ForwardingTable) {
+  /** Of the fans over IP-in-IP, and of those over VXLAN. */
+  constructor(parts: PathErrorParts, table: ForwardingTable, vxlanTable: ForwardingTable) {
     this.#parts = parts;
     this.#table = table;
+    this.#vxlanTable = vxlanTable;
   }
 
-  configure(table: ForwardingTable): void {
+  configure(table: ForwardingTable, vxlanTable: ForwardingTable): void {
     this.#table = table;
+    this.#vxlanTable = vxlanTable;
     this.#parts.origin.configure();
   }
 
@@ -100,9 +123,10 @@ export class PathErrors {
     const bad = readIcmpError(rx.slab, off, rx.length(i), this.#error);
     rx.setVerdict(i, KEEP, NO_FAN, 1);
     // The socket sees every ICMP error of the host; those about other protocols are none of our business.
-    if (bad === KEEP && this.#error.protocol !== PROTOCOL_IPIP) return undefined;
+    if (bad === KEEP && this.#error.protocol !== PROTOCOL_IPIP && !this.#isAboutVxlan(rx.slab))
+      return undefined;
     const quoteAt = off + headerLen(rx.slab, off) + ICMP_HEADER_LEN;
-    const fan = bad === KEEP ? this.#fanOf(rx.slab, quoteAt) : undefined;
+    const fan = bad === KEEP ? this.#fanOf(rx, quoteAt) : undefined;
     const from = sourceBits(rx.slab, off);
     const reason =
       fan === undefined ? DROP['icmp-invalid'] : this.#judge(fan, rx.slab, quoteAt, from, device, nowMs);
@@ -134,9 +158,11 @@ export class PathErrors {
     const { type, code, mtu, destination } = this.#error;
     const peer = destination | 0;
     const isTooBig = type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED;
-    if (!origin.isLikely(this.#table, fan, peer, from, device, !isTooBig, nowMs)) return DROP['icmp-source'];
+    const table = fan.vxlan ? this.#vxlanTable : this.#table;
+    if (!origin.isLikely(table, fan, peer, from, device, !isTooBig, nowMs)) return DROP['icmp-source'];
     // What is cut on its way has no such error; what a router got in one burst, it may quote as one packet.
-    const isQuoteShort = !dontFragment(bytes, quoteAt) || totalLength(bytes, quoteAt) <= mtu;
+    const isCut = !fan.vxlan && !dontFragment(bytes, quoteAt);
+    const isQuoteShort = isCut || totalLength(bytes, quoteAt) <= mtu;
     if (isTooBig && (mtu < fan.minPathMtu || isQuoteShort)) return DROP['icmp-implausible'];
     const least = isTooBig ? mtu : 0;
     return largestSent(fan.address, peer) > least ? KEEP : DROP['icmp-implausible'];
@@ -146,7 +172,7 @@ export class PathErrors {
   #relay(fan: FanEntry, bytes: Uint8Array, from: number, nowMs: number): boolean {
     const { type, code, mtu, innerOffset, innerLen } = this.#error;
     const { replies } = this.#parts;
-    const kind = pathErrorOf(type, code, mtu);
+    const kind = pathErrorOf(type, code, mtu, fan.vxlan !== undefined);
     const before = replies.batch.count;
     const isToTell =
       kind === PATH_TOO_BIG
@@ -157,11 +183,19 @@ export class PathErrors {
     if (!this.#senders.takeOwn(from, nowMs)) {
       replies.holdBack(fan, bytes, innerOffset, innerLen);
     } else if (kind === PATH_TOO_BIG) {
-      replies.add(fan, bytes, innerOffset, innerLen, FRAGMENTATION_NEEDED, innerMtu(mtu), nowMs);
+      this.#tell(fan, bytes, FRAGMENTATION_NEEDED, mtu - overheadOf(fan.vxlan), nowMs);
     } else {
-      replies.add(fan, bytes, innerOffset, innerLen, HOST_UNREACHABLE, 0, nowMs);
+      this.#tell(fan, bytes, HOST_UNREACHABLE, 0, nowMs);
     }
     return replies.batch.count > before;
+  }
+
+  /** The container that sent the inner packet. */
+  #tell(fan: FanEntry, bytes: Uint8Array, code: number, mtu: number, nowMs: number): void {
+    const { innerOffset, innerLen } = this.#error;
+    const { replies } = this.#parts;
+    if (!fan.vxlan) replies.add(fan, bytes, innerOffset, innerLen, code, mtu, nowMs);
+    else replies.addFramed(fan, bytes, innerOffset - ETHERNET_LEN, innerLen, code, mtu, nowMs);
   }
 
   /** Returns whether the error tells of a narrow path. */
@@ -172,37 +206,95 @@ export class PathErrors {
   }
 
   /** The fan that could have sent the packet quoted at `quoteAt`, or undefined. */
-  #fanOf(bytes: Uint8Array, quoteAt: number): FanEntry | undefined {
-    const { source: from, destination: peer, innerOffset, innerLen } = this.#error;
-    let fan = this.#table.fanAt(from | 0);
-    if (fan === undefined || !isOfOurs(bytes, quoteAt, innerOffset, innerLen)) return undefined;
+  #fanOf(rx: PacketBatch, quoteAt: number): FanEntry | undefined {
+    const bytes = rx.slab;
+    const { source: from, destination: peer } = this.#error;
+    const isVxlan = this.#error.protocol === PROTOCOL_UDP;
+    const table = isVxlan ? this.#vxlanTable : this.#table;
+    let fan = isVxlan ? this.#unwrap(rx, quoteAt) : table.fanAt(from | 0);
+    const { innerOffset, innerLen } = this.#error;
+    if (fan === undefined || !isOfOurs(bytes, quoteAt, overheadOf(fan.vxlan), innerOffset, innerLen))
+      return undefined;
     if (innerLen >= MIN_HEADER_LEN) {
       const target = destinationBits(bytes, innerOffset);
-      const found = this.#table.fanOf(target);
+      const found = table.fanOf(target);
       if (found === undefined || found.address !== (from | 0)) return undefined;
-      fan = found;
+      // Which of several fans over VXLAN it is, its VNI has said.
+      if (isVxlan && (target & fan.overlayMask) !== fan.overlayBase) return undefined;
+      if (!isVxlan) fan = found;
       if (underlayHostBits(fan, target) !== (peer | 0)) return undefined;
     }
-    if (innerLen >= DESTINATION && !this.#isOurs(fan, sourceBits(bytes, innerOffset))) return undefined;
+    if (innerLen >= DESTINATION && !isOurs(table, fan, sourceBits(bytes, innerOffset))) return undefined;
     const host = peer & ~fan.underlayMask;
-    if (host === 0 || host === ~fan.underlayMask || this.#table.isOwnAddress(peer | 0)) return undefined;
+    if (host === 0 || host === ~fan.underlayMask || table.isOwnAddress(peer | 0)) return undefined;
     return (peer & fan.underlayMask) === fan.underlayBase ? fan : undefined;
   }
 
-  #isOurs(fan: FanEntry, sender: number): boolean {
-    if (isHostOfSlice(fan, sender)) return true;
-    // Of a quote without the inner destination, the fan is the first at its address.
-    return this.#table.isSiblingSource(fan, sender);
+  /** Whether the quoted packet is UDP from a fan's address to its port, as far as the quote says. */
+  #isAboutVxlan(bytes: Uint8Array): boolean {
+    const { protocol, source: from, innerOffset, innerLen } = this.#error;
+    if (protocol !== PROTOCOL_UDP || innerLen < UDP_LEN) return false;
+    return this.#vxlanFan(from | 0, read16(bytes, innerOffset + TARGET_PORT_AT)) !== undefined;
+  }
+
+  /** The first fan over VXLAN at our address `from` and this port, of this VNI where it is known. */
+  #vxlanFan(from: number, port: number, vni = NO_VNI): FanEntry | undefined {
+    for (const fan of this.#vxlanTable.fans) {
+      const { address, vxlan } = fan;
+      if (address === from && vxlan!.port === port && (vni === NO_VNI || vxlan!.vni === vni)) return fan;
+    }
+    return undefined;
+  }
+
+  /**
+   * The fan over VXLAN whose headers are those quoted behind the outer one, as far as the quote goes, or undefined;
+   * `innerOffset` and `innerLen` of #error are then of the packet in the frame.
+   */
+  #unwrap(rx: PacketBatch, quoteAt: number): FanEntry | undefined {
+    const error = this.#error;
+    const { innerOffset: udp, innerLen: quoted } = error;
+    const bytes = rx.slab;
+    const total = totalLength(bytes, quoteAt) - headerLen(bytes, quoteAt);
+    const length = read16(bytes, udp + LENGTH_AT);
+    if (isFragment(bytes, quoteAt) ? length <= total : length !== total) return undefined;
+    const from = error.source | 0;
+    const port = read16(bytes, udp + TARGET_PORT_AT);
+    const known = quoted - UDP_LEN;
+    error.innerOffset = udp + UDP_LEN + TUNNEL_LEN;
+    error.innerLen = Math.max(0, known - TUNNEL_LEN);
+    if (known < VXLAN_LEN) return this.#vxlanFan(from, port);
+    const vni = readVni(rx.view, udp + UDP_LEN);
+    const fan = vni < 0 ? undefined : this.#vxlanFan(from, port, vni);
+    const frame = udp + UDP_LEN + VXLAN_LEN;
+    if (fan === undefined || known < TUNNEL_LEN) return fan;
+    if (checkEthernet(bytes, frame, known - VXLAN_LEN) !== KEEP) return undefined;
+    // Of ARP nobody is to be told.
+    if (etherType(bytes, frame) === ETHERTYPE_ARP) error.innerLen = 0;
+    return fan;
   }
 }
 
+function isOurs(table: ForwardingTable, fan: FanEntry, sender: number): boolean {
+  if (isHostOfSlice(fan, sender)) return true;
+  // Of a quote without the inner destination, the fan is the first at its address.
+  return table.isSiblingSource(fan, sender);
+}
+
 /** Whether the lengths and versions of the quoted headers, or of as much of them as there is, are of a packet as we send them. */
-function isOfOurs(bytes: Uint8Array, quoteAt: number, innerOffset: number, innerLen: number): boolean {
-  const payload = totalLength(bytes, quoteAt) - OUTER_LEN;
+function isOfOurs(
+  bytes: Uint8Array,
+  quoteAt: number,
+  overhead: number,
+  innerOffset: number,
+  innerLen: number,
+): boolean {
+  const payload = totalLength(bytes, quoteAt) - overhead;
   if (headerLen(bytes, quoteAt) !== OUTER_LEN || payload < MIN_HEADER_LEN) return false;
   if (innerLen === 0) return true;
   if (version(bytes, innerOffset) !== 4 || headerLen(bytes, innerOffset) < MIN_HEADER_LEN) return false;
   if (innerLen < LENGTH_END) return true;
   const inner = totalLength(bytes, innerOffset);
-  return isFragment(bytes, quoteAt) ? inner > payload : inner === payload;
+  if (isFragment(bytes, quoteAt)) return inner > payload;
+  // A frame may be padded.
+  return inner === payload || (overhead > OUTER_LEN && inner < payload);
 }

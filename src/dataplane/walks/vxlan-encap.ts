@@ -3,10 +3,11 @@
  *
  *   1. check     the frame may travel: whole IPv4 to one host, or ARP, from our slice, to a peer
  *   2. map       its destination, of ARP the target, to the underlay host: nothing is flooded, nothing learnt
- *   3. fit       the device's MTU, or answer the sender, or cut a burst smaller
+ *   3. fit       the path's MTU, or answer the sender, or cut a burst smaller
  *   4. header    8 bytes of VXLAN in front of it; the kernel adds UDP and IP
  *
- * DF of the outer packet is clear, as the fans of Ubuntu and LXD have it: routers on the way fragment, nobody is told.
+ * DF of the outer packet is clear, as the fans of Ubuntu and LXD have it: routers on the way fragment. Of one that says
+ * instead that it doesn't, path-errors.ts learns.
  */
 import { DROP, type DropReason, KEEP } from '../../base/drop-reason.js';
 import { underlayHostBits } from '../../fan/mapping.js';
@@ -35,31 +36,45 @@ import {
   etherType,
   VXLAN_LEN,
   VXLAN_OUTER_LEN,
-  writeAnswering,
   writeVxlan,
 } from '../../wire/vxlan.js';
 import { COUNTER, type Counters } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import type { PeerTable } from '../tables/peer-table.js';
 import type { IcmpReplies } from './icmp-replies.js';
+import type { PathMtuTable } from './path-mtu.js';
+import type { SentSizes } from './sent-sizes.js';
 
 const EMSGSIZE = 90;
 const OUTER = VXLAN_OUTER_LEN;
 const LINK = ETHERNET_LEN;
+/** Bytes that the kernel puts in front: IPv4 and UDP. */
+const BY_KERNEL = OUTER - LINK - VXLAN_LEN;
 const MIN_FRAME_IPV4 = ETHERNET_LEN + 20;
 
 export class VxlanEncap {
   readonly #counters: Counters;
   readonly #replies: IcmpReplies;
+  readonly #pathMtu: PathMtuTable;
   readonly #peers: PeerTable;
+  readonly #sizes: SentSizes;
   #table: ForwardingTable;
   /** The underlay host that the last checked frame goes to, int32. */
   #exit = 0;
 
-  constructor(counters: Counters, replies: IcmpReplies, table: ForwardingTable, peers: PeerTable) {
+  constructor(
+    counters: Counters,
+    pathMtu: PathMtuTable,
+    replies: IcmpReplies,
+    table: ForwardingTable,
+    peers: PeerTable,
+    sizes: SentSizes,
+  ) {
     this.#counters = counters;
+    this.#pathMtu = pathMtu;
     this.#replies = replies;
     this.#peers = peers;
+    this.#sizes = sizes;
     this.#table = table;
   }
 
@@ -87,6 +102,14 @@ export class VxlanEncap {
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-packets'], packets);
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-bytes'], innerBytes);
     return i;
+  }
+
+  /** As EncapPath.noteSizes. */
+  noteSizes(tx: PacketBatch): void {
+    for (let i = 0; i < tx.count; i++) {
+      const longest = tx.tag(i) > 1 ? tx.headerLen(i) + tx.gsoSize(i) : tx.length(i);
+      this.#sizes.note(tx.address(i), longest + BY_KERNEL);
+    }
   }
 
   /** As EncapPath.settle. */
@@ -141,34 +164,24 @@ export class VxlanEncap {
 
   /** `headers`: inner header bytes of a super-packet, which is made to fit where it is a stream. */
   #fit(fan: FanEntry, rx: PacketBatch, i: number, headers: number, nowMs: number): DropReason {
-    const limit = fan.underlayMtu - OUTER;
     const longest = headers === 0 ? rx.length(i) - LINK : headers + rx.gsoSize(i);
+    if (longest + OUTER <= Math.min(fan.underlayMtu, this.#pathMtu.smallest)) return KEEP;
+    const limit = this.#pathMtu.lookup(this.#exit, fan.underlayMtu, nowMs) - OUTER;
     if (longest <= limit) return KEEP;
     const frame = rx.offset(i);
     if (etherType(rx.slab, frame) === ETHERTYPE_ARP) return DROP['too-big'];
     if (dontFragment(rx.slab, frame + LINK)) {
-      this.#answer(fan, rx, i, limit, nowMs);
+      const length = totalLength(rx.slab, frame + LINK) || rx.length(i) - LINK;
+      this.#replies.addFramed(fan, rx.slab, frame, length, FRAGMENTATION_NEEDED, limit, nowMs);
       return DROP['too-big'];
     }
     if ((rx.gsoType(i) & ~GSO_ECN) === GSO_TCPV4 && limit > headers) {
       rx.setGsoSize(i, limit - headers);
       return KEEP;
     }
-    // Of one that goes by itself the kernel makes outer fragments.
-    return headers === 0 && fan.fragment ? KEEP : DROP['too-big'];
-  }
-
-  /** ICMP 3/4, in a frame to whom the packet came from. */
-  #answer(fan: FanEntry, rx: PacketBatch, i: number, limit: number, nowMs: number): void {
-    const { batch } = this.#replies;
-    const before = batch.count;
-    const frame = rx.offset(i);
-    const length = totalLength(rx.slab, frame + LINK) || rx.length(i) - LINK;
-    this.#replies.add(fan, rx.slab, frame + LINK, length, FRAGMENTATION_NEEDED, limit, nowMs);
-    if (batch.count === before) return;
-    const at = batch.offset(before) - LINK;
-    writeAnswering(batch.slab, at, rx.slab, frame);
-    batch.setRange(before, at, batch.length(before) + LINK);
+    // Of one that goes by itself the kernel makes outer fragments, or a router on the way does.
+    const mayBeCut = headers === 0 || longest + OUTER <= fan.underlayMtu;
+    return mayBeCut && fan.fragment ? KEEP : DROP['too-big'];
   }
 
   #emit(fan: FanEntry, rx: PacketBatch, i: number, tx: PacketBatch, segments: number): void {

@@ -26,6 +26,15 @@ it('shows the fan with namespaces for containers', async () => {
   expect(stdout).toMatch(/container to container, the fan +\d/);
 });
 
+it('shows the fan over VXLAN', async () => {
+  const stdout = await demonstrate('--vxlan');
+  expect(stdout).toContain('fanctl up 250.0.0.0/8 eth0/16 vxlan');
+  expect(stdout).toMatch(
+    /172\.30\.0\.28\.\d+ > 172\.30\.0\.27\.8472: VXLAN, flags \[I\] \(0x08\), vni 16384000/,
+  );
+  expect(stdout).toMatch(/container to container, the fan +\d/);
+});
+
 it('shows the fan with real Docker', async (context) => {
   const found = (process.env.PATH ?? '').split(':').some((dir) => existsSync(join(dir, 'dockerd')));
   if (!found) context.skip('dockerd is not installed (scripts/setup installs docker.io)');

@@ -142,6 +142,23 @@ describe('the end of a lab', () => {
 });
 
 describe("a kept lab's programs", () => {
+  it('bring up fans over VXLAN where it says so', async () => {
+    const command = join(REPOSITORY, 'dist/bench/lab/lab-command.js');
+    const { stdout } = await run([process.execPath, command, '--vxlan']);
+    const name = /^lab (\S+):/m.exec(stdout)?.[1] ?? '';
+    try {
+      const lines = stdout.split('\n').map((line) => line.trim());
+      const commands = lines.filter((line) => / fanctl up |\/attach | ping /.test(line));
+      expect(commands).toHaveLength(4);
+      for (const line of commands.map((text) => text.replace(/ +#.*/, ''))) await run(['sh', '-c', line]);
+      const shown = await run(['sh', '-c', commands[0]!.replace(/ up .*/, ' show')]);
+      expect(shown.stdout).toMatch(/type vxlan/);
+      expect(stdout).toContain('tcpdump -T vxlan -ni eth0 udp port 8472');
+    } finally {
+      removeLab(name);
+    }
+  });
+
   it('work on its hosts, and refuse to change the machine from its shell', async () => {
     const command = join(REPOSITORY, 'dist/bench/lab/lab-command.js');
     const { stdout } = await run([process.execPath, command, '--hosts', '1']);

@@ -10,7 +10,7 @@ import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import type { Namespace } from '../../../bench/lab/namespace.js';
 import { failures } from '../diagnosis/doctor-lab.js';
-import { FAN, killFand, PYTHON, until } from '../fan-lab.js';
+import { FAN, fandPid, killFand, PYTHON, until } from '../fan-lab.js';
 
 const HOOK = `#!/bin/sh
 [ "$1" = bound ] || exit 0
@@ -140,6 +140,22 @@ it('names are there again after fand is', async () => {
     () => near('A', 'web2.250-0-27.fan'),
     (said) => String(said) === addresses[1],
   );
+});
+
+it('names go on where one fand hands over to the next: its own, and what it asks of others', async () => {
+  for (const host of lab.hosts) {
+    const before = fandPid(host);
+    const { pid } = JSON.parse((await host.fanctl(['restart', '--json'])).stdout);
+    expect(pid).not.toBe(before);
+    expect(fandPid(host)).toBe(pid);
+    for (const name of ['web2.250-0-27.fan', 'web2.fan']) {
+      await until(
+        () => near('A', name),
+        (said) => String(said) === addresses[1],
+      );
+    }
+    expect(await failures(host)).toEqual([]);
+  }
 });
 
 it('doctor says where fand does not answer', async () => {

@@ -52,7 +52,10 @@ interface Circumstances {
 
 function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumstances = {}) {
   const counters = new Counters();
-  const table = new ForwardingTable([fanSpec('250.0.0.0/8', US, 16, spec)]);
+  const specs = [fanSpec('250.0.0.0/8', US, 16, spec)];
+  const [table, vxlanTable] = [false, true].map(
+    (isVxlan) => new ForwardingTable(specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan)),
+  );
   const pathMtu = new PathMtuTable();
   const replies = new IcmpReplies(counters);
   const sizes = new SentSizes();
@@ -60,7 +63,8 @@ function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumst
   if (sent > 0) sizes.note(peer, sent);
   const origin = new IcmpOrigin({ indexOf: () => ETH0, isRouted: () => routed });
   const largestSent = (_: number, to: number) => sizes.largest(to);
-  const errors = new PathErrors({ counters, pathMtu, replies, origin, largestSent, speaks: true }, table);
+  const parts = { counters, pathMtu, replies, origin, largestSent, speaks: true };
+  const errors = new PathErrors(parts, table!, vxlanTable!);
   const receive = (bytes: Uint8Array, nowMs = 1) => {
     const rx = batchOf([bytes]);
     rx.setTag(0, device);
@@ -73,6 +77,46 @@ function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumst
     counted: () => nonZero(counters.read(1)),
     host: () => nonZero(counters.read(HOST_BLOCK)),
   };
+}
+
+const VXLAN = { vni: 16_384_000, port: 8472, layer2: false };
+const [STATION, OTHER] = [Buffer.from('020000000002', 'hex'), Buffer.from('020000000003', 'hex')];
+
+interface Outer {
+  to?: string;
+  port?: number;
+  vni?: number;
+  flags?: number;
+  type?: number;
+  station?: Buffer;
+  /** Of UDP, more than there is. */
+  longer?: number;
+}
+
+/** A packet in VXLAN as a fan of ours sends it, but for what is said. */
+function overVxlan(
+  what = packet('250.0.28.2', '250.0.27.2', { dontFragment: true, payload: 1450 - 20 }),
+  {
+    to = PEER,
+    port = 8472,
+    vni = VXLAN.vni,
+    flags = 8,
+    type = 0x0800,
+    station = STATION,
+    longer = 0,
+  }: Outer = {},
+): Uint8Array {
+  const headers = Buffer.alloc(8 + 8 + 14);
+  headers.writeUInt16BE(40_000, 0);
+  headers.writeUInt16BE(port, 2);
+  headers.writeUInt16BE(headers.length + what.length + longer, 4);
+  headers.writeUInt32BE(flags * 2 ** 24, 8);
+  headers.writeUInt32BE(vni * 256, 12);
+  headers.set([...OTHER, ...station], 16);
+  headers.writeUInt16BE(type, 28);
+  const outer = packet(US, to, { payload: headers.length + what.length });
+  outer.set([...headers, ...what], 20);
+  return outer;
 }
 
 function receive(bytes: Uint8Array, circumstances: Circumstances = {}) {
@@ -163,6 +207,105 @@ describe('a quote', () => {
   ])('%s is of no packet that was too big', (_, bytes) => {
     const { mtu, counters } = receive(bytes);
     expect([mtu, counters]).toEqual([1500, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+});
+
+describe('an ICMP error about a packet of VXLAN', () => {
+  const ofFan = { spec: { vxlan: VXLAN } };
+
+  it('"too big" is learnt and relayed with MTU − 50, in a frame to who sent it', () => {
+    const { replies, mtu, counters } = receive(icmpError(3, 4, 1400, overVxlan()), ofFan);
+    expect(mtu).toBe(1400);
+    expect(counters).toEqual({ 'icmp-rx-packets': 1, 'icmp-tx-packets': 1 });
+    const reply = bytesOf(replies, 0);
+    expect([...reply.subarray(0, 14)]).toEqual([...STATION, ...OTHER, 8, 0]);
+    expect(decodeIpv4(reply, 14)).toMatchObject({
+      source: parseAddress('250.0.27.2'),
+      destination: parseAddress('250.0.28.2'),
+    });
+    expect([reply[34], reply[35], (reply[40]! << 8) | reply[41]!]).toEqual([3, 4, 1350]);
+  });
+
+  it.each([8, 15, 16, 29, 30, 49, 57])(
+    '"too big" with %i bytes behind the outer header is only learnt',
+    (quoted) => {
+      const { replies, mtu } = receive(icmpError(3, 4, 1400, overVxlan(), 20 + quoted), ofFan);
+      expect([mtu, replies.count]).toEqual([1400, 0]);
+    },
+  );
+
+  it('also of a first fragment, and of a frame with padding', () => {
+    const fragment = overVxlan(undefined, { longer: 100 });
+    fragment[6] = 0x20;
+    fragment.set([0, 0], 10);
+    const sum = checksum(fragment, 0, 20);
+    fragment.set([sum >> 8, sum & 255], 10);
+    fragment.set([(1550 >> 8) & 255, 1550 & 255], 20 + 30 + 2);
+    expect(receive(icmpError(3, 4, 1400, fragment), ofFan).mtu).toBe(1400);
+    const padded = packet('250.0.28.2', '250.0.27.2', { payload: 1400 });
+    expect(
+      receive(icmpError(3, 4, 1400, overVxlan(Buffer.concat([padded, Buffer.alloc(9)]))), ofFan).mtu,
+    ).toBe(1400);
+  });
+
+  it.each([
+    [11, 0],
+    [3, 0],
+    [3, 1],
+    [3, 2],
+    [3, 3],
+  ])('%i/%i becomes host unreachable', (type, code) => {
+    const { replies } = receive(icmpError(type, code, 0, overVxlan()), ofFan);
+    expect(Array.from(bytesOf(replies, 0).slice(34, 36))).toEqual([3, 1]);
+  });
+
+  it('about ARP nobody is told', () => {
+    const arp = overVxlan(new Uint8Array(28), { type: 0x0806 });
+    const { replies, counters } = receive(icmpError(3, 1, 0, arp), ofFan);
+    expect([replies.count, counters]).toEqual([0, { 'icmp-rx-packets': 1 }]);
+  });
+
+  it.each<[string, Uint8Array, number?]>([
+    ['another port', overVxlan(undefined, { port: 4789 })],
+    ['too few bytes to have one', overVxlan(), 27],
+  ])('to %s is none of our business', (_, about, quoted) => {
+    const { host, counters } = receive(icmpError(3, 4, 1400, about, quoted), ofFan);
+    expect({ ...host, ...counters }).toEqual({});
+  });
+
+  const from = (source: string) => packet(source, '250.0.27.2', { payload: 1430 });
+  const to = (target: string) => packet('250.0.28.2', target, { payload: 1430 });
+  it.each<[string, Uint8Array, number?]>([
+    ['another VNI', overVxlan(undefined, { vni: 7 })],
+    ['flags that we never set', overVxlan(undefined, { flags: 0x88 })],
+    ['a length that is not what fills the outer one', overVxlan(undefined, { longer: 1 }), 28],
+    ['a frame of another kind', overVxlan(undefined, { type: 0x86dd })],
+    ['a frame from a group', overVxlan(undefined, { station: Buffer.from('010000000002', 'hex') })],
+    ['a peer that the inner destination does not map to', overVxlan(undefined, { to: '172.30.0.26' })],
+    ['ourselves as the peer', overVxlan(undefined, { to: US }), 28],
+    ['an inner source that is not ours', overVxlan(from('250.0.26.2'))],
+    ['an inner source that is not ours, and no destination', overVxlan(from('250.0.26.2')), 20 + 30 + 16],
+    ['an inner destination outside the overlay', overVxlan(to('8.8.8.8'))],
+  ])('with %s is refused', (_, about, quoted) => {
+    const { replies, mtu, host } = receive(icmpError(3, 4, 1400, about, quoted), ofFan);
+    expect([mtu, replies.count, host]).toEqual([1500, 0, { 'drop-icmp-invalid-packets': 1 }]);
+  });
+
+  it.each<[string, number, Circumstances]>([
+    ['below 576', 575, {}],
+    ['of what is longer than the peer was sent', 1400, { sent: 1400 }],
+    ['of what is longer than the packet quoted', 1500, { sent: 1600 }],
+  ])('%s is not believed', (_, announced, circumstances) => {
+    const { mtu, counters } = receive(icmpError(3, 4, announced, overVxlan()), {
+      ...circumstances,
+      ...ofFan,
+    });
+    expect([mtu, counters]).toEqual([1500, { 'drop-icmp-implausible-packets': 1 }]);
+  });
+
+  it('from a stranger it is not believed', () => {
+    const { mtu, counters } = receive(icmpError(3, 4, 1400, overVxlan(), undefined, '8.8.8.8'), ofFan);
+    expect([mtu, counters]).toEqual([1500, { 'drop-icmp-source-packets': 1 }]);
   });
 });
 

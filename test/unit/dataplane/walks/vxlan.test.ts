@@ -8,31 +8,39 @@ import type { FanSpec } from '../../../../src/dataplane/tables/fan-spec.js';
 import { ForwardingTable } from '../../../../src/dataplane/tables/forwarding-table.js';
 import { PeerTable } from '../../../../src/dataplane/tables/peer-table.js';
 import { IcmpReplies } from '../../../../src/dataplane/walks/icmp-replies.js';
+import { PathMtuTable } from '../../../../src/dataplane/walks/path-mtu.js';
 import { ProbeTap } from '../../../../src/dataplane/walks/probe-tap.js';
+import { SentSizes } from '../../../../src/dataplane/walks/sent-sizes.js';
 import { VxlanDecap } from '../../../../src/dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../../../../src/dataplane/walks/vxlan-encap.js';
 import { GSO_TCPV4, PacketBatch } from '../../../../src/io/packet-batch.js';
 import { PROTOCOL_TCP } from '../../../../src/wire/ipv4.js';
 import { encodeProbe, LEAST_PROBE_LEN } from '../../../../src/wire/probe.js';
 import { arp, frame, inVxlan, MAC, OTHER, octets, VXLAN } from '../frames.js';
-import { batchOf, bytesOf, fanSpec, nonZero, packet } from '../packets.js';
+import { batchOf, bytesOf, type Fields, fanSpec, nonZero, packet } from '../packets.js';
 
 const [US, PEER] = ['172.30.0.28', '172.30.0.27'];
 const dropsOf = (counters: Counters, block: number) =>
   Object.keys(nonZero(counters.read(block))).filter((name) => name.startsWith('drop-'));
 
-function encap(frames: Uint8Array[], spec: Partial<FanSpec> = {}, prepare?: (rx: PacketBatch) => void) {
+function encap(
+  frames: Uint8Array[],
+  spec: Partial<FanSpec> = {},
+  prepare?: (rx: PacketBatch, pathMtu: PathMtuTable) => void,
+) {
   const counters = new Counters();
+  const [pathMtu, sizes] = [new PathMtuTable(), new SentSizes()];
   const table = new ForwardingTable([
     fanSpec('250.0.0.0/8', US, 16, { vxlan: VXLAN, dscp: 0, ttl: 64, ...spec }),
   ]);
   const replies = new IcmpReplies(counters);
-  const walk = new VxlanEncap(counters, replies, table, new PeerTable());
+  const walk = new VxlanEncap(counters, pathMtu, replies, table, new PeerTable(), sizes);
   const rx = batchOf(frames);
-  prepare?.(rx);
+  prepare?.(rx, pathMtu);
   const tx = new PacketBatch(64, rx.slab);
   walk.process(table.fans[0]!, rx, 0, tx, 1);
-  return { tx, rx, replies, drops: dropsOf(counters, 1), seen: nonZero(counters.read(1)) };
+  walk.noteSizes(tx);
+  return { tx, rx, replies, sizes, drops: dropsOf(counters, 1), seen: nonZero(counters.read(1)) };
 }
 
 function decap(packets: Uint8Array[], from = PEER, tos = 0, probes?: ProbeTap) {
@@ -87,6 +95,26 @@ describe('encap', () => {
     const big = frame(packet('250.0.28.2', '250.0.27.2', { payload: 1431 }));
     expect(encap([big]).tx.count).toBe(1);
     expect(encap([big], { fragment: false }).drops).toEqual(['drop-too-big-packets']);
+  });
+
+  it('answers what a path that is known to be narrow does not take, cuts bursts, and remembers what it sent', () => {
+    const learn = (_: PacketBatch, pathMtu: PathMtuTable) => pathMtu.learn(parseAddress(PEER), 1400, 1500, 1);
+    const one = (fields: Fields) => frame(packet('250.0.28.2', '250.0.27.2', { payload: 1331, ...fields }));
+    const { replies, drops, tx } = encap([one({ dontFragment: true })], {}, learn);
+    expect([drops, tx.count]).toEqual([['drop-too-big-packets'], 0]);
+    const answer = bytesOf(replies.batch, 0);
+    expect((answer[14 + 26]! << 8) | answer[14 + 27]!).toBe(1350);
+    const fits = encap([one({ dontFragment: true, payload: 1330 })], {}, learn);
+    expect([fits.tx.count, fits.sizes.largest(parseAddress(PEER) | 0)]).toEqual([1, 1400]);
+    // Routers may cut it.
+    expect(encap([one({})], {}, learn).tx.count).toBe(1);
+    expect(encap([one({})], { fragment: false }, learn).drops).toEqual(['drop-too-big-packets']);
+    const burst = encap([one({ payload: 2700, protocol: PROTOCOL_TCP })], {}, (rx, pathMtu) => {
+      learn(rx, pathMtu);
+      rx.setVnet(0, 1, GSO_TCPV4, 1410, 54);
+    });
+    expect(burst.tx.gsoSize(0)).toBe(1310);
+    expect(burst.sizes.largest(parseAddress(PEER) | 0)).toBe(1400);
   });
 
   it('cuts a burst to what fits', () => {
