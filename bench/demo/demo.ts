@@ -121,7 +121,9 @@ async function showPacket(account: Account, lab: Lab, fans: FanView[], type: Fan
   await account.step(`host 1 $ tcpdump ${[...options, '-i', 'eth0', filter].join(' ')}`, async (say) => {
     const host = lab.host(1);
     // Else the checksum of UDP is not complete yet where tcpdump looks: the NIC would do it.
-    if (type === 'vxlan') await host.exec(['ethtool', '-K', 'eth0', 'tx', 'off']);
+    if (type === 'vxlan') {
+      await Promise.all(lab.hosts.map((each) => each.exec(['ethtool', '-K', 'eth0', 'tx', 'off'])));
+    }
     const capture = await Capture.start(host, 'eth0', join(host.dir, 'demo.pcap'), only);
     await ping(host.container(1), to, { count: 1 });
     await capture.stop();
