@@ -14,6 +14,7 @@ import { DecapPath } from '../dataplane/walks/decap-path.js';
 import { EncapPath } from '../dataplane/walks/encap-path.js';
 import { IcmpReplies } from '../dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../dataplane/walks/path-mtu.js';
+import { SentSizes } from '../dataplane/walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from '../dataplane/walks/too-big.js';
 import { VxlanDecap } from '../dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../dataplane/walks/vxlan-encap.js';
@@ -72,7 +73,14 @@ export class Judge {
     const tooBig = new TooBig(this.#counters, replies, this.#rx.slab, MAX_PACKET);
     this.#encap = new EncapPath(this.#counters, new PathMtuTable(), tooBig, none);
     this.#vxlanDecap = new VxlanDecap(this.#counters, none, peers);
-    this.#vxlanEncap = new VxlanEncap(this.#counters, replies, none, peers);
+    this.#vxlanEncap = new VxlanEncap(
+      this.#counters,
+      new PathMtuTable(),
+      replies,
+      none,
+      peers,
+      new SentSizes(),
+    );
   }
 
   /** Whether both are hosts of the underlay of one fan over VXLAN: where that is so, UDP between them may be its. */
