@@ -264,13 +264,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
 
 /** Throws FanError usage where flags contradict each other. */
 export function requireAgreeing(options: Readonly<FanOptions>): void {
-  const { type, vni, port, layer2, io, isolate, dns } = options;
-  if (layer2 && dns) {
-    throw new FanError(
-      'usage',
-      'layer2 and dns: names go between routed hosts only, so far; leave one of them out',
-    );
-  }
+  const { type, vni, port, layer2, io, isolate } = options;
   if (layer2 && isolate) {
     throw new FanError(
       'usage',

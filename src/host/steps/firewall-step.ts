@@ -144,7 +144,7 @@ function forwardAccepts({ bridge, tun, layer2 }: FirewallData): Accept[] {
 }
 
 function inputAccepts(data: FirewallData): Accept[] {
-  const { bridge, tun, underlay, address, dhcp, arrival, gateway, port } = data;
+  const { bridge, tun, underlay, address, dhcp, arrival, gateway, port, layer2 } = data;
   const dns: Accept[] = [
     { in: bridge, port: ['udp', DNS] },
     { in: bridge, port: ['tcp', DNS] },
@@ -155,7 +155,9 @@ function inputAccepts(data: FirewallData): Accept[] {
     { ...outer, port: ['udp', PROBE_PORT] },
     { in: bridge, port: ['udp', DHCP_SERVER] },
     ...(dhcp ? dns : []),
-    ...(gateway === undefined ? [] : [{ in: tun, to: gateway, port: ['udp', NAME_PORT] as const }]),
+    ...(gateway === undefined
+      ? []
+      : [{ in: layer2 ? bridge : tun, to: gateway, port: ['udp', NAME_PORT] as const }]),
   ];
 }
 

@@ -248,7 +248,10 @@ function strangersQuestion(fan: GuardedFan): GuardRule {
   };
 }
 
-/** By the TUN comes only what the mapping vouches for: of that, what the fand of another host sends from its gateway. */
+/**
+ * By the TUN, or by the bridge of a layer-2 fan, comes of other slices only what the mapping vouches for: of that, what
+ * the fand of another host sends from its gateway.
+ */
 function namesForGateways(fan: GuardedFan): GuardRule[] {
   const { base, length } = parsePrefix(fan.slice);
   const hostBits = formatAddress(~maskOf(length) >>> 0);
@@ -264,7 +267,7 @@ function namesForGateways(fan: GuardedFan): GuardRule[] {
     ],
   });
   return [
-    rule(match(meta('iifname'), fan.tun, '!=')),
+    rule(match(meta('iifname'), fan.vxlan?.layer2 ? fan.bridge : fan.tun, '!=')),
     rule(match(field('udp', 'sport'), NAME_PORT, '!=')),
     rule(match({ '&': [field('ip', 'saddr'), hostBits] }, '0.0.0.1', '!=')),
   ];
