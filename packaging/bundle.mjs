@@ -5,6 +5,7 @@
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import util from 'node:util';
 import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -18,14 +19,27 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** Modules for other programs, with their declarations. */
 const API = ['mapping', 'client'];
 
-/** commander starts programs for commands in files of their own, of which there are none: their part of Node isn't loaded. */
-const noPrograms = {
-  name: 'no-programs',
+/**
+ * What of Node would be loaded for nothing. Asked for by its name, a module of Node's makes all that it exports: `process`
+ * opens standard input for that. commander starts programs for commands in files of their own, of which there are none.
+ * What a program has of `util` is for few of its ways.
+ */
+const MODULES = {
+  child_process: 'module.exports = {};',
+  process: 'module.exports = process;',
+  util: Object.keys(util)
+    .map((name) => `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => require('node:util').${name} });`)
+    .join('\n'),
+};
+const lean = {
+  name: 'lean',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?child_process$/ }, ({ importer }) =>
-      /\/node_modules\/commander\//.test(importer) ? { path: 'child_process', namespace: 'none' } : undefined,
-    );
-    onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+    onResolve({ filter: /^(node:)?(child_process|process|util)$/ }, ({ path, importer, namespace }) => {
+      const name = path.replace('node:', '');
+      const isWanted = namespace !== 'lean' && (name !== 'child_process' || /\/node_modules\/commander\//.test(importer));
+      return isWanted ? { path: name, namespace: 'lean' } : undefined;
+    });
+    onLoad({ filter: /.*/, namespace: 'lean' }, ({ path }) => ({ contents: MODULES[path], loader: 'js' }));
   },
 };
 
@@ -38,7 +52,7 @@ const shared = {
   legalComments: 'none',
   // Of another Node's addon; without it probes take our own sockets.
   external: ['raw-socket'],
-  plugins: [noPrograms],
+  plugins: [lean],
   logLevel: 'warning',
 };
 
@@ -74,11 +88,12 @@ for (const program of PROGRAMS) {
   chmodSync(file, 0o644);
   script(
     `bin/${program}`,
-    `require('../lib/node-version.cjs')('${program}');\nrequire('../lib/load.cjs')('${program}');`,
+    // A file less to load, in the JavaScript of any Node.
+    `${readFileSync(join(root, 'packaging/node-version.cjs'), 'utf8')}\nmodule.exports('${program}');\nrequire('../lib/load.cjs')('${program}');`,
   );
 }
 cpSync(join(root, 'packaging/lxd'), join(out, 'lxd'), { recursive: true });
-for (const file of ['node-version.cjs', 'load.cjs']) copy(`packaging/${file}`, `lib/${file}`);
+copy('packaging/load.cjs', 'lib/load.cjs');
 copy('native/build/Release/ufan.node', 'native/ufan.node');
 for (const object of OBJECTS) copy(`native/build/${object}`, `native/${object}`);
 for (const manual of MANUALS) copy(manual, manual);

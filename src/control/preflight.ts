@@ -21,6 +21,9 @@ export async function requireMachine({ dhcp }: { readonly dhcp: boolean }): Prom
   const missing = [
     ...(await missingPrograms(dhcp)),
     ...(own.has(NET_ADMIN) && own.has(NET_RAW) ? [] : ['CAP_NET_ADMIN and CAP_NET_RAW']),
+    ...(dhcp && own.users < 2n
+      ? ['a user beside root, for dnsmasq: give the container a range of them']
+      : []),
   ];
   if (missing.length === 0) missing.push(...(await missingDevices()));
   if (missing.length > 0) {
@@ -57,7 +60,14 @@ async function missingDevices(): Promise<string[]> {
   return [noTun, noTables].filter((each) => each !== undefined);
 }
 
-async function readCapabilities(): Promise<{ has(bit: bigint): boolean; readonly isContained: boolean }> {
+interface Capabilities {
+  has(bit: bigint): boolean;
+  readonly isContained: boolean;
+  /** How many users there are. */
+  readonly users: bigint;
+}
+
+async function readCapabilities(): Promise<Capabilities> {
   const [status, users] = await Promise.all(
     ['status', 'uid_map'].map((name) => readFile(`/proc/self/${name}`, 'utf8').catch(() => '')),
   );
@@ -65,5 +75,13 @@ async function readCapabilities(): Promise<{ has(bit: bigint): boolean; readonly
   return {
     has: (bit) => ((effective >> bit) & 1n) === 1n,
     isContained: users !== '' && !ALL_USERS.test(users!),
+    // A kernel without user namespaces has no such file.
+    users: users === '' ? 2n ** 32n : sumOf(users!.matchAll(/(\d+)\s*$/gm)),
   };
+}
+
+function sumOf(matches: Iterable<RegExpMatchArray>): bigint {
+  let sum = 0n;
+  for (const [, digits] of matches) sum += BigInt(digits!);
+  return sum;
 }

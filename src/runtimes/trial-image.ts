@@ -3,18 +3,19 @@ import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { FanError } from '../base/error.js';
 import { run } from '../host/run.js';
 
-const APPLETS = ['sh', 'ping', 'nc', 'sleep', 'udhcpc', 'ip', 'echo', 'cat'];
+const APPLETS = ['sh', 'ping', 'nc', 'sleep', 'udhcpc', 'ip', 'echo', 'cat', 'hostname', 'nslookup'];
 /** What LXD starts, and what its DHCP client does with an answer. */
 const INIT = `#!/bin/sh
 ip link set lo up
 ip link set eth0 up
-udhcpc -i eth0 -s /etc/udhcpc
+udhcpc -i eth0 -s /etc/udhcpc -x "hostname:$(hostname)"
 exec sleep 100000
 `;
 const ON_ADDRESS = `#!/bin/sh
 [ "$1" = bound ] || exit 0
 ip address add "$ip/$mask" dev "$interface"
 ip route add default via "$router"
+printf 'search %s\\nnameserver %s\\n' "$domain" "$dns" >/etc/resolv.conf
 `;
 const LXD_METADATA = `architecture: ${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}
 creation_date: 1

@@ -23,6 +23,7 @@ export function fitText(text: string, columns = outputColumns()): string {
 }
 
 function fitLine(line: string, columns: number): string {
+  if (line.length <= columns) return line;
   const plain = stripVTControlCharacters(line);
   if (plain.length <= columns) return line;
   const label = LABEL.exec(plain)?.[0].length ?? 0;

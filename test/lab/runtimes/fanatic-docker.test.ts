@@ -26,7 +26,8 @@ let far: Far;
 beforeAll(async () => {
   lab = await createLab();
   guided = new GuidedHost(lab.host(1));
-  far = { host: lab.host(2), address: containerAddress((await raiseFan(lab.host(2), FAN)).view, 1) };
+  const [peer, { view }] = [lab.host(2), await raiseFan(lab.host(2), FAN)];
+  far = { host: peer, container: peer.container(1), address: containerAddress(view, 1) };
   await guided.does('mkdir -p "$(dirname "$UFAN_DOCKER_CONFIG")" && echo "{}" > "$UFAN_DOCKER_CONFIG"');
   await guided.startDocker();
 });

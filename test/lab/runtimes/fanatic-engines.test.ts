@@ -32,7 +32,8 @@ beforeAll(async () => {
   guided = new GuidedHost(host);
   installPodman();
   installLxc();
-  far = { host: lab.host(2), address: containerAddress((await raiseFan(lab.host(2), FAN)).view, 1) };
+  const [peer, { view }] = [lab.host(2), await raiseFan(lab.host(2), FAN)];
+  far = { host: peer, container: peer.container(1), address: containerAddress(view, 1) };
   await guided.does('fanatic enable-fan 250.0.0.0/8 172.30.0.0/16');
   root = await buildRoot(lab.dir);
 });
