@@ -3,7 +3,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { readFarEnds } from './far-ends.js';
-import { type Link, readLinks } from './links.js';
+import { type Link, OWN_ALIAS, readLinks } from './links.js';
 import { run } from './run.js';
 
 /** Enough to know a port again: a name may be another device's by then, an index too after a boot. */
@@ -16,8 +16,9 @@ const CONTAINERS = [
   [/\blxc(?:\.payload)?[./]([\w-]+)/, 'LXC container'],
 ] as const;
 
+/** Without the tunnel of a layer-2 fan, which is ours. */
 export async function readPorts(bridge: string): Promise<Link[]> {
-  return (await readLinks()).filter((link) => link.master === bridge);
+  return (await readLinks()).filter(({ master, alias }) => master === bridge && alias !== OWN_ALIAS);
 }
 
 /** Each port with what is behind it, as far as it can be found: "c1 (eth0 of c1-1)". */
