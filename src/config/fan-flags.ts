@@ -59,6 +59,18 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'leases',
+    argument: 'FILE',
+    summary:
+      "for dns without dhcp: the leases of another's DHCP server on the bridge, as dnsmasq writes them",
+    set: (options, value) => {
+      if (!/^\/\S+$/.test(value)) {
+        throw new FanError('usage', `leases: "${value}" is no file: say its whole path, which has no space`);
+      }
+      options.leases = value;
+    },
+  },
+  {
     name: 'bridge',
     argument: 'NAME',
     summary: 'name of the bridge, instead of the one made from the slice',
@@ -238,6 +250,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   if (options.dhcpRange) words.push(`dhcp-range ${options.dhcpRange.join('-')}`);
   // A fand before 0.3 recorded nothing of it.
   if (options.dns) words.push('dns');
+  if (options.leases !== undefined) words.push(`leases ${options.leases}`);
   if (options.bridge !== undefined) words.push(`bridge ${options.bridge}`);
   if (options.ttl !== undefined) words.push(`ttl ${options.ttl}`);
   if (options.dscp !== undefined) words.push(`dscp ${options.dscp}`);

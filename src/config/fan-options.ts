@@ -17,6 +17,8 @@ export interface FanOptions {
   dhcpRange?: [first: number, last: number];
   /** Containers resolve names of those of other hosts. */
   dns: boolean;
+  /** Where these have their names from, where not from a DHCP server of ours. */
+  leases?: string;
   /** Name of the bridge, where the slice's own is not wanted. */
   bridge?: string;
   /** `up` ignores the line. */

@@ -64,6 +64,7 @@ export async function planFan(
     dhcp: options.dhcp,
     ...(options.dhcpRange && { dhcpRange: options.dhcpRange }),
     ...(options.dns && { dns: true }),
+    ...(options.leases !== undefined && { leases: options.leases }),
     clampMss: options.clampMss,
     foreignSources: options.foreignSources,
     isolate: options.isolate,

@@ -32,7 +32,11 @@ export async function requireMachine({ dhcp }: { readonly dhcp: boolean }): Prom
   }
   if (!own.isContained && (own.has(BPF) || own.has(SYS_ADMIN))) return [];
   const why = own.isContained ? 'in an unprivileged container' : 'without CAP_BPF';
-  return [`no BPF ${why}: fand takes every packet itself, which is slower (io raw, or packet)`];
+  return [noBpf(why)];
+}
+
+export function noBpf(why: string): string {
+  return `no BPF ${why}: fand takes every packet itself, which is slower (io raw, or packet)`;
 }
 
 async function missingPrograms(dhcp: boolean): Promise<string[]> {

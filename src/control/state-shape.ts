@@ -242,6 +242,7 @@ const plan = fields({
   hostReserve: count,
   dhcp: flag,
   dns: optional(flag),
+  leases: optional(text),
   clampMss: optional(flag),
   foreignSources: optional(flag),
   isolate: optional(flag),

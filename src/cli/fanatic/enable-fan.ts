@@ -5,7 +5,8 @@ import { formatFlags } from '../../config/fan-flags.js';
 import { type FanLine, parseFanLine, parseFanWords } from '../../config/fan-line.js';
 import { DEFAULT_OPTIONS, type FanOptions } from '../../config/fan-options.js';
 import { writeConfig } from '../../control/config-file.js';
-import { requireMachine } from '../../control/preflight.js';
+import { readFans } from '../../control/known-fans.js';
+import { noBpf, requireMachine } from '../../control/preflight.js';
 import type { RunPaths } from '../../control/protocol.js';
 import { requestDown } from '../../control/request-down.js';
 import { requestUp } from '../../control/request-up.js';
@@ -50,7 +51,10 @@ export async function enableOne(words: readonly string[], paths: RunPaths): Prom
   const warnings = await requireMachine(options);
   const request = { ...names, options: { ...options, auto: true } };
   const { bridge, outcome, notes } = await requestUp(paths, { ...request, ifUp: hasFlags ? 'same' : 'keep' });
-  if (outcome !== 'kept') for (const note of [...notes, ...warnings]) printNote(note);
+  if (outcome !== 'kept') {
+    const refused = warnings.length > 0 ? [] : await refusedBpf(bridge, paths);
+    for (const note of [...notes, ...warnings, ...refused]) printNote(note);
+  }
   try {
     if (text !== config.text) await writeConfig(text);
   } catch (error) {
@@ -58,6 +62,12 @@ export async function enableOne(words: readonly string[], paths: RunPaths): Prom
     throw error;
   }
   return bridge;
+}
+
+/** BPF that a fan does without, though nothing said so before: the kernel refused it. */
+async function refusedBpf(bridge: string, paths: RunPaths): Promise<string[]> {
+  const { ioNotes = [] } = (await readFans(paths)).find((fan) => fan.bridge === bridge) ?? {};
+  return ioNotes.filter((note) => note.startsWith('bpf: ')).map((note) => noBpf(`(${note.slice(5)})`));
 }
 
 /** DHCP in the half that enable-docker and the like leave to it. */

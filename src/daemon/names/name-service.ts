@@ -42,7 +42,8 @@ export class NameService {
   async #open({ id, plan, steps }: FanRecord): Promise<void> {
     const { mapping, underlayDevice } = plan;
     const step = steps.find(({ kind }) => kind === 'dhcp');
-    if (!step) return;
+    const leases = plan.leases ?? (step && leaseFileOf(step.data as unknown as DhcpData));
+    if (leases === undefined) return;
     try {
       const [{ NamePort }, { OwnNames }] = await Promise.all([
         import('./name-port.js'),
@@ -50,7 +51,7 @@ export class NameService {
       ]);
       const port = await NamePort.open({
         mapping,
-        own: new OwnNames(leaseFileOf(step.data as unknown as DhcpData)),
+        own: new OwnNames(leases),
         knownHosts: async () => {
           const neighbours = await readNeighbours(underlayDevice).catch(() => []);
           return [...(await this.#readPeers()), ...neighbours].filter((host) =>

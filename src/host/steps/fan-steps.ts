@@ -39,6 +39,8 @@ export interface FanPlan {
   readonly dhcpRange?: readonly [first: number, last: number];
   /** Whether names of other hosts' containers are asked for and told. */
   readonly dns?: boolean;
+  /** As FanOptions.leases. */
+  readonly leases?: string;
   /** Whether the MSS of TCP through the bridge is clamped to what the routes take. */
   readonly clampMss: boolean;
   /** Absent in the record of an older fand: as false. */
@@ -166,9 +168,18 @@ function checkRange({ mapping, hostReserve, dhcpRange }: FanPlan): void {
   );
 }
 
-function checkNames({ dns, dhcp }: FanPlan): void {
-  if (!dns || dhcp) return;
-  throw new FanError('usage', 'dns needs dhcp: the names are those that containers give to the DHCP server');
+function checkNames({ dns, dhcp, leases }: FanPlan): void {
+  if (leases !== undefined && (dhcp || !dns)) {
+    const why = dhcp
+      ? 'with dhcp the names are those of its own leases'
+      : 'they are for dns, which is not there';
+    throw new FanError('usage', `leases: ${why}; leave it out${dhcp ? '' : ', or add dns'}`);
+  }
+  if (!dns || dhcp || leases !== undefined) return;
+  throw new FanError(
+    'usage',
+    'dns needs dhcp, or leases: the names are those that containers give to the DHCP server',
+  );
 }
 
 function rpFilterData({ mapping, underlayDevice, bridge, tun, vxlan }: FanPlan): RpFilterData {

@@ -190,8 +190,17 @@ describe.each(KINDS)('%s', (_, words) => {
       (found) => found.length === 0,
     );
   });
+});
 
-  it('dns without dhcp is refused', async () => {
-    await expect(lab.host(1).fanctl(['up', '251', 'eth0/16', 'dns'])).rejects.toThrow('dns needs dhcp');
-  });
+it.each([
+  ['dns', 'dns needs dhcp, or leases: the names are'],
+  ['dhcp dns leases /x', 'leases: with dhcp the names are those of its own leases; leave it out'],
+  ['leases /x', 'leases: they are for dns, which is not there; leave it out, or add dns'],
+])('%s is refused', async (words, error) => {
+  const lab = await createLab({ hosts: 1, containers: 0 });
+  try {
+    await expect(lab.host(1).fanctl(['up', ...FAN, ...words.split(' ')])).rejects.toThrow(error);
+  } finally {
+    lab.remove();
+  }
 });

@@ -13,6 +13,8 @@ import { LxdHost } from './lxd-host.js';
 
 const NETWORK =
   'lxc network create lxdfan0 bridge.mode=fan fan.overlay_subnet=250.0.0.0/8 fan.underlay_subnet=172.30.0.0/16';
+/** LXD's dnsmasq asks fand for names of other hosts. */
+const asksAt = (gateway: string): string => `${NETWORK} raw.dnsmasq='server=/fan/${gateway}#8327'`;
 
 let lab: Lab;
 let hosts: LxdHost[];
@@ -45,10 +47,10 @@ it('start, and their containers reach each other', async () => {
   for (const host of hosts) {
     await host.does('fanatic enable-lxd --native');
     expect((await host.shell('fanatic enable-lxd --native')).stderr).toContain('enabled already');
-    await host.does(NETWORK);
+    await host.does(asksAt(host === one ? '250.0.28.1' : '250.0.27.1'));
   }
   expect(await one.does('fanctl show')).toMatch(
-    /^lxdfan0 +250\.0\.0\.0\/8 +172\.30\.0\.28\/16 .*type vxlan .*layer2$/m,
+    /^lxdfan0 +250\.0\.0\.0\/8 +172\.30\.0\.28\/16 .*dns leases \S+\/dnsmasq\.leases .*type vxlan .*layer2$/m,
   );
   process.env.UFAN_BUSYBOX = join(SETUP_DIR, 'busybox/bin/busybox');
   const dir = join(lab.dir, 'image');
@@ -65,6 +67,11 @@ it('start, and their containers reach each other', async () => {
     () => pings(other, addresses[0]!),
     (passes) => passes,
   );
+
+  // The names that LXD's own DHCP server knows.
+  const byName = await one.does('lxc exec c1 -- ping -c 1 -W 5 c1.250-0-27.fan');
+  expect(byName).toContain(`(${addresses[1]})`);
+  expect(byName).toContain('1 packets received');
 
   // LXD sets its networks up anew at its start.
   await one.does('service lxd restart');
