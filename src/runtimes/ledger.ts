@@ -21,12 +21,10 @@ export interface FanName {
 export class Ledger {
   /** For copies of the files that were edited. */
   readonly backups: string;
-  readonly #dir: string;
   readonly #path: string;
   #entries: readonly Entry[];
 
   private constructor(dir: string, entries: readonly Entry[]) {
-    this.#dir = dir;
     this.#path = pathIn(dir);
     this.backups = `${dir}/backups`;
     this.#entries = entries;
@@ -69,13 +67,16 @@ export class Ledger {
     return this.#write(this.#entries.filter((one) => one !== entry));
   }
 
-  /** Without an entry nothing of it is left. */
+  /**
+   * Without an entry nothing of it is left. The directory stays: systemd has mounted it for fand (StateDirectory), which
+   * could write no lease any more.
+   */
   async #write(entries: readonly Entry[]): Promise<void> {
     const file: LedgerFile = { version: 1, entries };
     if (entries.length > 0) await replaceFile(this.#path, `${JSON.stringify(file, undefined, 2)}\n`);
     else {
       await rm(this.#path, { force: true });
-      for (const dir of [this.backups, this.#dir]) await rmdir(dir).catch(() => undefined);
+      await rmdir(this.backups).catch(() => undefined);
     }
     this.#entries = entries;
   }
