@@ -14,6 +14,7 @@ const SYS_ADMIN = 21n;
 const BPF = 39n;
 /** Of a user namespace that is the machine's own: every user is the one outside. */
 const ALL_USERS = /^\s*0\s+0\s+4294967295\s*$/;
+const ONE_USER = /^\s*\d+\s+\d+\s+1\s*$/;
 
 /** Throws FanError unsupported, which names all that is missing; returns what the operator should know. */
 export async function requireMachine({ dhcp }: { readonly dhcp: boolean }): Promise<string[]> {
@@ -21,7 +22,7 @@ export async function requireMachine({ dhcp }: { readonly dhcp: boolean }): Prom
   const missing = [
     ...(await missingPrograms(dhcp)),
     ...(own.has(NET_ADMIN) && own.has(NET_RAW) ? [] : ['CAP_NET_ADMIN and CAP_NET_RAW']),
-    ...(dhcp && own.users < 2n
+    ...(dhcp && own.hasOneUser
       ? ['a user beside root, for dnsmasq: give the container a range of them']
       : []),
   ];
@@ -67,8 +68,8 @@ async function missingDevices(): Promise<string[]> {
 interface Capabilities {
   has(bit: bigint): boolean;
   readonly isContained: boolean;
-  /** How many users there are. */
-  readonly users: bigint;
+  /** Root, and nobody beside. */
+  readonly hasOneUser: boolean;
 }
 
 async function readCapabilities(): Promise<Capabilities> {
@@ -79,13 +80,6 @@ async function readCapabilities(): Promise<Capabilities> {
   return {
     has: (bit) => ((effective >> bit) & 1n) === 1n,
     isContained: users !== '' && !ALL_USERS.test(users!),
-    // A kernel without user namespaces has no such file.
-    users: users === '' ? 2n ** 32n : sumOf(users!.matchAll(/(\d+)\s*$/gm)),
+    hasOneUser: ONE_USER.test(users!),
   };
-}
-
-function sumOf(matches: Iterable<RegExpMatchArray>): bigint {
-  let sum = 0n;
-  for (const [, digits] of matches) sum += BigInt(digits!);
-  return sum;
 }
