@@ -9,6 +9,7 @@ import { readLinks } from './links.js';
 /** The kernel's own table of sockets, of our network namespace. */
 const UDP_SOCKETS = '/proc/thread-self/net/udp';
 const ANY = 0;
+const OURS = Symbol('ours');
 
 interface Socket {
   /** u32 in host order. */
@@ -29,22 +30,20 @@ export async function portHolder(
 ): Promise<string | undefined> {
   const isRival = (local: unknown): boolean =>
     local === undefined || local === 'any' || local === '0.0.0.0' || local === formatAddress(address);
-  const device = (await readLinks()).find(
-    ({ name, kind, flags, attributes }) =>
-      kind === 'vxlan' &&
-      flags.includes('UP') &&
-      !ours.has(name) &&
-      attributes.port === port &&
-      isRival(attributes.local),
+  const devices = (await readLinks()).filter(
+    ({ kind, flags, attributes }) =>
+      kind === 'vxlan' && flags.includes('UP') && attributes.port === port && isRival(attributes.local),
   );
+  const device = devices.find(({ name }) => !ours.has(name));
   if (device) return `${device.name}, a VXLAN device of the kernel`;
   const sockets = (await readSockets()).filter(
-    // Sockets of the kernel's own have no inode.
-    (each) => each.port === port && (each.address === ANY || each.address === address) && each.inode !== '0',
+    (each) => each.port === port && (each.address === ANY || each.address === address),
   );
   for (const { inode } of sockets) {
-    const program = await programOf(inode, port, pid);
-    if (program !== undefined) return program;
+    const program = await programOf(inode, pid);
+    // No process has the socket of a device.
+    if (program === undefined && devices.length > 0) continue;
+    if (program !== OURS) return program ?? `another program (ss -lnup sport = :${port} names it)`;
   }
   return undefined;
 }
@@ -65,18 +64,18 @@ function hostOrder(hex: string): number {
 }
 
 /**
- * "snmpd (pid 12)"; undefined where it is of `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
- * up: then the command that tells.
+ * "snmpd (pid 12)"; OURS of the process `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
+ * up: undefined then, and where no process has it.
  */
-async function programOf(inode: string, port: number, ours: number): Promise<string | undefined> {
+async function programOf(inode: string, ours: number): Promise<string | typeof OURS | undefined> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   for (const pid of pids) {
     if (!(await holds(pid, inode))) continue;
-    if (Number(pid) === ours) return undefined;
+    if (Number(pid) === ours) return OURS;
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
     return `${name.trim() || 'a program'} (pid ${pid})`;
   }
-  return `another program (ss -lnup sport = :${port} names it)`;
+  return undefined;
 }
 
 async function holds(pid: string, inode: string): Promise<boolean> {

@@ -10,7 +10,7 @@ import type { Host } from '../../../bench/lab/host.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import type { Namespace } from '../../../bench/lab/namespace.js';
 import { failures } from '../diagnosis/doctor-lab.js';
-import { FAN, killFand, PYTHON, until } from '../fan-lab.js';
+import { FAN, fandPid, killFand, PYTHON, until } from '../fan-lab.js';
 
 const HOOK = `#!/bin/sh
 [ "$1" = bound ] || exit 0
