@@ -53,3 +53,10 @@ int udp_open(const struct udp_options *options, const char **syscall) {
   close(fd);
   return error;
 }
+
+int udp_port(int fd) {
+  struct sockaddr_in local = {0};
+  socklen_t size = sizeof local;
+  if (getsockname(fd, (struct sockaddr *)&local, &size) < 0) return -errno;
+  return ntohs(local.sin_port);
+}

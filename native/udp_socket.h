@@ -28,6 +28,9 @@ struct udp_options {
 /* The descriptor or -errno, then *syscall names the call that failed. */
 int udp_open(const struct udp_options *options, const char **syscall);
 
+/* The port that the socket has, or -errno. */
+int udp_port(int fd);
+
 /*
  * Receives datagrams, one or a burst a slot (receive_slots.h), each datagram of a burst a
  * descriptor: at most capacity / UDP_BURST slots. `address` becomes the sender's, `reserved` its

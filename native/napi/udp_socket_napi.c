@@ -26,6 +26,14 @@ static napi_value js_udp_open(napi_env env, napi_callback_info info) {
   return number_or_throw(env, udp_open(&options, &syscall), syscall);
 }
 
+/* udpPort(fd) */
+static napi_value js_udp_port(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  if (!arguments(env, info, 1, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  return number_or_throw(env, udp_port(fd), "getsockname");
+}
+
 static napi_value js_udp_receive(napi_env env, napi_callback_info info) {
   napi_value argv[4];
   int fd;
@@ -52,6 +60,7 @@ static napi_value js_udp_send(napi_env env, napi_callback_info info) {
 
 bool export_udp_socket(napi_env env, napi_value exports) {
   return export_function(env, exports, "udpOpen", js_udp_open) &&
+         export_function(env, exports, "udpPort", js_udp_port) &&
          export_function(env, exports, "udpReceive", js_udp_receive) &&
          export_function(env, exports, "udpSend", js_udp_send);
 }

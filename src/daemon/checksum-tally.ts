@@ -6,23 +6,27 @@
 import { readNetstat } from '../host/netstat.js';
 
 export class ChecksumTally {
-  #last = readWrong();
+  readonly #readWrong: () => number;
+  #last: number;
   #total = 0;
 
-  /** Goes on from what another fand counted. */
+  /** `wrong`: those of the host since it runs. */
+  constructor(wrong = () => readNetstat('IpExt', 'InCsumErrors')) {
+    this.#readWrong = wrong;
+    this.#last = wrong();
+  }
+
+  /** Goes on from what another fand counted until now. */
   restore(total: number): void {
+    this.#last = this.#readWrong();
     this.#total = total;
   }
 
   /** `isOurs`: whether those since the last call count. */
   read(isOurs: boolean): number {
-    const now = readWrong();
+    const now = this.#readWrong();
     if (isOurs) this.#total += now - this.#last;
     this.#last = now;
     return this.#total;
   }
-}
-
-function readWrong(): number {
-  return readNetstat('IpExt', 'InCsumErrors');
 }

@@ -9,10 +9,12 @@
 import { DROP } from '../base/drop-reason.js';
 import type { RxDevice } from '../io/devices/device.js';
 import type { Envelopes } from '../io/devices/envelopes.js';
+import { LocalPorts } from '../io/local-ports.js';
 import { indexOf, isRouted } from '../io/netlink/host-facts.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../io/packet-batch.js';
 import type { Poller } from '../io/poller.js';
 import { ALL, type Share } from '../io/receive-filter.js';
+import { DATAGRAM_LEN } from '../wire/vxlan.js';
 import { KernelPath } from './kernel/kernel-path.js';
 import type { Inherited } from './ports/inherited.js';
 import { BATCH, type FanPort, Ports, TOKEN, TX_BATCH } from './ports/ports.js';
@@ -65,6 +67,9 @@ export class Forwarder {
   readonly #kernel = new KernelPath();
   readonly #peers = new PeerTable();
   readonly #sizes: SentSizes;
+  readonly #localPorts = new LocalPorts();
+  /** As #sizes knows them. */
+  #sourcePorts: readonly number[] = [];
   /** Whether this worker ages what all share. */
   readonly #isFirst: boolean;
   #tickMs = 0;
@@ -104,17 +109,10 @@ export class Forwarder {
     this.#opened = new PacketBatch(BATCH, this.#fromTun.slab);
     this.#replies = new IcmpReplies(counters, share.count);
     this.#tooBig = new TooBig(counters, this.#replies, slab, TUN_SLAB, share);
-    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers, sizes);
+    this.#encap = new EncapPath(counters, this.#pathMtu, this.#tooBig, this.#table, this.#peers);
     const probes = new ProbeTap(onProbe);
     this.#decap = new DecapPath(counters, this.#table, this.#peers, probes);
-    this.#vxlanEncap = new VxlanEncap(
-      counters,
-      this.#pathMtu,
-      this.#replies,
-      this.#vxlanTable,
-      this.#peers,
-      sizes,
-    );
+    this.#vxlanEncap = new VxlanEncap(counters, this.#pathMtu, this.#replies, this.#vxlanTable, this.#peers);
     this.#vxlanDecap = new VxlanDecap(counters, this.#vxlanTable, this.#peers, probes);
     this.#sizes = sizes;
     this.#isFirst = share.index === 0;
@@ -126,6 +124,9 @@ export class Forwarder {
       speaks: this.#isFirst,
       largestSent: (address: number, peer: number) =>
         Math.max(sizes.largest(peer), this.#kernel.largestSent(address, peer)),
+      isSentFrom: ({ index }: FanEntry, port: number, nowMs: number) =>
+        sizes.isSentFrom(port) ||
+        (this.ports.fans[index]!.io.mode !== 'raw' && this.#localPorts.includes(port, nowMs)),
     };
     this.#errors = new PathErrors(parts, this.#table, this.#vxlanTable);
   }
@@ -137,6 +138,9 @@ export class Forwarder {
     const isKept = ({ id }: FanSpec): boolean => specs.some((spec) => spec.id === id);
     if (!this.#fans.every(isKept)) this.#peers.clear();
     this.#outputs = this.ports.fans.map(({ toTun }) => toTun);
+    const { sourcePorts } = this.ports.vxlan;
+    this.#sizes.replacePorts(this.#sourcePorts, sourcePorts);
+    this.#sourcePorts = sourcePorts;
     const { slab } = this.#fromTun;
     this.#fromEnvelopes = specs.map(() => new PacketBatch(BATCH, slab));
     this.#generation = generation;
@@ -257,7 +261,7 @@ export class Forwarder {
       taken = walk.process(fan, rx, taken, tx, nowMs);
       tracer?.encapJudged(fan, rx, from, taken, tx);
       if (tx.count > 0) {
-        walk.noteSizes(tx);
+        this.#sizes.noteBatch(tx, fan.vxlan ? DATAGRAM_LEN : 0);
         walk.settle(fan, tx, port.underlay.sender.send(tx));
       }
       tracer?.encapSent(fan, rx, from, taken, tx);
@@ -273,24 +277,8 @@ export class Forwarder {
     if (site === undefined) return 0;
     const rx = this.ports.vxlan.fromUnderlay;
     site.receiver?.receive(rx);
-    this.#pullFrames(rx, site, this.#outputs, nowMs);
+    this.#pushInner(rx, this.#outputs, nowMs, site);
     return rx.count;
-  }
-
-  /** What came in by VXLAN at `site`; of `outputs`, those of VXLAN fans share the slab. */
-  #pullFrames(rx: PacketBatch, site: Site, outputs: readonly PacketBatch[], nowMs: number): void {
-    const tracer = this.#tracer;
-    tracer?.decapReceived(rx, receivedVxlan(site));
-    for (const { index } of this.#vxlanTable.fans) outputs[index]!.count = 0;
-    this.#vxlanDecap.process(rx, site, outputs);
-    tracer?.decapJudged();
-    for (const fan of this.#vxlanTable.fans) {
-      const toTap = outputs[fan.index]!;
-      if (toTap.count > 0) this.#vxlanDecap.settle(fan, toTap, this.ports.fans[fan.index]!.tun.send(toTap));
-    }
-    tracer?.decapWritten(rx, this.#fans, outputs);
-    this.#kernel.releaseDecap(rx, nowMs);
-    tracer?.flush();
   }
 
   /** What a program in the kernel has left of what came in. */
@@ -300,7 +288,7 @@ export class Forwarder {
     envelopes.takeOut(this.#fromTun, opened);
     if (opened.count === 0) return;
     const { address, vxlan } = fan;
-    this.#pullFrames(opened, { address, udpPort: vxlan!.port }, this.#fromEnvelopes, nowMs);
+    this.#pushInner(opened, this.#fromEnvelopes, nowMs, { address, udpPort: vxlan!.port });
   }
 
   #pullUnderlay(receiver: RxDevice, nowMs: number): number {
@@ -308,19 +296,26 @@ export class Forwarder {
     receiver.receive(rx);
     const lost = receiver.takeLost?.() ?? 0;
     if (lost !== 0) this.#counters.drop(HOST_BLOCK, DROP['receive-failed'], lost);
+    this.#pushInner(rx, this.#outputs, nowMs);
+    return rx.count;
+  }
+
+  /** What came in, over VXLAN at `site`; of `outputs`, one for each fan, those of its type share the slab. */
+  #pushInner(rx: PacketBatch, outputs: readonly PacketBatch[], nowMs: number, site?: Site): void {
     const tracer = this.#tracer;
-    tracer?.decapReceived(rx);
-    for (const output of this.#outputs) output.count = 0;
-    this.#decap.process(rx, this.#outputs);
+    tracer?.decapReceived(rx, site && receivedVxlan(site));
+    for (const output of outputs) output.count = 0;
+    if (site) this.#vxlanDecap.process(rx, site, outputs);
+    else this.#decap.process(rx, outputs);
     tracer?.decapJudged();
-    for (const fan of this.#table.fans) {
-      const port = this.ports.fans[fan.index]!;
-      if (port.toTun.count > 0) this.#decap.settle(fan, port.toTun, port.tun.send(port.toTun));
+    const walk = site ? this.#vxlanDecap : this.#decap;
+    for (const fan of site ? this.#vxlanTable.fans : this.#table.fans) {
+      const output = outputs[fan.index]!;
+      if (output.count > 0) walk.settle(fan, output, this.ports.fans[fan.index]!.tun.send(output));
     }
-    tracer?.decapWritten(rx, this.#fans, this.#outputs);
+    tracer?.decapWritten(rx, this.#fans, outputs);
     this.#kernel.releaseDecap(rx, nowMs);
     tracer?.flush();
-    return rx.count;
   }
 
   #pullIcmp(nowMs: number): void {

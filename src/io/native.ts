@@ -97,6 +97,8 @@ export interface Native {
     ttl: number,
     shared: boolean,
   ): number;
+  /** The local port of a UDP socket. */
+  udpPort(fd: number): number;
   /**
    * recvmmsg of datagrams, those of a burst one by one, flags CSUM_UNKNOWN; `capacity` of at least 64. address: the sender's,
    * note: its port, tag: TTL and TOS, a byte each. Count or −errno (EAGAIN is 0).

@@ -17,6 +17,7 @@ import {
   totalLength,
 } from '../wire/ipv4.js';
 import { prettyFrame, prettyPacket } from '../wire/pretty.js';
+import { UDP_HEADER_LEN, UDP_TARGET_PORT } from '../wire/udp.js';
 import { ARP_LEN, ETHERNET_LEN, ETHERTYPE_ARP, etherType, VXLAN_LEN } from '../wire/vxlan.js';
 import type { Frame } from './frame.js';
 import { Judge, type JudgedFan } from './judge.js';
@@ -57,7 +58,6 @@ export interface Summary {
   unknownLink: number;
 }
 
-const UDP_HEADER_LEN = 8;
 /** Longest packet, its outer header included. */
 const MOST_BYTES = 65_535 + 60;
 
@@ -146,7 +146,10 @@ export class Dissection {
     if (fragmentOffset(bytes, 0) > 0)
       return this.#judge.areVxlanHosts(source(bytes, 0), destination(bytes, 0));
     const udp = headerLen(bytes, 0);
-    return bytes.length >= udp + UDP_HEADER_LEN && this.#judge.vxlanPorts.includes(read16(bytes, udp + 2));
+    return (
+      bytes.length >= udp + UDP_HEADER_LEN &&
+      this.#judge.vxlanPorts.includes(read16(bytes, udp + UDP_TARGET_PORT))
+    );
   }
 
   #layers(bytes: Uint8Array, length: number): string[] {

@@ -14,7 +14,6 @@ import { DecapPath } from '../dataplane/walks/decap-path.js';
 import { EncapPath } from '../dataplane/walks/encap-path.js';
 import { IcmpReplies } from '../dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../dataplane/walks/path-mtu.js';
-import { SentSizes } from '../dataplane/walks/sent-sizes.js';
 import { FRAGMENT_ROOM, TooBig } from '../dataplane/walks/too-big.js';
 import { VxlanDecap } from '../dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../dataplane/walks/vxlan-encap.js';
@@ -32,6 +31,7 @@ import {
   totalLength,
   ttl,
 } from '../wire/ipv4.js';
+import { UDP_HEADER_LEN, UDP_LENGTH } from '../wire/udp.js';
 import { arpSender, arpTarget, ETHERNET_LEN, ETHERTYPE_IPV4 } from '../wire/vxlan.js';
 
 /** A fan whatever the host. */
@@ -43,8 +43,6 @@ export interface JudgedFan {
   vxlan?: VxlanTerms;
 }
 
-const UDP_HEADER_LEN = 8;
-const UDP_LENGTH = 4;
 /** Hosts whose tables are kept. */
 const MOST_HOSTS = 4096;
 /** No path is too small: a capture doesn't tell what was known of it. */
@@ -73,14 +71,7 @@ export class Judge {
     const tooBig = new TooBig(this.#counters, replies, this.#rx.slab, MAX_PACKET);
     this.#encap = new EncapPath(this.#counters, new PathMtuTable(), tooBig, none);
     this.#vxlanDecap = new VxlanDecap(this.#counters, none, peers);
-    this.#vxlanEncap = new VxlanEncap(
-      this.#counters,
-      new PathMtuTable(),
-      replies,
-      none,
-      peers,
-      new SentSizes(),
-    );
+    this.#vxlanEncap = new VxlanEncap(this.#counters, new PathMtuTable(), replies, none, peers);
   }
 
   /** Whether both are hosts of the underlay of one fan over VXLAN: where that is so, UDP between them may be its. */

@@ -23,15 +23,13 @@ import {
   write16,
   write32,
 } from '../wire/ipv4.js';
+import { UDP_CHECKSUM, UDP_HEADER_LEN, UDP_LENGTH } from '../wire/udp.js';
 
 const TCP_HEADER_LEN = 20;
-const UDP_HEADER_LEN = 8;
 const TCP_SEQUENCE = 4;
 const TCP_DATA_OFFSET = 12;
 const TCP_FLAGS = 13;
 const TCP_CHECKSUM = 16;
-const UDP_LENGTH = 4;
-const UDP_CHECKSUM = 6;
 const FIN_PSH = 0x09;
 const CWR = 0x80;
 

@@ -39,6 +39,7 @@ import {
   ttl,
   version,
 } from './ipv4.js';
+import { UDP_HEADER_LEN, UDP_LENGTH, UDP_SOURCE_PORT, UDP_TARGET_PORT } from './udp.js';
 import { ARP_LEN, ETHERNET_LEN, ETHERTYPE_ARP, ETHERTYPE_IPV4, etherType, VXLAN_LEN } from './vxlan.js';
 
 /** Layers that are shown: outer, UDP, VXLAN, Ethernet, inner, ICMP, quoted inner, its transport, and one to spare. */
@@ -72,7 +73,6 @@ const ICMP_NAMES: Readonly<Record<number, string>> = {
 /** tcpdump's letters for the TCP flags, from FIN (bit 0) up. */
 const TCP_FLAGS = 'FSRP.UEW';
 const TCP_HEADER_LEN = 20;
-const UDP_HEADER_LEN = 8;
 
 /** UDP ports whose datagrams are VXLAN. */
 type Ports = readonly number[];
@@ -176,7 +176,7 @@ function tcpLine(bytes: Uint8Array, at: number, len: number): string {
 function udpLayers(bytes: Uint8Array, at: number, len: number, depth: number, vxlan: Ports): string[] {
   if (len < UDP_HEADER_LEN) return [`UDP [cut short at ${len} bytes]`];
   const line = udpLine(bytes, at, len);
-  if (!vxlan.includes(read16(bytes, at + 2)) || depth < 2) return [line];
+  if (!vxlan.includes(read16(bytes, at + UDP_TARGET_PORT)) || depth < 2) return [line];
   return [line, ...vxlanLayers(bytes, at + UDP_HEADER_LEN, len - UDP_HEADER_LEN, depth - 1)];
 }
 
@@ -213,9 +213,10 @@ function mac(bytes: Uint8Array, at: number): string {
 }
 
 function udpLine(bytes: Uint8Array, at: number, len: number): string {
-  const told = read16(bytes, at + 4) - UDP_HEADER_LEN;
+  const [from, to] = [read16(bytes, at + UDP_SOURCE_PORT), read16(bytes, at + UDP_TARGET_PORT)];
+  const told = read16(bytes, at + UDP_LENGTH) - UDP_HEADER_LEN;
   const there = told > len - UDP_HEADER_LEN ? ` [${len - UDP_HEADER_LEN} bytes there]` : '';
-  return `UDP ${read16(bytes, at)} > ${read16(bytes, at + 2)}: length ${told}${there}`;
+  return `UDP ${from} > ${to}: length ${told}${there}`;
 }
 
 function icmpLayers(bytes: Uint8Array, at: number, len: number, depth: number, vxlan: Ports): string[] {

@@ -24,8 +24,8 @@ import {
   write16,
   write32,
 } from './ipv4.js';
+import { UDP_HEADER_LEN } from './udp.js';
 
-const UDP_HEADER_LEN = 8;
 /** "UFAN" */
 const MAGIC = 0x5546414e;
 const VERSION = 1;

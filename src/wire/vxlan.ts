@@ -12,11 +12,12 @@
 import { DROP, type DropReason, KEEP } from '../base/drop-reason.js';
 import { emitIpv4, MIN_HEADER_LEN, PLAIN_HEADER, PROTOCOL_UDP, read16, write16 } from './ipv4.js';
 
+import { UDP_CHECKSUM, UDP_HEADER_LEN, UDP_LENGTH, UDP_SOURCE_PORT, UDP_TARGET_PORT } from './udp.js';
+
 export const VXLAN_LEN = 8;
 export const ETHERNET_LEN = 14;
 /** What stands before the inner packet in a datagram. */
 export const TUNNEL_LEN = VXLAN_LEN + ETHERNET_LEN;
-const UDP_HEADER_LEN = 8;
 /** Before the VXLAN header: IPv4 without options, and UDP. */
 export const DATAGRAM_LEN = MIN_HEADER_LEN + UDP_HEADER_LEN;
 /** All that encap adds: IPv4 without options, UDP, VXLAN, Ethernet. */
@@ -79,10 +80,10 @@ export function writeDatagram(bytes: Uint8Array, at: number, datagram: Datagram)
     ...{ tos, ttl, source, destination },
   });
   const udp = at + MIN_HEADER_LEN;
-  write16(bytes, udp, sourcePort);
-  write16(bytes, udp + 2, port);
-  write16(bytes, udp + 4, (UDP_HEADER_LEN + length) & 0xffff);
-  write16(bytes, udp + 6, 0);
+  write16(bytes, udp + UDP_SOURCE_PORT, sourcePort);
+  write16(bytes, udp + UDP_TARGET_PORT, port);
+  write16(bytes, udp + UDP_LENGTH, (UDP_HEADER_LEN + length) & 0xffff);
+  write16(bytes, udp + UDP_CHECKSUM, 0);
 }
 
 /** First two octets of the MAC of a tunnel's end, before its underlay address (fan/encapsulation.ts). */

@@ -14,7 +14,6 @@ import { ForwardingTable } from '../../src/dataplane/tables/forwarding-table.js'
 import { PeerTable } from '../../src/dataplane/tables/peer-table.js';
 import { IcmpReplies } from '../../src/dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../../src/dataplane/walks/path-mtu.js';
-import { SentSizes } from '../../src/dataplane/walks/sent-sizes.js';
 import { VxlanDecap } from '../../src/dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../../src/dataplane/walks/vxlan-encap.js';
 import { Envelopes } from '../../src/io/devices/envelopes.js';
@@ -150,7 +149,6 @@ function walkedOut(frame: Uint8Array): { exit: string; tos: number } | undefined
     new IcmpReplies(counters),
     table,
     new PeerTable(),
-    new SentSizes(),
   );
   walk.process(fan, rx, 0, tx, 1);
   return tx.count === 1 ? { exit: formatAddress(tx.address(0)), tos: tx.note(0) & 0xff } : undefined;

@@ -30,6 +30,7 @@ import { FanProgram } from '../../io/programs/fan-program.js';
 import { foldSum, pseudoHeaderSum } from '../../wire/checksum.js';
 import { OUTER_LEN, writeOuter } from '../../wire/ipip.js';
 import { emitIpv4, PLAIN_HEADER, PROTOCOL_TCP, PROTOCOL_UDP } from '../../wire/ipv4.js';
+import { UDP_HEADER_LEN, UDP_LENGTH } from '../../wire/udp.js';
 import { decapConfigOf, encapConfigOf, vxlanConfigOf } from '../kernel/kernel-path.js';
 import type { FanSpec } from '../tables/fan-spec.js';
 import { type FanEntry, ForwardingTable } from '../tables/forwarding-table.js';
@@ -51,7 +52,6 @@ const WAIT_MS = 1000;
 
 const IP_LEN = 20;
 const TCP_LEN = 20;
-const UDP_LEN = 8;
 const TCP_CHECKSUM_AT = 16;
 const SEGMENT = 1000;
 const SEGMENTS = 3;
@@ -219,7 +219,7 @@ async function probeBpf(receiver: PacketReceiver): Promise<void> {
     socket.once('error', reject);
     socket.send(TEXT, DISCARD_PORT, PEER_CONTAINER, (error) => (error ? reject(error) : resolve()));
   });
-  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + UDP_LEN, TEXT.length);
+  const bytes = await arrived(receiver, OUTER_LEN + IP_LEN + UDP_HEADER_LEN, TEXT.length);
   if (bytes !== TEXT.length) throw new Error('a datagram into the TUN did not come out as IP-in-IP');
 }
 
@@ -243,15 +243,15 @@ async function probeDecap(): Promise<void> {
 
 /** In its outer header, from a container that this namespace doesn't have; without checksum (RFC 768). */
 function datagram(): PacketBatch {
-  const innerLen = IP_LEN + UDP_LEN + TEXT.length;
+  const innerLen = IP_LEN + UDP_HEADER_LEN + TEXT.length;
   const batch = PacketBatch.create(1, HEADROOM + OUTER_LEN + innerLen);
   const udp = HEADROOM + OUTER_LEN + IP_LEN;
   writeHeaders(batch, innerLen, PROTOCOL_UDP, OTHER_CONTAINER);
   const view = new DataView(batch.slab.buffer);
   view.setUint16(udp, DISCARD_PORT);
   view.setUint16(udp + 2, DISCARD_PORT);
-  view.setUint16(udp + 4, UDP_LEN + TEXT.length);
-  batch.slab.set(Buffer.from(TEXT), udp + UDP_LEN);
+  view.setUint16(udp + UDP_LENGTH, UDP_HEADER_LEN + TEXT.length);
+  batch.slab.set(Buffer.from(TEXT), udp + UDP_HEADER_LEN);
   return batch;
 }
 

@@ -34,6 +34,7 @@ import {
   write16,
   write32,
 } from '../../wire/ipv4.js';
+import { UDP_TARGET_PORT } from '../../wire/udp.js';
 import {
   ETHERNET_LEN,
   ETHERTYPE_IPV4,
@@ -52,8 +53,7 @@ const VERSION_IHL = 0x45;
 const IN_VXLAN = VXLAN_OUTER_LEN;
 const IN_IPIP = OUTER_LEN;
 const PORTS_LEN = 4;
-/** Destination port, in UDP; and the type, in Ethernet. */
-const UDP_PORT = 2;
+/** In Ethernet. */
 const ETHER_TYPE = 12;
 /** What is 0 in the flags and fragment word of a packet that is no fragment. */
 const FRAGMENT = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK;
@@ -204,7 +204,7 @@ class FlowPacket {
   /** What all of a fan's packets have between the outer header and the inner one. */
   setTunnel({ vni, port }: VxlanTerms): void {
     const vxlan = this.innerAt - TUNNEL_LEN;
-    write16(this.#bytes, MIN_HEADER_LEN + UDP_PORT, port);
+    write16(this.#bytes, MIN_HEADER_LEN + UDP_TARGET_PORT, port);
     writeVxlan(new DataView(this.#bytes.buffer), vxlan, vni);
     write16(this.#bytes, vxlan + VXLAN_LEN + ETHER_TYPE, ETHERTYPE_IPV4);
   }
@@ -246,7 +246,7 @@ function knownBits(innerAt: number, flags: number, portsLen: number): Uint8Array
   if (innerAt === IN_IPIP) return known;
   const vxlan = innerAt - TUNNEL_LEN;
   // The source port of what the kernel sends or hands over is shown as 0.
-  known.fill(0xff, MIN_HEADER_LEN, MIN_HEADER_LEN + UDP_PORT + 2);
+  known.fill(0xff, MIN_HEADER_LEN, MIN_HEADER_LEN + UDP_TARGET_PORT + 2);
   known.fill(0xff, vxlan, vxlan + VXLAN_LEN);
   write16(known, vxlan + VXLAN_LEN + ETHER_TYPE, 0xffff);
   return known;

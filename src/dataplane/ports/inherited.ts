@@ -4,6 +4,7 @@
  *
  * Until the one before has stopped reading, nothing may be changed of them: they still serve it.
  */
+import { native } from '../../io/native.js';
 
 /** Of a TUN, or a TAP. */
 export interface InheritedTun {
@@ -52,5 +53,14 @@ export class Inheritance {
     const fd = this.#receivers.get(key);
     this.#receivers.delete(key);
     return fd;
+  }
+
+  /** Closes what nobody has taken: a socket that nobody reads from would keep its share of what comes in. */
+  close(): void {
+    for (const { fd, writeFd } of this.#tuns.values())
+      for (const each of new Set([fd, writeFd])) native.close(each);
+    for (const fd of this.#receivers.values()) native.close(fd);
+    this.#tuns.clear();
+    this.#receivers.clear();
   }
 }

@@ -149,6 +149,7 @@ export class Ports {
 
   /** Nobody else reads from these devices, or changes them, any more. Idempotent. */
   begin(): void {
+    this.#inheritance?.close();
     this.#inheritance = undefined;
     this.underlay.begin();
     this.vxlan.begin();

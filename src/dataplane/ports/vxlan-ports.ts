@@ -51,6 +51,11 @@ export class VxlanPorts {
     return this.#ports.flatMap(({ receiver }) => (receiver ? [receiver.fd] : []));
   }
 
+  /** Of all senders, UDP. */
+  get sourcePorts(): number[] {
+    return this.#ports.flatMap(({ sender }) => sender.sourcePorts);
+  }
+
   /** As Inherited.receivers. */
   get lent(): Record<string, number> {
     const receivers = this.#ports.flatMap((port) => (port.receiver ? [[keyOf(port), port.receiver.fd]] : []));

@@ -17,7 +17,6 @@ import { COUNTER, type Counters } from '../tables/counters.js';
 import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/forwarding-table.js';
 import { PeerTable } from '../tables/peer-table.js';
 import type { PathMtuTable } from './path-mtu.js';
-import { SentSizes } from './sent-sizes.js';
 import type { TooBig } from './too-big.js';
 
 const EMSGSIZE = 90;
@@ -38,7 +37,6 @@ export class EncapPath {
   readonly #pathMtu: PathMtuTable;
   readonly #tooBig: TooBig;
   readonly #peers: PeerTable;
-  readonly #sizes: SentSizes;
   #table: ForwardingTable;
   /** The underlay host that the last checked packet goes to, int32. */
   #exit = 0;
@@ -49,13 +47,11 @@ export class EncapPath {
     tooBig: TooBig,
     table: ForwardingTable,
     peers = new PeerTable(),
-    sizes = new SentSizes(),
   ) {
     this.#counters = counters;
     this.#pathMtu = pathMtu;
     this.#tooBig = tooBig;
     this.#peers = peers;
-    this.#sizes = sizes;
     this.#table = table;
   }
 
@@ -91,14 +87,6 @@ export class EncapPath {
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-packets'], packets);
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-bytes'], innerBytes);
     return i;
-  }
-
-  /** Before a batch is sent: an error about one of its packets may come while it still is. */
-  noteSizes(tx: PacketBatch): void {
-    for (let i = 0; i < tx.count; i++) {
-      const longest = tx.tag(i) > 1 ? tx.headerLen(i) + tx.gsoSize(i) : tx.length(i);
-      this.#sizes.note(tx.address(i), longest);
-    }
   }
 
   /** Counts a sent batch: `failed` descriptors carry an errno. Later fragments of a datagram have tag 0. */

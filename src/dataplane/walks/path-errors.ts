@@ -6,7 +6,8 @@
  *   §4.1 quote in the sequence window   we keep no connections: the quote must be of a packet that we can have sent, its
  *                                       outer header and as much of the inner one as there is (#fanOf, isOfOurs), and the
  *                                       peer must have been sent a packet of late at all (sent-sizes.ts)
- *   §4.2 port randomization             the containers' matter
+ *   §4.2 port randomization             the containers' matter; over VXLAN ours as well: by UDP ports that the kernel chose, 16 a
+ *                                       worker with io raw, one a flow with io bpf
  *   §4.3 filter by the quoted payload   as §4.1; which container is told follows from the inner header, in our slice
  *   §4.4 filter by the source           not decisive there, as here; but errors from what can't be on the way, or from
  *                                       another device than the underlay's, are dropped (icmp-origin.ts)
@@ -19,7 +20,8 @@
  *   §3 rates                            of what is relayed for one sender of errors, to one container, and of all
  *
  * Of a fan over VXLAN the same holds, by what its packets are known by: UDP to its port, then VNI and frame. DF is clear in
- * them, so routers cut them and have nothing to say; one that says so all the same doesn't cut, and is believed.
+ * them, so routers cut them and have nothing to say; one that says so all the same doesn't cut, and is believed. Of a quote
+ * that ends behind UDP, the source port alone is not for everybody to know.
  *
  * Of several workers each hears every error and learns the path from it; the first one counts it and tells the
  * container.
@@ -53,6 +55,7 @@ import {
   version,
 } from '../../wire/ipv4.js';
 import { PATH_HOST_UNREACHABLE, PATH_TOO_BIG, pathErrorOf } from '../../wire/path-error.js';
+import { UDP_HEADER_LEN, UDP_LENGTH, UDP_SOURCE_PORT, UDP_TARGET_PORT } from '../../wire/udp.js';
 import {
   checkEthernet,
   ETHERNET_LEN,
@@ -72,9 +75,8 @@ import type { PathMtuTable } from './path-mtu.js';
 const RELAYABLE_QUOTE = MIN_HEADER_LEN + 8;
 /** Bytes of a quoted header with its total length. */
 const LENGTH_END = 4;
-/** Of UDP. */
-const UDP_LEN = 8;
-const [TARGET_PORT_AT, LENGTH_AT] = [2, 4];
+/** The longest packet in a frame that Ethernet pads, to 60 bytes. */
+const PADDED = 60 - ETHERNET_LEN;
 const NO_VNI = -1;
 /** As a fan's index. */
 const NO_FAN = -1;
@@ -88,6 +90,8 @@ export interface PathErrorParts {
   readonly origin: IcmpOrigin;
   /** Bytes of the longest outer packet that `peer` was sent of late from `address`, both int32; 0: none. */
   largestSent(address: number, peer: number): number;
+  /** Whether packets of `fan`, over VXLAN, leave by this UDP port of ours. */
+  isSentFrom(fan: FanEntry, port: number, nowMs: number): boolean;
   /** Whether this worker speaks for all. */
   readonly speaks: boolean;
 }
@@ -154,12 +158,16 @@ export class PathErrors {
     device: number,
     nowMs: number,
   ): DropReason {
-    const { origin, largestSent } = this.#parts;
+    const { origin, largestSent, isSentFrom } = this.#parts;
     const { type, code, mtu, destination } = this.#error;
     const peer = destination | 0;
     const isTooBig = type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED;
     const table = fan.vxlan ? this.#vxlanTable : this.#table;
     if (!origin.isLikely(table, fan, peer, from, device, !isTooBig, nowMs)) return DROP['icmp-source'];
+    if (fan.vxlan) {
+      const port = read16(bytes, quoteAt + OUTER_LEN + UDP_SOURCE_PORT);
+      if (dontFragment(bytes, quoteAt) || !isSentFrom(fan, port, nowMs)) return DROP['icmp-implausible'];
+    }
     // What is cut on its way has no such error; what a router got in one burst, it may quote as one packet.
     const isCut = !fan.vxlan && !dontFragment(bytes, quoteAt);
     const isQuoteShort = isCut || totalLength(bytes, quoteAt) <= mtu;
@@ -211,7 +219,7 @@ export class PathErrors {
     const { source: from, destination: peer } = this.#error;
     const isVxlan = this.#error.protocol === PROTOCOL_UDP;
     const table = isVxlan ? this.#vxlanTable : this.#table;
-    let fan = isVxlan ? this.#unwrap(rx, quoteAt) : table.fanAt(from | 0);
+    let fan = isVxlan ? this.#unwrap(rx, quoteAt) : this.#fanTo(table);
     const { innerOffset, innerLen } = this.#error;
     if (fan === undefined || !isOfOurs(bytes, quoteAt, overheadOf(fan.vxlan), innerOffset, innerLen))
       return undefined;
@@ -233,17 +241,21 @@ export class PathErrors {
   /** Whether the quoted packet is UDP from a fan's address to its port, as far as the quote says. */
   #isAboutVxlan(bytes: Uint8Array): boolean {
     const { protocol, source: from, innerOffset, innerLen } = this.#error;
-    if (protocol !== PROTOCOL_UDP || innerLen < UDP_LEN) return false;
-    return this.#vxlanFan(from | 0, read16(bytes, innerOffset + TARGET_PORT_AT)) !== undefined;
+    if (protocol !== PROTOCOL_UDP || innerLen < UDP_HEADER_LEN) return false;
+    const port = read16(bytes, innerOffset + UDP_TARGET_PORT);
+    return this.#vxlanTable.fans.some(({ address, vxlan }) => address === (from | 0) && vxlan!.port === port);
   }
 
-  /** The first fan over VXLAN at our address `from` and this port, of this VNI where it is known. */
-  #vxlanFan(from: number, port: number, vni = NO_VNI): FanEntry | undefined {
-    for (const fan of this.#vxlanTable.fans) {
-      const { address, vxlan } = fan;
-      if (address === from && vxlan!.port === port && (vni === NO_VNI || vxlan!.vni === vni)) return fan;
-    }
-    return undefined;
+  /** The first fan that sends to the quoted peer from the quoted address; over VXLAN to this port, with this VNI where it is known. */
+  #fanTo(table: ForwardingTable, port?: number, vni = NO_VNI): FanEntry | undefined {
+    const { source: from, destination: peer } = this.#error;
+    return table.fans.find(
+      ({ address, vxlan, underlayMask, underlayBase }) =>
+        address === (from | 0) &&
+        (peer & underlayMask) === underlayBase &&
+        vxlan?.port === port &&
+        (vni === NO_VNI || vxlan?.vni === vni),
+    );
   }
 
   /**
@@ -255,17 +267,16 @@ export class PathErrors {
     const { innerOffset: udp, innerLen: quoted } = error;
     const bytes = rx.slab;
     const total = totalLength(bytes, quoteAt) - headerLen(bytes, quoteAt);
-    const length = read16(bytes, udp + LENGTH_AT);
+    const length = read16(bytes, udp + UDP_LENGTH);
     if (isFragment(bytes, quoteAt) ? length <= total : length !== total) return undefined;
-    const from = error.source | 0;
-    const port = read16(bytes, udp + TARGET_PORT_AT);
-    const known = quoted - UDP_LEN;
-    error.innerOffset = udp + UDP_LEN + TUNNEL_LEN;
+    const port = read16(bytes, udp + UDP_TARGET_PORT);
+    const known = quoted - UDP_HEADER_LEN;
+    error.innerOffset = udp + UDP_HEADER_LEN + TUNNEL_LEN;
     error.innerLen = Math.max(0, known - TUNNEL_LEN);
-    if (known < VXLAN_LEN) return this.#vxlanFan(from, port);
-    const vni = readVni(rx.view, udp + UDP_LEN);
-    const fan = vni < 0 ? undefined : this.#vxlanFan(from, port, vni);
-    const frame = udp + UDP_LEN + VXLAN_LEN;
+    if (known < VXLAN_LEN) return this.#fanTo(this.#vxlanTable, port);
+    const vni = readVni(rx.view, udp + UDP_HEADER_LEN);
+    const fan = vni < 0 ? undefined : this.#fanTo(this.#vxlanTable, port, vni);
+    const frame = udp + UDP_HEADER_LEN + VXLAN_LEN;
     if (fan === undefined || known < TUNNEL_LEN) return fan;
     if (checkEthernet(bytes, frame, known - VXLAN_LEN) !== KEEP) return undefined;
     // Of ARP nobody is to be told.
@@ -295,6 +306,5 @@ function isOfOurs(
   if (innerLen < LENGTH_END) return true;
   const inner = totalLength(bytes, innerOffset);
   if (isFragment(bytes, quoteAt)) return inner > payload;
-  // A frame may be padded.
-  return inner === payload || (overhead > OUTER_LEN && inner < payload);
+  return inner === payload || (overhead > OUTER_LEN && inner < payload && payload <= PADDED);
 }

@@ -43,13 +43,10 @@ import { type FanEntry, type ForwardingTable, isHostOfSlice } from '../tables/fo
 import type { PeerTable } from '../tables/peer-table.js';
 import type { IcmpReplies } from './icmp-replies.js';
 import type { PathMtuTable } from './path-mtu.js';
-import type { SentSizes } from './sent-sizes.js';
 
 const EMSGSIZE = 90;
 const OUTER = VXLAN_OUTER_LEN;
 const LINK = ETHERNET_LEN;
-/** Bytes that the kernel puts in front: IPv4 and UDP. */
-const BY_KERNEL = OUTER - LINK - VXLAN_LEN;
 const MIN_FRAME_IPV4 = ETHERNET_LEN + 20;
 
 export class VxlanEncap {
@@ -57,7 +54,6 @@ export class VxlanEncap {
   readonly #replies: IcmpReplies;
   readonly #pathMtu: PathMtuTable;
   readonly #peers: PeerTable;
-  readonly #sizes: SentSizes;
   #table: ForwardingTable;
   /** The underlay host that the last checked frame goes to, int32. */
   #exit = 0;
@@ -68,13 +64,11 @@ export class VxlanEncap {
     replies: IcmpReplies,
     table: ForwardingTable,
     peers: PeerTable,
-    sizes: SentSizes,
   ) {
     this.#counters = counters;
     this.#pathMtu = pathMtu;
     this.#replies = replies;
     this.#peers = peers;
-    this.#sizes = sizes;
     this.#table = table;
   }
 
@@ -102,14 +96,6 @@ export class VxlanEncap {
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-packets'], packets);
     this.#counters.add(fan.counterBlock, COUNTER['encap-rx-bytes'], innerBytes);
     return i;
-  }
-
-  /** As EncapPath.noteSizes. */
-  noteSizes(tx: PacketBatch): void {
-    for (let i = 0; i < tx.count; i++) {
-      const longest = tx.tag(i) > 1 ? tx.headerLen(i) + tx.gsoSize(i) : tx.length(i);
-      this.#sizes.note(tx.address(i), longest + BY_KERNEL);
-    }
   }
 
   /** As EncapPath.settle. */

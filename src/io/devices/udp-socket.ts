@@ -29,10 +29,13 @@ export interface UdpAddress {
  * one a hash of its flow, which chooses the source port.
  */
 export class UdpSender implements TxDevice {
+  /** From which it sends: the kernel has chosen them, for nobody to guess. */
+  readonly sourcePorts: readonly number[];
   readonly #fds: Int32Array;
   readonly #port: number;
 
   private constructor(fds: readonly number[], port: number) {
+    this.sourcePorts = fds.map((fd) => native.udpPort(fd));
     this.#fds = Int32Array.from(fds);
     this.#port = port;
   }
@@ -46,11 +49,11 @@ export class UdpSender implements TxDevice {
         // Nobody has a reason to answer there.
         native.rawFilter(fds.at(-1)!, TAKE_NOTHING);
       }
+      return new UdpSender(fds, port);
     } catch (error) {
       for (const fd of fds) native.close(fd);
       throw error;
     }
-    return new UdpSender(fds, port);
   }
 
   send(batch: PacketBatch): number {

@@ -9,7 +9,6 @@ import { receivedVxlan } from '../../../../src/dataplane/tracing/shape.js';
 import { Tracer } from '../../../../src/dataplane/tracing/tracer.js';
 import { IcmpReplies } from '../../../../src/dataplane/walks/icmp-replies.js';
 import { PathMtuTable } from '../../../../src/dataplane/walks/path-mtu.js';
-import { SentSizes } from '../../../../src/dataplane/walks/sent-sizes.js';
 import { VxlanDecap } from '../../../../src/dataplane/walks/vxlan-decap.js';
 import { VxlanEncap } from '../../../../src/dataplane/walks/vxlan-encap.js';
 import { PacketBatch } from '../../../../src/io/packet-batch.js';
@@ -52,13 +51,7 @@ export function encap(tracer: Tracer, frames: readonly Uint8Array[]): PacketBatc
   const tx = new PacketBatch(64, rx.slab);
   const fan = table.fans[0]!;
   tracer.received();
-  new VxlanEncap(counters, new PathMtuTable(), replies, table, new PeerTable(), new SentSizes()).process(
-    fan,
-    rx,
-    0,
-    tx,
-    1,
-  );
+  new VxlanEncap(counters, new PathMtuTable(), replies, table, new PeerTable()).process(fan, rx, 0, tx, 1);
   tracer.encapJudged(fan, rx, 0, rx.count, tx);
   tracer.encapSent(fan, rx, 0, rx.count, tx);
   tracer.replied(fan, replies.batch);

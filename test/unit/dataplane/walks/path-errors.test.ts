@@ -14,7 +14,10 @@ import { batchOf, bytesOf, type Fields, fanSpec, nonZero, packet, tunnelled } fr
 
 const US = '172.30.0.28';
 const PEER = '172.30.0.27';
+/** In the /12 of our address, not in its /16. */
+const FAR = '172.20.0.9';
 const ROUTER = '172.30.0.1';
+const SOURCE_PORT = 40_000;
 const [LO, ETH0, BRIDGE] = [1, 2, 7];
 const FULL = 1480 - 20;
 const inner = packet('250.0.28.2', '250.0.27.2', { dontFragment: true, payload: FULL });
@@ -48,11 +51,13 @@ interface Circumstances {
   /** The peer is behind a router. */
   routed?: boolean;
   spec?: Partial<FanSpec>;
+  /** Fans behind that one. */
+  more?: FanSpec[];
 }
 
-function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumstances = {}) {
+function rig({ device = ETH0, sent = 1500, routed = false, spec = {}, more = [] }: Circumstances = {}) {
   const counters = new Counters();
-  const specs = [fanSpec('250.0.0.0/8', US, 16, spec)];
+  const specs = [fanSpec('250.0.0.0/8', US, 16, spec), ...more];
   const [table, vxlanTable] = [false, true].map(
     (isVxlan) => new ForwardingTable(specs.filter(({ vxlan }) => (vxlan !== undefined) === isVxlan)),
   );
@@ -60,10 +65,12 @@ function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumst
   const replies = new IcmpReplies(counters);
   const sizes = new SentSizes();
   const peer = parseAddress(PEER) | 0;
-  if (sent > 0) sizes.note(peer, sent);
+  if (sent > 0) for (const to of [peer, parseAddress(FAR) | 0]) sizes.note(to, sent);
+  sizes.replacePorts([], [SOURCE_PORT]);
   const origin = new IcmpOrigin({ indexOf: () => ETH0, isRouted: () => routed });
   const largestSent = (_: number, to: number) => sizes.largest(to);
-  const parts = { counters, pathMtu, replies, origin, largestSent, speaks: true };
+  const isSentFrom = (_: unknown, port: number) => sizes.isSentFrom(port);
+  const parts = { counters, pathMtu, replies, origin, largestSent, isSentFrom, speaks: true };
   const errors = new PathErrors(parts, table!, vxlanTable!);
   const receive = (bytes: Uint8Array, nowMs = 1) => {
     const rx = batchOf([bytes]);
@@ -74,7 +81,7 @@ function rig({ device = ETH0, sent = 1500, routed = false, spec = {} }: Circumst
     receive,
     replies: replies.batch,
     mtu: () => pathMtu.lookup(peer, 1500, 1),
-    counted: () => nonZero(counters.read(1)),
+    counted: (block = 1) => nonZero(counters.read(block)),
     host: () => nonZero(counters.read(HOST_BLOCK)),
   };
 }
@@ -89,6 +96,8 @@ interface Outer {
   flags?: number;
   type?: number;
   station?: Buffer;
+  sourcePort?: number;
+  df?: boolean;
   /** Of UDP, more than there is. */
   longer?: number;
 }
@@ -103,18 +112,20 @@ function overVxlan(
     flags = 8,
     type = 0x0800,
     station = STATION,
+    sourcePort = SOURCE_PORT,
+    df = false,
     longer = 0,
   }: Outer = {},
 ): Uint8Array {
   const headers = Buffer.alloc(8 + 8 + 14);
-  headers.writeUInt16BE(40_000, 0);
+  headers.writeUInt16BE(sourcePort, 0);
   headers.writeUInt16BE(port, 2);
   headers.writeUInt16BE(headers.length + what.length + longer, 4);
   headers.writeUInt32BE(flags * 2 ** 24, 8);
   headers.writeUInt32BE(vni * 256, 12);
   headers.set([...OTHER, ...station], 16);
   headers.writeUInt16BE(type, 28);
-  const outer = packet(US, to, { payload: headers.length + what.length });
+  const outer = packet(US, to, { payload: headers.length + what.length, dontFragment: df });
   outer.set([...headers, ...what], 20);
   return outer;
 }
@@ -234,7 +245,7 @@ describe('an ICMP error about a packet of VXLAN', () => {
     },
   );
 
-  it('also of a first fragment, and of a frame with padding', () => {
+  it('also of a first fragment', () => {
     const fragment = overVxlan(undefined, { longer: 100 });
     fragment[6] = 0x20;
     fragment.set([0, 0], 10);
@@ -242,10 +253,16 @@ describe('an ICMP error about a packet of VXLAN', () => {
     fragment.set([sum >> 8, sum & 255], 10);
     fragment.set([(1550 >> 8) & 255, 1550 & 255], 20 + 30 + 2);
     expect(receive(icmpError(3, 4, 1400, fragment), ofFan).mtu).toBe(1400);
-    const padded = packet('250.0.28.2', '250.0.27.2', { payload: 1400 });
-    expect(
-      receive(icmpError(3, 4, 1400, overVxlan(Buffer.concat([padded, Buffer.alloc(9)]))), ofFan).mtu,
-    ).toBe(1400);
+  });
+
+  it.each([
+    ['also of a frame that is padded to 60 bytes', 46, 'icmp-rx-packets'],
+    ['not of one with more behind its packet', 47, 'drop-icmp-invalid-packets'],
+  ])('%s', (_, filled, counted) => {
+    const short = packet('250.0.28.2', '250.0.27.2', { payload: 20 });
+    const padded = Buffer.concat([short, Buffer.alloc(filled - short.length)]);
+    const { counters, host } = receive(icmpError(3, 1, 0, overVxlan(padded)), ofFan);
+    expect({ ...counters, ...host }).toHaveProperty(counted, 1);
   });
 
   it.each([
@@ -303,9 +320,37 @@ describe('an ICMP error about a packet of VXLAN', () => {
     expect([mtu, counters]).toEqual([1500, { 'drop-icmp-implausible-packets': 1 }]);
   });
 
+  it.each<[string, Outer]>([
+    ['with DF, which ours never have', { df: true }],
+    ['from another port than ours', { sourcePort: SOURCE_PORT + 1 }],
+  ])('of a packet %s, it is not believed, however short the quote', (_, outer) => {
+    for (const quoted of [28, undefined]) {
+      for (const [type, code, announced] of [[3, 4, 1400] as const, [3, 1, 0] as const]) {
+        const error = icmpError(type, code, announced, overVxlan(undefined, outer), quoted);
+        const { mtu, replies, counters } = receive(error, ofFan);
+        expect([mtu, replies.count, counters]).toEqual([1500, 0, { 'drop-icmp-implausible-packets': 1 }]);
+      }
+    }
+  });
+
   it('from a stranger it is not believed', () => {
     const { mtu, counters } = receive(icmpError(3, 4, 1400, overVxlan(), undefined, '8.8.8.8'), ofFan);
     expect([mtu, counters]).toEqual([1500, { 'drop-icmp-source-packets': 1 }]);
+  });
+});
+
+describe('a quote that ends before the inner addresses', () => {
+  it.each([
+    ['IP-in-IP', undefined, ours(FAR)],
+    ['VXLAN', VXLAN, overVxlan(undefined, { to: FAR })],
+  ])('is of the fan that has its peer, of several at our address: %s', (_, vxlan, about) => {
+    const terms = vxlan && { ...vxlan, vni: 7 };
+    const wider = fanSpec('240.0.0.0/8', US, 12, { vxlan: terms, counterBlock: 2, minPathMtu: 1000 });
+    const fans = rig({ spec: { vxlan }, more: [wider] });
+    fans.receive(icmpError(3, 4, 999, about, 28));
+    fans.receive(icmpError(3, 4, 1000, about, 28));
+    expect(fans.counted(2)).toEqual({ 'drop-icmp-implausible-packets': 1, 'icmp-rx-packets': 1 });
+    expect({ ...fans.counted(1), ...fans.host() }).toEqual({});
   });
 });
 

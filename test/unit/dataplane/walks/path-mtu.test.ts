@@ -70,6 +70,29 @@ describe('path MTU', () => {
   });
 });
 
+describe('ports sent from', () => {
+  it('are known to all who share them, until nobody sends from them', () => {
+    const sizes = new SentSizes();
+    const others = new SentSizes(sizes.shared);
+    const known = () => [1, 40_000, 65_535].filter((port) => sizes.isSentFrom(port));
+    others.replacePorts([], [40_000, 65_535]);
+    sizes.replacePorts([], [40_000]);
+    expect(known()).toEqual([40_000, 65_535]);
+    others.replacePorts([40_000, 65_535], [65_535]);
+    expect(known()).toEqual([40_000, 65_535]);
+    sizes.replacePorts([40_000], []);
+    expect(known()).toEqual([65_535]);
+  });
+
+  it('are no sizes', () => {
+    const sizes = new SentSizes();
+    sizes.replacePorts([], [0, 65_535]);
+    sizes.age();
+    sizes.age();
+    expect([sizes.largest(0), sizes.largest(-1), sizes.isSentFrom(65_535)]).toEqual([0, 0, true]);
+  });
+});
+
 describe('sizes sent', () => {
   it('are known for one time and the next', () => {
     const sizes = new SentSizes();

@@ -16,6 +16,7 @@ import { VxlanEncap } from '../../../../src/dataplane/walks/vxlan-encap.js';
 import { GSO_TCPV4, PacketBatch } from '../../../../src/io/packet-batch.js';
 import { PROTOCOL_TCP } from '../../../../src/wire/ipv4.js';
 import { encodeProbe, LEAST_PROBE_LEN } from '../../../../src/wire/probe.js';
+import { DATAGRAM_LEN } from '../../../../src/wire/vxlan.js';
 import { arp, frame, inVxlan, MAC, OTHER, octets, VXLAN } from '../frames.js';
 import { batchOf, bytesOf, type Fields, fanSpec, nonZero, packet } from '../packets.js';
 
@@ -34,12 +35,12 @@ function encap(
     fanSpec('250.0.0.0/8', US, 16, { vxlan: VXLAN, dscp: 0, ttl: 64, ...spec }),
   ]);
   const replies = new IcmpReplies(counters);
-  const walk = new VxlanEncap(counters, pathMtu, replies, table, new PeerTable(), sizes);
+  const walk = new VxlanEncap(counters, pathMtu, replies, table, new PeerTable());
   const rx = batchOf(frames);
   prepare?.(rx, pathMtu);
   const tx = new PacketBatch(64, rx.slab);
   walk.process(table.fans[0]!, rx, 0, tx, 1);
-  walk.noteSizes(tx);
+  sizes.noteBatch(tx, DATAGRAM_LEN);
   return { tx, rx, replies, sizes, drops: dropsOf(counters, 1), seen: nonZero(counters.read(1)) };
 }
 
