@@ -288,7 +288,7 @@ export class Daemon {
     // A request that is refused may have been the one that a fand without fans was started for.
     const change = async <Reply>(make: () => Promise<Reply>): Promise<Reply> => {
       try {
-        return await make();
+        return await this.#responder.withoutEars(make);
       } finally {
         this.#served = true;
         this.#leaveIfEmpty();
@@ -309,7 +309,7 @@ export class Daemon {
       'GET /v1/offenders': () => this.#forwarding.offenders(manager.records),
       'POST /v1/repair': (body) => {
         this.#healer.forgetAttempts();
-        return manager.repair(readRepairRequest(body));
+        return this.#responder.withoutEars(() => manager.repair(readRepairRequest(body)));
       },
       'GET /v1/activity': () => this.#activity(),
       'GET /metrics': () => this.#metrics(),

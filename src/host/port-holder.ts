@@ -39,8 +39,10 @@ export async function portHolder(
   const sockets = (await readSockets()).filter(
     (each) => each.port === port && (each.address === ANY || each.address === address),
   );
+  if (sockets.length === 0) return undefined;
+  const programs = await programsOf(new Set(sockets.map(({ inode }) => inode)), pid);
   for (const { inode } of sockets) {
-    const program = await programOf(inode, pid);
+    const program = programs.get(inode);
     // No process has the socket of a device.
     if (program === undefined && devices.length > 0) continue;
     if (program !== OURS) return program ?? `another program (ss -lnup sport = :${port} names it)`;
@@ -64,26 +66,33 @@ function hostOrder(hex: string): number {
 }
 
 /**
- * "snmpd (pid 12)"; OURS of the process `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
- * up: undefined then, and where no process has it.
+ * By the inode of a socket "snmpd (pid 12)"; OURS of the process `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to
+ * see, which fand gives up: none then, and of those that no process has.
  */
-async function programOf(inode: string, ours: number): Promise<string | typeof OURS | undefined> {
+async function programsOf(
+  inodes: ReadonlySet<string>,
+  ours: number,
+): Promise<Map<string, string | typeof OURS>> {
+  const programs = new Map<string, string | typeof OURS>();
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   for (const pid of pids) {
-    if (!(await holds(pid, inode))) continue;
-    if (Number(pid) === ours) return OURS;
-    const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
-    return `${name.trim() || 'a program'} (pid ${pid})`;
+    for (const inode of await socketsOf(pid)) {
+      if (!inodes.has(inode) || programs.has(inode)) continue;
+      programs.set(inode, Number(pid) === ours ? OURS : await nameOf(pid));
+    }
   }
-  return undefined;
+  return programs;
 }
 
-async function holds(pid: string, inode: string): Promise<boolean> {
+async function nameOf(pid: string): Promise<string> {
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+  return `${name.trim() || 'a program'} (pid ${pid})`;
+}
+
+/** Inodes. */
+async function socketsOf(pid: string): Promise<string[]> {
   const directory = `/proc/${pid}/fd`;
   const fds = await readdir(directory).catch(() => []);
-  for (const fd of fds) {
-    const target = await readlink(`${directory}/${fd}`).catch(() => '');
-    if (target === `socket:[${inode}]`) return true;
-  }
-  return false;
+  const targets = await Promise.all(fds.map((fd) => readlink(`${directory}/${fd}`).catch(() => '')));
+  return targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
 }

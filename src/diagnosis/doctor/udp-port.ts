@@ -19,7 +19,8 @@ async function examinePort(patient: Patient, port: number, vni: number, address:
   if (holder)
     return fail(`${holder} receives by udp port ${port} too`, 'end that, or say "port N" on every host');
   const twin = (await patient.links()).find(
-    ({ name, kind, attributes }) => kind === 'vxlan' && !ours.has(name) && attributes.id === vni,
+    ({ name, kind, attributes }) =>
+      kind === 'vxlan' && !ours.has(name) && attributes.id === vni && attributes.port === port,
   );
   if (!twin) return ok(`nobody else has udp port ${port}, or vni ${vni}`);
   return warn(

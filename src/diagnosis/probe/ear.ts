@@ -12,6 +12,8 @@ import { decodeProbe, encodeProbe, isProbe, LEAST_PROBE_LEN } from '../../wire/p
 
 /** For the question to come back, and for a few probes and their answers. */
 export const EAR_MS = 1500;
+/** After an ear that somebody else asked for. */
+const REST_MS = 30_000;
 const LOOK_MS = 5;
 const BUFFER_BYTES = 1 << 16;
 const SLOT = 65_536 + 128;
@@ -27,15 +29,56 @@ export interface Ear {
 
 /** At our `address`; `port` 0: for protocol 4. Throws an Error with a code where somebody has the port. */
 export async function openEar(address: number, port: number, onHeard: OnHeard): Promise<Ear> {
-  return port === 0 ? new Protocol4Ear(address, onHeard) : UdpEar.open(address, port, onHeard);
+  return port === 0 ? Protocol4Ear.open(address, onHeard) : UdpEar.open(address, port, onHeard);
 }
 
-/** Holds an ear for EAR_MS that answers what `host` says with this nonce. Throws as openEar. */
-export async function answerBy(address: number, port: number, host: number, nonce: string): Promise<void> {
-  const ear: Ear = await openEar(address, port, (sender, kind, heard) => {
-    if (sender === host && kind === 'probe' && heard === nonce) ear.send(host, 'reply', nonce);
-  });
-  setTimeout(() => ear.close(), EAR_MS).unref();
+/**
+ * The ears that others ask for: at each port one, whoever asks, and none for a good while after it, so that nobody can keep
+ * the port from those whose it is.
+ */
+export class LentEars {
+  /** By port; the last one, which rests when it is closed. */
+  readonly #turns = new Map<number, { readonly restsUntilMs: number; ear?: Ear }>();
+  #changes = 0;
+
+  /** Holds an ear for EAR_MS that answers what `host` says with this nonce; returns whether it does. */
+  async answer(address: number, port: number, host: number, nonce: string): Promise<boolean> {
+    const nowMs = performance.now();
+    if (this.#changes > 0 || nowMs < (this.#turns.get(port)?.restsUntilMs ?? 0)) return false;
+    const turn: { restsUntilMs: number; ear?: Ear } = { restsUntilMs: nowMs + EAR_MS + REST_MS };
+    this.#turns.set(port, turn);
+    try {
+      const ear: Ear = await openEar(address, port, (sender, kind, heard) => {
+        if (sender === host && kind === 'probe' && heard === nonce) ear.send(host, 'reply', nonce);
+      });
+      turn.ear = ear;
+    } catch {
+      return false;
+    }
+    if (this.#changes > 0) this.close();
+    else setTimeout(() => closeTurn(turn), EAR_MS).unref();
+    return turn.ear !== undefined;
+  }
+
+  /** As long as `change` takes there is none: it may want the port. */
+  async keptClosed<Result>(change: () => Promise<Result>): Promise<Result> {
+    this.#changes++;
+    this.close();
+    try {
+      return await change();
+    } finally {
+      this.#changes--;
+    }
+  }
+
+  close(): void {
+    for (const turn of this.#turns.values()) closeTurn(turn);
+  }
+}
+
+function closeTurn(turn: { ear?: Ear }): void {
+  turn.ear?.close();
+  delete turn.ear;
 }
 
 function probeOf(from: number, to: number, kind: 'probe' | 'reply', nonce: string): Uint8Array {
@@ -110,12 +153,23 @@ class Protocol4Ear implements Ear {
   readonly #sent = PacketBatch.create(1, SLOT);
   readonly #timer: NodeJS.Timeout;
 
-  constructor(address: number, onHeard: OnHeard) {
+  private constructor(address: number, receiver: RawReceiver, sender: RawSender, onHeard: OnHeard) {
     this.#address = address;
     this.#onHeard = onHeard;
-    this.#receiver = RawReceiver.open({ bindAddress: address, receiveBufferBytes: BUFFER_BYTES });
-    this.#sender = RawSender.open({ bindAddress: address, sendBufferBytes: BUFFER_BYTES });
+    this.#receiver = receiver;
+    this.#sender = sender;
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  static open(address: number, onHeard: OnHeard): Protocol4Ear {
+    const receiver = RawReceiver.open({ bindAddress: address, receiveBufferBytes: BUFFER_BYTES });
+    try {
+      const sender = RawSender.open({ bindAddress: address, sendBufferBytes: BUFFER_BYTES });
+      return new Protocol4Ear(address, receiver, sender, onHeard);
+    } catch (error) {
+      receiver.close();
+      throw error;
+    }
   }
 
   send(host: number, kind: 'probe' | 'reply', nonce: string): void {

@@ -16,7 +16,7 @@ import { decodeProbe, LEAST_PROBE_LEN, NONCE, type Probe } from '../../wire/prob
 import { followLeg, type Stop } from '../explain/inner-way.js';
 import { AskerLimits } from './asker-limits.js';
 import { termsText } from './carrier.js';
-import { answerBy } from './ear.js';
+import { LentEars } from './ear.js';
 import { type Answer, type Facts, MOST_SEEN, MOST_WHY, type Request } from './message.js';
 import { OwnMacs } from './own-macs.js';
 import { type Lore, PeerLore } from './peer-lore.js';
@@ -41,6 +41,7 @@ export class Responder {
   readonly #limits = new AskerLimits((host) => this.#lore.isPeer(host));
   readonly #macs = new OwnMacs(() => this.#limits.takeReading());
   readonly #seen = new SeenProbes();
+  readonly #ears = new LentEars();
   readonly #replies = new Map<string, OnReply>();
   #fans: readonly FanRecord[] = [];
   /** By underlay address. */
@@ -117,7 +118,13 @@ export class Responder {
     this.#reply(fan, host, probe);
   }
 
+  /** Does what may want a port that an ear could have. */
+  withoutEars<Result>(change: () => Promise<Result>): Promise<Result> {
+    return this.#ears.keptClosed(change);
+  }
+
   close(): void {
+    this.#ears.close();
     for (const [gateway, sender] of this.#senders) this.#close(gateway, sender);
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
@@ -177,8 +184,7 @@ export class Responder {
     const here = this.#fans.filter(({ plan }) => plan.mapping.address === address);
     const isHeld = here.some(({ plan }) => (plan.vxlan?.port ?? 0) === port);
     if (isHeld || (port !== 0 && port !== DEFAULT_VXLAN_PORT)) return { id, answer: 'hear', hears: false };
-    const opened = answerBy(address, port, host, nonce);
-    return { id, answer: 'hear', hears: await opened.then(() => true).catch(() => false) };
+    return { id, answer: 'hear', hears: await this.#ears.answer(address, port, host, nonce) };
   }
 
   async #factsOf({ view, plan }: FanRecord, sender: number): Promise<Facts> {

@@ -77,6 +77,12 @@ const MOST_WORDS = 15;
 /** Of four bytes of options, all bits but those in which "no operation" (1) and "end of list" (0) differ. */
 const MORE_THAN_NOTHING = 0xfefefefe;
 const ACCEPT = { accept: null };
+/**
+ * Of a bridge's packet nobody can tell here whether it goes through this host or only from port to port, where br_netfilter
+ * shows it too: with Docker, the tunnels of virtual machines that have fans of their own. Called another's, it goes on from
+ * port to port, and the kernel routes it nowhere.
+ */
+const UNROUTED = { mangle: { key: meta('pkttype'), value: 'other' } };
 const LOOPBACK = 'lo';
 /**
  * A port of a VRF is followed by the VRF itself, with the same packet. Asked for what it is, since a device that is not of
@@ -181,17 +187,18 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
   const toFan = [...outerOf(fan), match(field('ip', 'daddr'), fan.address)];
+  // Through this host, from who claims to be another: a container beside the fan, say.
+  const through = [
+    ...outerOf(fan),
+    match(field('ip', 'daddr'), fan.address, '!='),
+    match(field('ip', 'daddr'), network(fan.underlay)),
+    noRouteBack(['saddr', 'iif']),
+  ];
   return [
     rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'overlay-source-astray')),
     rule(...toFan, ...otherWay(fan.arrival), ...drop(fan, 'tunnel-astray')),
-    // Through this host, from who claims to be another: a container beside the fan, say.
-    rule(
-      ...outerOf(fan),
-      match(field('ip', 'daddr'), fan.address, '!='),
-      match(field('ip', 'daddr'), network(fan.underlay)),
-      noRouteBack(['saddr', 'iif']),
-      ...drop(fan, 'tunnel-astray'),
-    ),
+    rule(...through, match(meta('iifkind'), 'bridge'), UNROUTED),
+    rule(...through, match(meta('pkttype'), 'other', '!='), ...drop(fan, 'tunnel-astray')),
     // Packet sockets take none of these: here they are counted, and kept from the raw socket.
     rule(...toFan, match(meta('pkttype'), 'host', '!='), ...drop(fan, 'outer-not-unicast')),
     // Nor these, in any io: who is this host, or nobody, sends nothing.
@@ -280,6 +287,9 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
       ...outerOf(fan),
       // What this host sends itself came in by none.
       match(meta('iif'), '0', '!='),
+      // Others fool no peer: those of another VXLAN, or of another tunnel, by another address of this host.
+      match(field('ip', 'saddr'), network(fan.underlay)),
+      match(field('ip', 'daddr'), network(fan.underlay)),
       sourceType(['local']),
       // By the kernel's VXLAN device, this fan's or another's, it comes from a program of ours.
       ...(fan.vxlan ? [match(meta('iifname'), `${VXLAN_DEVICES}*`, '!=')] : []),

@@ -75,7 +75,9 @@ const IP_SOURCE = field('ip', 'saddr');
 const TYPE = field('ether', 'type');
 /** 802.1Q, 802.1ad, and what came before that. */
 export const VLAN_TAGS = [0x8100, 0x88a8, 0x9100];
-const DHCP_SERVER = 67;
+/** Of DHCP and DHCPv6. */
+const DHCP_SERVERS = [67, 547];
+const OF_ROUTERS = ['nd-router-advert', 'nd-redirect'];
 
 export function isolateRules({ gateway, slice, hostReserve }: IsolatedFan): {
   chain: string;
@@ -93,8 +95,8 @@ export function isolateRules({ gateway, slice, hostReserve }: IsolatedFan): {
     rule('port', match(MAC, macOf(gateway)), ...drop('neighbour-mac')),
     ...owned('port', MACS, MAC, go('inner'), 'neighbour-mac'),
     rule('inner', match(TYPE, { set: VLAN_TAGS }), ...drop('neighbour-address')),
-    rule('inner', match(field('udp', 'sport'), DHCP_SERVER), ...drop('neighbour-address')),
-    rule('inner', match(field('icmpv6', 'type'), 'nd-router-advert'), ...drop('neighbour-address')),
+    rule('inner', match(field('udp', 'sport'), { set: DHCP_SERVERS }), ...drop('neighbour-address')),
+    rule('inner', match(field('icmpv6', 'type'), { set: OF_ROUTERS }), ...drop('neighbour-address')),
     // What ARP says of the sender is so, too.
     rule('inner', match(TYPE, 'arp'), match(pair(ARP.mac), `@${MACS.pairs}`, '!='), ...drop('neighbour-mac')),
     rule('inner', match(TYPE, 'arp'), match(ARP.address, '0.0.0.0'), ACCEPT),

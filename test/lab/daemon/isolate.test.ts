@@ -118,10 +118,15 @@ describe.each(['raw', 'bpf'])('with io %s', (io) => {
     offer.set([0, 67, 0, 68], 20);
     // RFC 4861 §4.2, to all nodes; its hop limit is 255.
     const advert = `6000000000103aff${LINK_LOCAL}${ALL_NODES}86000000${'00'.repeat(12)}`;
+    // RFC 4861 §4.5, and an answer of DHCPv6 (RFC 8415 §7.2), which are sent to one node.
+    const redirect = `6000000000283aff${LINK_LOCAL}${LINK_LOCAL}89000000${'00'.repeat(36)}`;
+    const reply = `60000000000c11ff${LINK_LOCAL}${LINK_LOCAL}02230222000c000007000000`;
     await refused(
       'neighbour-address',
       `${BROADCAST}${own}0800${hex(offer)}`,
       `333300000001${own}86dd${advert}`,
+      `${macs[2]}${own}86dd${redirect}`,
+      `${macs[2]}${own}86dd${reply}`,
     );
   });
 

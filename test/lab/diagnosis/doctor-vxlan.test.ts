@@ -43,7 +43,10 @@ describe.each(['raw', 'bpf'])('a fan over VXLAN, io %s', (io) => {
   });
 
   it('is warned of a VXLAN device of the kernel with its VNI', async () => {
-    await net.host(1).ip('link add theirs type vxlan id 16384000 dev eth0 dstport 4789');
+    const theirs = 'link add theirs type vxlan id 16384000 dev eth0 dstport';
+    await net.host(1).ip(`${theirs} 4789`);
+    expect(await found()).toMatchObject({ status: 'ok' });
+    await net.host(1).ip('link del theirs', `${theirs} 8472`);
     expect(await found()).toMatchObject({
       status: 'warn',
       evidence: expect.stringContaining("theirs, a VXLAN device of the kernel, has the fan's vni 16384000"),
