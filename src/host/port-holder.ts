@@ -39,10 +39,8 @@ export async function portHolder(
   const sockets = (await readSockets()).filter(
     (each) => each.port === port && (each.address === ANY || each.address === address),
   );
-  if (sockets.length === 0) return undefined;
-  const programs = await programsOf(new Set(sockets.map(({ inode }) => inode)), pid);
   for (const { inode } of sockets) {
-    const program = programs.get(inode);
+    const program = await programOf(inode, pid);
     // No process has the socket of a device.
     if (program === undefined && devices.length > 0) continue;
     if (program !== OURS) return program ?? `another program (ss -lnup sport = :${port} names it)`;
@@ -66,33 +64,26 @@ function hostOrder(hex: string): number {
 }
 
 /**
- * By the inode of a socket "snmpd (pid 12)"; OURS of the process `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to
- * see, which fand gives up: none then, and of those that no process has.
+ * "snmpd (pid 12)"; OURS of the process `ours`. Whose descriptors they are takes CAP_SYS_PTRACE to see, which fand gives
+ * up: undefined then, and where no process has it.
  */
-async function programsOf(
-  inodes: ReadonlySet<string>,
-  ours: number,
-): Promise<Map<string, string | typeof OURS>> {
-  const programs = new Map<string, string | typeof OURS>();
+async function programOf(inode: string, ours: number): Promise<string | typeof OURS | undefined> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
   for (const pid of pids) {
-    for (const inode of await socketsOf(pid)) {
-      if (!inodes.has(inode) || programs.has(inode)) continue;
-      programs.set(inode, Number(pid) === ours ? OURS : await nameOf(pid));
-    }
+    if (!(await holds(pid, inode))) continue;
+    if (Number(pid) === ours) return OURS;
+    const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+    return `${name.trim() || 'a program'} (pid ${pid})`;
   }
-  return programs;
+  return undefined;
 }
 
-async function nameOf(pid: string): Promise<string> {
-  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
-  return `${name.trim() || 'a program'} (pid ${pid})`;
-}
-
-/** Inodes. */
-async function socketsOf(pid: string): Promise<string[]> {
+async function holds(pid: string, inode: string): Promise<boolean> {
   const directory = `/proc/${pid}/fd`;
   const fds = await readdir(directory).catch(() => []);
-  const targets = await Promise.all(fds.map((fd) => readlink(`${directory}/${fd}`).catch(() => '')));
-  return targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
+  for (const fd of fds) {
+    const target = await readlink(`${directory}/${fd}`).catch(() => '');
+    if (target === `socket:[${inode}]`) return true;
+  }
+  return false;
 }

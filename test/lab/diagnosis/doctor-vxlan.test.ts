@@ -32,7 +32,7 @@ describe.each(['raw', 'bpf'])('a fan over VXLAN, io %s', (io) => {
   });
 
   it.runIf(io === 'raw')('shares the port with a program, which is named', async () => {
-    const program = net.host(1).spawn([PYTHON, '-c', SHARE]);
+    const program = net.host(1).spawn([PYTHON, '-c', SHARE], { openInput: true });
     await program.prints(/bound/);
     expect(await found()).toMatchObject({
       status: 'fail',

@@ -90,6 +90,13 @@ it('`up` of a fan that wants the port closes it', async () => {
   await one.fanctl(['restart']);
   expect(await hears(lab.host(3), PORT)).toBe(true);
   expect(await held()).toBe(true);
+  // And in between nobody gets another one.
+  const asking = { isOver: false };
+  const asked = (async () => {
+    while (!asking.isOver) await hears(lab.host(3), PORT);
+  })();
   await one.fanctl(['up', '251.0.0.0/8', 'eth0/16', 'vxlan']);
+  asking.isOver = true;
+  await asked.catch(() => undefined);
   expect((await showFans(one)).map(({ state }) => state)).toEqual(['up', 'up']);
 });
