@@ -359,7 +359,7 @@ export class Daemon {
   #watch(): void {
     const look = (): void => {
       void this.#keepRunDir();
-      this.#healer.look();
+      void this.#healer.look();
     };
     this.#timers.push(setInterval(look, WATCH_MS));
     this.#healer.start();

@@ -65,6 +65,7 @@ export class Healer {
   #soon: NodeJS.Timeout | undefined;
   #listening: NodeJS.Timeout | undefined;
   #isExamining = false;
+  #isStopped = false;
   /** Ports may have come to, or left, a bridge. */
   #portsChanged = false;
   #isFollowDue = true;
@@ -99,13 +100,13 @@ export class Healer {
   }
 
   /** Every two seconds or so: looks at what the kernel says nothing of, and at what we have changed ourselves. */
-  look(): void {
-    const nowMs = performance.now();
-    this.#tick(nowMs);
-    void this.#follow(nowMs);
+  async look(): Promise<void> {
+    await this.#follow(performance.now());
+    this.#tick(performance.now());
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#soon);
     clearTimeout(this.#listening);
     this.#ports.follow(() => {});
@@ -128,6 +129,7 @@ export class Healer {
 
   /** Sooner than by the clock where something is to be looked at. */
   #tick(nowMs: number): void {
+    if (this.#isStopped) return;
     this.#take(nowMs);
     clearTimeout(this.#soon);
     if (this.#pace.isPending && !this.#isExamining)
@@ -235,6 +237,8 @@ export class Healer {
       const isKnown = before !== undefined && after !== undefined;
       this.#pace.end(kind, isKnown ? after - before : 0, performance.now());
       this.#isExamining = false;
+      // What was told meanwhile.
+      this.#tick(performance.now());
     }
   }
 
