@@ -5,15 +5,17 @@
  * Exit code 1 when something failed that is not another project's tunnel, 128 + the signal's number when interrupted.
  */
 import { errorText } from '../src/base/error.js';
+import { defaultWorkers } from '../src/config/worker-count.js';
 import { Campaign } from './campaign.js';
 import { countRuns, estimateSeconds, type Plan, parseRequest, type Request, USAGE } from './plan.js';
 import { goalOutcomes } from './report/goals.js';
 import { describeMachine, disturbance, machineFacts } from './report/machine.js';
+import { moreCoresTable } from './report/more-cores.js';
 import { formatDuration, Progress } from './report/progress.js';
 import type { Result } from './report/result.js';
 import { memoryTable, resultTable, scaleTable } from './report/result-table.js';
 import { table } from './report/table.js';
-import { renderResult, writeResult } from './report/write-result.js';
+import { readResult, renderResult, writeResult } from './report/write-result.js';
 import { measureScale, scaleSeconds } from './scale.js';
 
 async function bench(plan: Plan): Promise<Result> {
@@ -97,6 +99,7 @@ function requestOrExit(args: readonly string[]): Request {
 async function answer(request: Request): Promise<void> {
   if (request.do === 'help') console.log(USAGE);
   else if (request.do === 'render') console.log(renderResult(request.file).join('\n'));
+  else if (request.do === 'more-cores') console.log(moreCoresTable(readResult(request.file), defaultWorkers));
   else {
     const result = await bench(request.plan);
     report(request.plan, result);

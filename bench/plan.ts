@@ -36,7 +36,7 @@ const names = (list: readonly { name: string }[]) => list.map(({ name }) => name
 
 export const USAGE = `usage: npm run bench -- [--quick | --all | --scale] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
                        [--seconds N] [--repeats N] [--json]
-       npm run bench -- --render FILE
+       npm run bench -- --render FILE | --more-cores FILE
   Without a choice: every path but those of two workers and without the guard, and every workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
   a lab of 2 to 64 hosts.
   --quick    one TCP stream on the known paths, 3 repeats of 3 s
@@ -49,7 +49,8 @@ export const USAGE = `usage: npm run bench -- [--quick | --all | --scale] [--onl
   --seconds  of one run, from 1 (the default without --quick)
   --repeats  rounds in which the paths take turns, from 1 (5 is the default without --quick)
   --json     the raw results on stdout instead of the tables
-  --render   makes the report of FILE, the raw results of an earlier run, anew`;
+  --render   makes the report of FILE, the raw results of an earlier run, anew
+  --more-cores  what a model says of hosts with more cores, from FILE, the raw results of a run with tcp-1`;
 
 interface Choice {
   quick: boolean;
@@ -62,7 +63,11 @@ interface Choice {
 }
 
 /** What the arguments ask for. */
-export type Request = { do: 'help' } | { do: 'render'; file: string } | { do: 'measure'; plan: Plan };
+export type Request =
+  | { do: 'help' }
+  | { do: 'render'; file: string }
+  | { do: 'more-cores'; file: string }
+  | { do: 'measure'; plan: Plan };
 
 /** Throws an Error with what is wrong with the arguments. */
 export function parseRequest(args: readonly string[]): Request {
@@ -84,10 +89,12 @@ export function parseRequest(args: readonly string[]): Request {
       seconds: text,
       repeats: text,
       render: text,
+      'more-cores': text,
     },
   });
   if (values.help) return { do: 'help' };
   if (values.render !== undefined) return { do: 'render', file: values.render };
+  if (values['more-cores'] !== undefined) return { do: 'more-cores', file: values['more-cores'] };
   if (values.quick && values.all) throw new Error('--quick and --all exclude each other');
   const choice: Choice = {
     quick: values.quick,

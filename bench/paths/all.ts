@@ -11,8 +11,15 @@ import { vxlan } from './vxlan.js';
 import { wireguardGo } from './wireguard-go.js';
 
 /** Those of --quick. */
-export const QUICK_PATHS: readonly BenchPath[] = [untunnelled, vxlan, ...fans, onePacket];
-export const BASIC_PATHS: readonly BenchPath[] = [untunnelled, vxlan, ...fans, packetWithoutBpf, onePacket];
+export const QUICK_PATHS: readonly BenchPath[] = [untunnelled, vxlan, ...fans, ...fansOverVxlan, onePacket];
+export const BASIC_PATHS: readonly BenchPath[] = [
+  untunnelled,
+  vxlan,
+  ...fans,
+  packetWithoutBpf,
+  ...fansOverVxlan,
+  onePacket,
+];
 /** Those that are measured where none is named. */
 export const USUAL_PATHS: readonly BenchPath[] = [...BASIC_PATHS, tinc, wireguardGo, nebula, openvpn, vtun];
-export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...fansOverVxlan, ...twoWorkers, ...unguarded];
+export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...twoWorkers, ...unguarded];

@@ -4,7 +4,7 @@
  */
 import type { Profile } from '../lab/underlay.js';
 import type { EnvironmentResult, Result, WorkloadResult } from './result.js';
-import { mostMemory, valuesOf } from './result-table.js';
+import { costsOf, mostMemory, valuesOf } from './result-table.js';
 import { median, pairedDifference, pairedRatio } from './statistics.js';
 
 export interface GoalOutcome {
@@ -48,37 +48,64 @@ function ratio(path: string, profile: Profile, base: string, bound: number, work
   };
 }
 
-function added(path: string, bound: number): Goal {
+function added(path: string, bound: number, base = 'untunnelled'): Goal {
   return {
-    title: `round trip that ${path} adds to untunnelled, nic-like`,
+    title: `round trip that ${path} adds to ${base}, nic-like`,
     bound,
     most: true,
     unit: ' µs',
-    measure: (result) => compare(pairedDifference, result, 'nic-like', 'rtt', path, 'untunnelled'),
+    measure: (result) => compare(pairedDifference, result, 'nic-like', 'rtt', path, base),
+  };
+}
+
+function cost(path: string, base: string, bound: number): Goal {
+  const costs = (work: WorkloadResult, name: string) => {
+    return costsOf(work.series.find((one) => one.name === name)?.runs ?? [])[0];
+  };
+  return {
+    title: `CPU seconds a gigabyte, ${path} of ${base}, tcp-1, nic-like`,
+    bound,
+    most: true,
+    unit: '',
+    measure(result) {
+      const work = workloadOf(result, 'nic-like', 'tcp-1');
+      return work ? costs(work, path) / costs(work, base) : Number.NaN;
+    },
   };
 }
 
 const GOALS: readonly Goal[] = [
-  ratio('ufan-auto', 'nic-like', 'vxlan', 1),
-  ratio('ufan-auto', 'offload', 'untunnelled', 0.8),
+  ratio('ufan-auto', 'nic-like', 'untunnelled', 0.95),
+  ratio('ufan-auto', 'nic-like', 'vxlan', 1.1),
+  ratio('ufan-auto', 'nic-like', 'untunnelled', 0.95, 'tcp-8'),
+  ratio('ufan-auto', 'nic-like', 'vxlan', 1.1, 'tcp-8'),
+  ratio('ufan-auto', 'offload', 'untunnelled', 0.92),
   ratio('ufan-packet', 'nic-like', 'vxlan', 1),
-  ratio('ufan-packet', 'nic-like', 'untunnelled', 0.6),
+  ratio('ufan-packet', 'nic-like', 'untunnelled', 0.8),
   ratio('ufan-packet', 'offload', 'untunnelled', 0.7),
+  cost('ufan-packet', 'vxlan', 1.3),
   ratio('ufan-packet-nobpf', 'nic-like', 'untunnelled', 0.45),
-  ratio('ufan-raw', 'nic-like', 'untunnelled', 0.38),
+  ratio('ufan-raw', 'nic-like', 'untunnelled', 0.5),
   {
     title: 'ufan-raw of the best userspace peer, tcp-1, nic-like',
-    bound: 4,
+    bound: 5,
     most: false,
     unit: '',
     measure: ofBestPeer,
   },
+  ratio('ufan-vxlan-bpf', 'nic-like', 'vxlan', 1),
+  ratio('ufan-vxlan-bpf', 'offload', 'vxlan', 1),
+  ratio('ufan-vxlan-raw', 'nic-like', 'vxlan', 0.6),
   ratio('ufan-auto', 'nic-like', 'untunnelled', 0.7, 'udp-64'),
-  added('ufan-auto', 40),
-  added('ufan-raw', 100),
+  ratio('ufan-packet', 'nic-like', 'untunnelled', 1, 'udp-64'),
+  ratio('ufan-raw', 'nic-like', 'untunnelled', 0.9, 'udp-64'),
+  added('ufan-auto', 3, 'vxlan'),
+  added('ufan-vxlan-bpf', 3, 'vxlan'),
+  added('ufan-packet', 40),
+  added('ufan-raw', 45),
   {
     title: 'fand idle, of one core',
-    bound: 0.5,
+    bound: 0.3,
     most: true,
     unit: ' %',
     measure: (result) => most(result, ({ paths }) => fansOf(paths).map(({ idle }) => idle.cpuPercent)),

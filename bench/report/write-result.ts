@@ -20,7 +20,12 @@ export function writeResult(result: Result): string[] {
 
 /** Makes the report of a raw result anew. Throws where the file isn't one. */
 export function renderResult(file: string): string[] {
-  return renderBeside(file, JSON.parse(readFileSync(file, 'utf8')) as Result);
+  return renderBeside(file, readResult(file));
+}
+
+/** The raw result in `file`. Throws where the file isn't one. */
+export function readResult(file: string): Result {
+  return JSON.parse(readFileSync(file, 'utf8')) as Result;
 }
 
 function renderBeside(file: string, result: Result): string[] {
