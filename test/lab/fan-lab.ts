@@ -23,9 +23,9 @@ export const PYTHON = '/usr/bin/python3';
 const UDP_ECHO = join(REPOSITORY, 'test/lab/udp-echo.py');
 const ECHO_PORT = 9007;
 /** TCP analysis guesses at the sender's state, and a tail probe is answered by D-SACK: no fault of a packet. */
-const NO_ANALYSIS = '!tcp.analysis.flags && !tcp.options.sack.dsack';
+export const NO_ANALYSIS = '!tcp.analysis.flags && !tcp.options.sack.dsack';
 /** Of sendFile and echoUdp. */
-const RANDOM_BYTES = ['tcp.port==9000', `udp.port==${ECHO_PORT}`];
+export const RANDOM_BYTES = ['tcp.port==9000', `udp.port==${ECHO_PORT}`];
 
 export class FanLab {
   readonly lab: Lab;

@@ -225,9 +225,10 @@ export class Healer {
     this.#isExamining = true;
     this.#pace.begin();
     const before = readCost();
+    let healed = 0;
     try {
       await this.#fans.followDevices();
-      for (let round = 0; round < ROUNDS; round++) {
+      for (; healed < ROUNDS; healed++) {
         if (!(await this.#look(kind === 'thorough'))) break;
       }
     } catch (error) {
@@ -235,7 +236,9 @@ export class Healer {
     } finally {
       const after = readCost();
       const isKnown = before !== undefined && after !== undefined;
-      this.#pace.end(kind, isKnown ? after - before : 0, performance.now());
+      // What there was to heal was worth it; how often the same thing is put back has a limit of its own.
+      const isCharged = isKnown && healed === 0;
+      this.#pace.end(kind, isCharged ? after - before : 0, performance.now());
       this.#isExamining = false;
       // What was told meanwhile.
       this.#tick(performance.now());
