@@ -9,7 +9,7 @@ export const QUIET_MS = 100;
 const LONGEST_MS = 500;
 /** Of the time, for examinations; this much may be used at once. */
 const SHARE = 0.05;
-const MOST_MS = 3000;
+const MOST_MS = 10_000;
 /** Between two thorough ones, at least, and as a multiple of what the last one took. */
 const THOROUGH_MS = 300_000;
 const THOROUGH_FACTOR = 2000;
