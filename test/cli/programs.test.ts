@@ -68,7 +68,7 @@ describe('a program with ufan in its node_modules', () => {
     writeFileSync(join(program, 'wrong.ts'), `import { parseFan } from 'ufan/mapping';\nparseFan(250);\n`);
     expect(compile()).toMatch(/wrong\.ts\(2,\d+\): error TS2\d+/);
     writeFileSync(join(program, 'wrong.ts'), '');
-  });
+  }, 240_000);
 
   it('calculates, and prints what the page says', async () => {
     const { status, stdout, stderr } = await runCommand(
