@@ -9,6 +9,7 @@ import { RawReceiver, RawSender } from '../../io/devices/raw-socket.js';
 import { PacketBatch } from '../../io/packet-batch.js';
 import { emitIpv4, headerLen, MIN_HEADER_LEN, PLAIN_HEADER, PROTOCOL_IPIP, source } from '../../wire/ipv4.js';
 import { decodeProbe, encodeProbe, isProbe, LEAST_PROBE_LEN } from '../../wire/probe.js';
+import { takePackets } from './take-packets.js';
 
 /** For the question to come back, and for a few probes and their answers. */
 export const EAR_MS = 1500;
@@ -198,17 +199,8 @@ class Protocol4Ear implements Ear {
   }
 
   #look(): void {
-    const batch = this.#received;
-    try {
-      this.#receiver.receive(batch);
-    } catch {
-      // An error about a packet that is lost then.
-      return;
-    }
-    for (let i = 0; i < batch.count; i++) {
-      const off = batch.offset(i);
-      const packet = batch.slab.subarray(off, off + batch.length(i));
+    takePackets(this.#receiver, this.#received, (packet) => {
       hear(source(packet, 0), packet.subarray(headerLen(packet, 0)), this.#onHeard);
-    }
+    });
   }
 }

@@ -10,6 +10,7 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { IcmpReceiver, RawSender } from '../../io/devices/raw-socket.js';
 import { PacketBatch } from '../../io/packet-batch.js';
 import { Poller } from '../../io/poller.js';
+import { takePackets } from './take-packets.js';
 
 export interface IcmpTransport {
   /** Sends an IPv4 packet, header included, to an address (u32). One that can't be sent is lost, as by the network. */
@@ -121,21 +122,8 @@ export class NativeTransport implements IcmpTransport {
   }
 
   #look(): void {
-    if (this.#poller.wait(this.#ready, this.#isAwaiting ? AWAITING_MS : 0) > 0) this.#takeReceived();
+    if (this.#poller.wait(this.#ready, this.#isAwaiting ? AWAITING_MS : 0) > 0)
+      takePackets(this.#receiver, this.#received, this.#receive);
     this.#schedule();
-  }
-
-  #takeReceived(): void {
-    const batch = this.#received;
-    try {
-      this.#receiver.receive(batch);
-    } catch {
-      // An error about a packet that is lost then.
-      return;
-    }
-    for (let i = 0; i < batch.count; i++) {
-      const offset = batch.offset(i);
-      this.#receive(batch.slab.subarray(offset, offset + batch.length(i)));
-    }
   }
 }
