@@ -3,22 +3,29 @@
  * way up is searched, not counted.
  */
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const REPOSITORY = findRoot(dirname(fileURLToPath(import.meta.url)));
 
-/** The built programs, as `npm link` puts them on PATH. */
+/** The directory of a release to try, as packaging/bundle.mjs makes it; without it the build of this clone is tried. */
+const RELEASE = process.env.UFAN_LAB_RELEASE;
+
+/** The programs that a lab's hosts run, by default as `npm link` puts them on PATH. */
 export const PROGRAMS = {
-  fanctl: join(REPOSITORY, 'dist/src/cli/fanctl.js'),
-  fanatic: join(REPOSITORY, 'dist/src/cli/fanatic.js'),
-  fand: join(REPOSITORY, 'dist/src/daemon/fand.js'),
+  fanctl: program('dist/src/cli/fanctl.js'),
+  fanatic: program('dist/src/cli/fanatic.js'),
+  fand: program('dist/src/daemon/fand.js'),
 } as const;
 
 export const FANCTL = PROGRAMS.fanctl;
 
 /** What scripts/setup made beside the build: the busybox tree, compiled peers, its log. */
 export const SETUP_DIR = join(REPOSITORY, '.setup');
+
+function program(built: string): string {
+  return RELEASE ? join(RELEASE, 'bin', basename(built, '.js')) : join(REPOSITORY, built);
+}
 
 function findRoot(from: string): string {
   if (existsSync(join(from, 'package-lock.json'))) return from;

@@ -255,7 +255,7 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       title: 'a flushed chain',
       arrange: 'nft flush chain ip ufan-guard elsewhere',
       restore: 'true',
-      evidence: /lacks 6 of 6 rules of elsewhere/,
+      evidence: /lacks (\d+) of \1 rules of elsewhere/,
       ours: true,
     },
     {
@@ -335,6 +335,8 @@ describe.each(Object.entries(SET_UPS))('%s', (name, setUps) => {
       }
     } finally {
       await sh(restore);
+      // What a failed expectation left is not the next one's trouble.
+      if (ours) await diagnose(broken(), '--fix');
     }
     expect(await failures(broken())).toEqual([]);
   });

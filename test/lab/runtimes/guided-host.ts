@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Output, RunOptions } from '../../../bench/lab/command.js';
 import { buildImage, IMAGE } from '../../../bench/lab/docker-host.js';
 import type { Host } from '../../../bench/lab/host.js';
-import { FANCTL, SETUP_DIR } from '../../../bench/lab/repository.js';
+import { PROGRAMS, SETUP_DIR } from '../../../bench/lab/repository.js';
 
 /** For podman: limits may not be raised in a container of CI; crun refuses hybrid cgroups. */
 export const CONTAINERS_CONF = `[containers]
@@ -18,7 +18,6 @@ runtime = "runc"
 network_backend = "cni"
 cni_plugin_dirs = ["/usr/lib/cni"]
 `;
-const FANATIC = FANCTL.replace('fanctl.js', 'fanatic.js');
 
 export class GuidedHost {
   readonly host: Host;
@@ -46,8 +45,8 @@ export class GuidedHost {
     };
     mkdirSync(this.#bin, { recursive: true });
     const program = (file: string): string => `#!/bin/sh\nexec "${process.execPath}" "${file}" "$@"\n`;
-    this.install('fanatic', program(FANATIC));
-    this.install('fanctl', program(FANCTL));
+    this.install('fanatic', program(PROGRAMS.fanatic));
+    this.install('fanctl', program(PROGRAMS.fanctl));
     mkdirSync(at('docker'));
     this.install('service', serviceScript(host));
   }
