@@ -5,7 +5,7 @@
 import type { Output, RunOptions } from './command.js';
 import { awaitLinks } from './links.js';
 import { Namespace } from './namespace.js';
-import { FANCTL } from './repository.js';
+import { CACHE, FANCTL } from './repository.js';
 
 export interface HostDescription {
   /** From 1. */
@@ -31,6 +31,7 @@ export class Host extends Namespace {
       UFAN_RUN_DIR: description.dir,
       UFAN_STATE_DIR: `${description.dir}-state`,
       UFAN_CONFIG: `${description.dir}/fan.conf`,
+      ...CACHE,
     });
     this.index = description.index;
     this.underlay = description.underlay;

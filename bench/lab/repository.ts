@@ -2,7 +2,7 @@
  * Where this clone's files are. The lab runs from bench/ (under vitest) and from dist/bench/ (built), so the
  * way up is searched, not counted.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,6 +18,9 @@ export const PROGRAMS = {
   fand: program('dist/src/daemon/fand.js'),
 } as const;
 
+/** Where hosts keep what was compiled of a release, as a real one does in /var/cache/ufan. */
+export const CACHE = RELEASE ? { UFAN_CACHE_DIR: makeCache(RELEASE) } : {};
+
 export const FANCTL = PROGRAMS.fanctl;
 
 /** What scripts/setup made beside the build: the busybox tree, compiled peers, its log. */
@@ -25,6 +28,12 @@ export const SETUP_DIR = join(REPOSITORY, '.setup');
 
 function program(built: string): string {
   return RELEASE ? join(RELEASE, 'bin', basename(built, '.js')) : join(REPOSITORY, built);
+}
+
+function makeCache(release: string): string {
+  const cache = join(release, 'cache');
+  mkdirSync(cache, { recursive: true, mode: 0o755 });
+  return cache;
 }
 
 function findRoot(from: string): string {

@@ -3,15 +3,11 @@
  * in two thirds of the time that the build of many modules takes.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPOSITORY, SETUP_DIR } from '../../bench/lab/repository.js';
 
 export default function setup(): void {
   const release = join(SETUP_DIR, 'release');
-  const cache = join(SETUP_DIR, 'release-cache');
   execFileSync(process.execPath, [join(REPOSITORY, 'packaging/bundle.mjs'), release], { stdio: 'inherit' });
-  mkdirSync(cache, { recursive: true, mode: 0o755 });
   process.env.UFAN_LAB_RELEASE = release;
-  process.env.UFAN_CACHE_DIR = cache;
 }

@@ -105,7 +105,7 @@ async function traces(host: Host): Promise<Record<string, string>> {
   const read = async (...argv: string[]) => (await host.exec(argv)).stdout;
   return {
     // Ports of containers keep the MTU of the fan that they were in.
-    links: (await read('ip', '-o', 'link')).replace(/\d+: /g, '').replace(/^(c\S+ .*) mtu \d+/gm, '$1'),
+    links: (await read('ip', '-o', 'link')).replace(/\d+: /g, '').replace(/^(c\S+) mtu \d+/gm, '$1'),
     routes: await read('ip', '-4', 'route'),
     nft: await read('nft', '-s', 'list', 'ruleset'),
     files: readdirSync(host.dir).join(' '),

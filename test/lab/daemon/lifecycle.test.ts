@@ -23,7 +23,7 @@ import { ping } from '../../../bench/lab/ping.js';
 import { FANCTL } from '../../../bench/lab/repository.js';
 import { makeRunDir } from '../../../src/control/made-run-dir.js';
 import { runPaths } from '../../../src/control/protocol.js';
-import { fandPid } from '../fan-lab.js';
+import { fandPid, killFand } from '../fan-lab.js';
 import { steadyLinks } from '../steady-links.js';
 
 const OVERLAY = '250.0.0.0/8';
@@ -378,7 +378,8 @@ describe('a state file that was lost', () => {
   it('does not stand in the way of the next up, which adopts what it finds', async () => {
     const before = await snapshot(host);
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
-    process.kill(fandPid(host), 'SIGKILL');
+    // Without its lock nothing would make the next one wait for its end.
+    await killFand(host);
     for (const file of readdirSync(host.dir)) rmSync(join(host.dir, file));
     await host.fanctl(['up', OVERLAY, UNDERLAY]);
     await host.fanctl(['down', OVERLAY, UNDERLAY, '--force']);

