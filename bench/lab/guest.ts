@@ -7,6 +7,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compilePeer } from '../peers/compile.js';
 import type { RunningCommand } from './command.js';
 import type { Lab } from './lab.js';
 import { awaitLinks } from './links.js';
@@ -101,12 +102,15 @@ export class Guest extends Namespace {
     writeFileSync(join(dir, 'init'), INIT, { mode: 0o755 });
     writeFileSync(join(dir, 'follow'), FOLLOW, { mode: 0o755 });
     await addPort(lab.wire, port, lab.mtu);
-    const kernel = lab.wire.spawn([
-      ...['linux.uml', `mem=${MEMORY}`, 'quiet', 'con=null', 'con0=null,fd:1', `uml_dir=${dir}`, 'umid=uml'],
-      ...['root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${join(dir, 'init')}`],
+    const preload =
+      process.arch === 'x64' ? { LD_PRELOAD: await compilePeer('whole-xstate', 'preloaded') } : {};
+    const words = [
+      `mem=${MEMORY} quiet con=null con0=null,fd:1 uml_dir=${dir} umid=uml`,
+      `root=/dev/root rootfstype=hostfs rootflags=/ ro init=${join(dir, 'init')}`,
       `vec0:transport=tap,ifname=${port},depth=128,gro=0`,
-      ...[`LAB=${lab.dir}`, `MODULES=${modules.join()}`, `BUSYBOX=${join(SETUP_DIR, 'busybox/bin/busybox')}`],
-    ]);
+      `LAB=${lab.dir} MODULES=${modules.join()} BUSYBOX=${join(SETUP_DIR, 'busybox/bin/busybox')}`,
+    ].flatMap((line) => line.split(' '));
+    const kernel = lab.wire.spawn(['linux.uml', ...words], { env: preload });
     await kernel.prints(/^ready/m, BOOT_MS);
     const guest = new Guest(`${lab.name}-guest`, underlay.split('/')[0] ?? '', dir, kernel);
     await guest.ip(`address add ${underlay} broadcast + dev eth0`, 'link set eth0 up');

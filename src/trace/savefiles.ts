@@ -55,7 +55,7 @@ export class Savefiles {
     this.#rotation = rotation;
     this.#frame = frame;
     this.#startMs = nowMs;
-    this.#open(nowMs);
+    this.#open();
   }
 
   /** Writes whole blocks, each into one file; true: it can go on. Throws FanError step-failed. */
@@ -63,7 +63,7 @@ export class Savefiles {
     for (const block of blocks) {
       if (this.#isDue(nowMs)) {
         this.#close();
-        this.#open(nowMs);
+        this.#open();
       }
       this.#pending.push(block);
       this.#size += block.length;
@@ -94,8 +94,8 @@ export class Savefiles {
     return true;
   }
 
-  #open(nowMs: number): void {
-    const name = this.#name(nowMs);
+  #open(): void {
+    const name = this.#name();
     try {
       this.#fd = openSync(name, 'w', 0o600);
     } catch (cause) {
@@ -107,9 +107,15 @@ export class Savefiles {
     this.#flush();
   }
 
-  #name(nowMs: number): string {
+  /** As planned, not as late as a packet came: no two periods begin in one second, which would give them one name. */
+  #periodStart(seconds: number): number {
+    return this.#startMs + this.#period * seconds * 1000;
+  }
+
+  #name(): string {
     const { bytes, files, seconds } = this.#rotation;
-    const file = seconds === undefined ? this.#file : formatTime(this.#file, new Date(nowMs));
+    const file =
+      seconds === undefined ? this.#file : formatTime(this.#file, new Date(this.#periodStart(seconds)));
     if (bytes === undefined) return file;
     if (files !== undefined) return `${file}${`${this.#number}`.padStart(`${files - 1}`.length, '0')}`;
     return this.#number === 0 ? file : `${file}${this.#number}`;

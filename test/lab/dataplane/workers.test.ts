@@ -107,7 +107,7 @@ describe.each(['raw', 'packet', 'bpf'])('two workers, io %s', (io) => {
     const { there, back } = await udpFlows(ends[0], ends[1], net.address(2), 100, 200);
     expect(there).toMatchObject({ flows: 100, late: 0 });
     // As fast as it goes is faster than a busy machine carries.
-    expect(there.datagrams).toBeGreaterThan(2000);
+    expect(there.datagrams).toBeGreaterThan(1000);
     expect(back).toMatchObject({ flows: 100, late: 0 });
     const after = await Promise.all(hosts.map(shares));
     const taken = after.map((each, h) => each.map((packets, w) => packets - before[h]![w]!));

@@ -13,7 +13,7 @@ const HIDE =
   'mount --bind /usr/sbin $D && mount -t tmpfs none /usr/sbin && ln -s $D/* /usr/sbin/ && rm /usr/sbin/';
 /** A container with a network of its own, whose underlay is eth0. */
 const UNDERLAY =
-  'ip link add eth0 type veth && ip address add 172.30.0.28/16 dev eth0 && ip link set eth0 up';
+  'ip link add eth0 type veth && ip address add 172.30.0.28/16 dev eth0 && ip link set eth0 up && ip link set veth0 up';
 const UNPRIVILEGED = 'lxc-usernsexec -m u:0:0:65536 -m g:0:0:65536 --';
 const WITHOUT_BPF = 'setpriv --bounding-set=-bpf,-perfmon,-sys_admin --inh-caps=-bpf,-perfmon,-sys_admin';
 /** Refuses bpf(2), whatever the caller may do, as the seccomp profile of a container engine does. */

@@ -97,7 +97,7 @@ describe.each([
 
   it('traces ARP by its addresses, and what is dropped', async () => {
     const trace = await start('trace', 2, 'host 250.0.27.99', '--json', '-c', '1');
-    const drops = await start('trace', 1, '--drops', '--json', '-c', '1');
+    const drops = await start('trace', 1, 'host 250.0.0.9', '--drops', '--json', '-c', '1');
     await ping(net.container(1), '250.0.27.99', { ...UNANSWERED, count: 1 });
     await ping(net.container(1), '250.0.0.9', { ...UNANSWERED, count: 1 });
     const [asked] = objectsOf((await trace.finish()).stdout);

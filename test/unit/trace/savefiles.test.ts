@@ -60,7 +60,7 @@ describe('files of a capture', () => {
     files.write(blocks('c'), 15_000);
     files.write(blocks('d'), 47_000);
     files.close();
-    expect(contents()).toEqual({ x5: '<ab>', x15: '<c>', x47: '<d>' });
+    expect(contents()).toEqual({ x5: '<ab>', x15: '<c>', x45: '<d>' });
   });
 
   it('-G -W: no more files than that', () => {
