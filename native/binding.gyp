@@ -1,4 +1,9 @@
 {
+  "variables": {
+    "definitions": ["_GNU_SOURCE", "NAPI_VERSION=8"],
+    "c_flags": ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
+    "link_flags": ["-Wl,-z,relro,-z,now"]
+  },
   "targets": [
     {
       "target_name": "ufan",
@@ -42,10 +47,17 @@
         "udp_socket.c",
         "vnet.c"
       ],
-      "defines": ["_GNU_SOURCE", "NAPI_VERSION=8"],
-      "cflags": ["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
-      "ldflags": ["-Wl,-z,relro,-z,now"],
+      "defines": ["<@(definitions)"],
+      "cflags": ["<@(c_flags)"],
+      "ldflags": ["<@(link_flags)"],
       "libraries": ["-lbpf"]
+    },
+    {
+      "target_name": "connect",
+      "sources": ["napi/arguments.c", "napi/connect_napi.c", "unix_stream.c"],
+      "defines": ["<@(definitions)"],
+      "cflags": ["<@(c_flags)"],
+      "ldflags": ["<@(link_flags)"]
     },
     {
       "target_name": "bpf",

@@ -2,7 +2,7 @@
  * bundle.mjs DIRECTORY: the release as files. Each program is one CommonJS file without node_modules; beside them the
  * addon, the BPF objects and the man pages. What the code finds by "#…" the release's own package.json says.
  */
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util';
@@ -22,10 +22,13 @@ const API = ['mapping', 'client'];
 /**
  * What of Node would be loaded for nothing. Asked for by its name, a module of Node's makes all that it exports: `process`
  * opens standard input for that. commander starts programs for commands in files of their own, of which there are none.
- * What a program has of `util` is for few of its ways.
+ * What a program has of `util` is for few of its ways. A CommonJS bundle has a `require` of its own; by a path, not by
+ * "#native", an addon is found without the loader of ES modules.
  */
 const MODULES = {
   child_process: 'module.exports = {};',
+  module: `const paths = { '#native': '../native/ufan.node', '#connect': '../native/connect.node' };
+    exports.createRequire = () => Object.assign((id) => require(paths[id] ?? id), { resolve: require.resolve });`,
   process: 'module.exports = process;',
   util: Object.keys(util)
     .map((name) => `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => require('node:util').${name} });`)
@@ -33,13 +36,31 @@ const MODULES = {
 };
 const lean = {
   name: 'lean',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?(child_process|process|util)$/ }, ({ path, importer, namespace }) => {
+  setup({ initialOptions, onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?(child_process|module|process|util)$/ }, ({ path, importer, namespace }) => {
       const name = path.replace('node:', '');
-      const isWanted = namespace !== 'lean' && (name !== 'child_process' || /\/node_modules\/commander\//.test(importer));
-      return isWanted ? { path: name, namespace: 'lean' } : undefined;
+      if (namespace === 'lean') return undefined;
+      const isOurs = !/\/node_modules\//.test(importer);
+      const isWanted = {
+        child_process: /\/node_modules\/commander\//.test(importer),
+        module: isOurs && initialOptions.format === 'cjs',
+      };
+      return (isWanted[name] ?? true) ? { path: name, namespace: 'lean' } : undefined;
     });
     onLoad({ filter: /.*/, namespace: 'lean' }, ({ path }) => ({ contents: MODULES[path], loader: 'js' }));
+  },
+};
+
+/** Commands of fanctl that are done sooner than all of fanctl is read: they stand in a bundle without the others. */
+const SHORT = ['show', 'stats'];
+const short = {
+  name: 'short',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/commands\// }, ({ path, kind }) => {
+      const isLeftOut = kind === 'dynamic-import' && !SHORT.some((name) => path === `./commands/${name}.js`);
+      return isLeftOut ? { path, namespace: 'short' } : undefined;
+    });
+    onLoad({ filter: /.*/, namespace: 'short' }, () => ({ contents: '' }));
   },
 };
 
@@ -65,8 +86,23 @@ await build({
 });
 for (const name of API) declarations(join(root, `dist/src/api/${name}.d.ts`));
 
-const { metafile } = await build({
+const programs = {
   ...shared,
+  outdir: join(out, 'lib'),
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  // What is imported on the way is required then: a module loader of its own would be made for it.
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.url': '__filename' },
+};
+
+await build({
+  ...programs,
+  entryPoints: { 'fanctl-short': 'src/cli/fanctl.ts' },
+  plugins: [lean, short],
+});
+const { metafile } = await build({
+  ...programs,
   entryPoints: {
     fanctl: 'src/cli/fanctl.ts',
     fanatic: 'src/cli/fanatic.ts',
@@ -74,27 +110,26 @@ const { metafile } = await build({
     worker: 'src/dataplane/workers/worker.ts',
     'io-probe': 'src/dataplane/io-probe/io-probe.ts',
   },
-  outdir: join(out, 'lib'),
-  outExtension: { '.js': '.cjs' },
-  format: 'cjs',
-  define: { 'import.meta.url': '__filename' },
   metafile: true,
 });
 
-for (const program of PROGRAMS) {
+for (const program of [...PROGRAMS, 'fanctl-short']) {
   // Its first line would stand in the middle of the function that load.cjs makes of it.
   const file = join(out, 'lib', `${program}.cjs`);
   writeFileSync(file, readFileSync(file, 'utf8').replace(/^#!.*\n/, ''));
   chmodSync(file, 0o644);
+}
+for (const program of PROGRAMS) {
+  const bundle = program === 'fanctl' ? `${JSON.stringify(SHORT)}.includes(process.argv[2]) ? 'fanctl-short' : 'fanctl'` : `'${program}'`;
   script(
     `bin/${program}`,
     // A file less to load, in the JavaScript of any Node.
-    `${readFileSync(join(root, 'packaging/node-version.cjs'), 'utf8')}\nmodule.exports('${program}');\nrequire('../lib/load.cjs')('${program}');`,
+    `${readFileSync(join(root, 'packaging/node-version.cjs'), 'utf8')}\nmodule.exports('${program}');\nrequire('../lib/load.cjs')(${bundle});`,
   );
 }
 cpSync(join(root, 'packaging/lxd'), join(out, 'lxd'), { recursive: true });
 copy('packaging/load.cjs', 'lib/load.cjs');
-copy('native/build/Release/ufan.node', 'native/ufan.node');
+for (const addon of ['ufan', 'connect']) copy(`native/build/Release/${addon}.node`, `native/${addon}.node`);
 for (const object of OBJECTS) copy(`native/build/${object}`, `native/${object}`);
 for (const manual of MANUALS) copy(manual, manual);
 for (const text of ['LICENSE', 'README.md', 'CHANGELOG.md']) copy(text, text);
@@ -110,6 +145,8 @@ function script(path, body) {
 
 function copy(from, to) {
   mkdirSync(dirname(join(out, to)), { recursive: true });
+  // A new file: a fand that runs from there has the addon in its memory.
+  rmSync(join(out, to), { force: true });
   copyFileSync(join(root, from), join(out, to));
   chmodSync(join(out, to), 0o644);
 }
@@ -147,6 +184,7 @@ function releaseManifest() {
     files: ['bin', 'lib', 'lxd', 'types', 'native', 'man', 'docs', 'CHANGELOG.md', 'THIRD-PARTY'],
     imports: {
       '#native': './native/ufan.node',
+      '#connect': './native/connect.node',
       '#gso-shim': './native/gso_shim.bpf.o',
       '#bridge-exit-program': './native/bridge_exit.bpf.o',
       '#encap-program': './native/encap.bpf.o',

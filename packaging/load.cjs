@@ -1,32 +1,27 @@
 /**
- * load(program): runs lib/<program>.cjs of a release. What V8 compiled is kept, so that the next start need not compile
- * it again: in /var/cache/ufan, which only root can write to, else nowhere. A cache of another Node, or of another
- * release, V8 or its name rejects; one that can't be written costs nothing but time.
+ * load(bundle): runs lib/<bundle>.cjs of a release, beside this file. What V8 compiled is kept, so that the next start
+ * need not compile it again: in /var/cache/ufan, which only root can write to, else nowhere. A cache of another Node, or
+ * of another release, V8 or its name rejects; one that can't be written costs nothing but time.
  */
 'use strict';
 const fs = require('node:fs');
-const { createRequire } = require('node:module');
 const path = require('node:path');
 const vm = require('node:vm');
 
 const CACHE_DIR = process.env.UFAN_CACHE_DIR || '/var/cache/ufan';
 const HEAD = '(function (exports, require, module, __filename, __dirname) {';
 
-module.exports = function load(program) {
-  const file = path.join(__dirname, `${program}.cjs`);
+module.exports = function load(bundle) {
+  const file = path.join(__dirname, `${bundle}.cjs`);
   const { size, mtimeMs } = fs.statSync(file);
-  const name = `${program}-${size}-${Math.trunc(mtimeMs)}-${process.version}-${process.arch}`;
+  const name = `${bundle}-${size}-${Math.trunc(mtimeMs)}-${process.version}-${process.arch}`;
   const cache = path.join(CACHE_DIR, name);
   // The bundle is ASCII.
   const source = `${HEAD}${fs.readFileSync(file, 'latin1')}\n})`;
   const cachedData = read(cache);
-  const script = new vm.Script(source, {
-    filename: file,
-    cachedData,
-    importModuleDynamically: vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER ?? ((id) => import(id)),
-  });
+  const script = new vm.Script(source, { filename: file, cachedData });
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(file), module, file, __dirname);
+  script.runInThisContext()(module.exports, require, module, file, __dirname);
   if (!cachedData || script.cachedDataRejected) process.once('exit', () => write(cache, script));
 };
 

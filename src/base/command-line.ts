@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import { type Explained, helpOf } from './command-help.js';
 import { FanError, type UnknownWord } from './error.js';
+import { stdout } from './standard-streams.js';
 import { DEFAULT_COLUMNS, terminalColumns } from './wrap.js';
 
 export interface CommandOption {
@@ -46,6 +47,7 @@ export function createParser(parsed: Parsed): Command {
     .helpCommand(false)
     .allowExcessArguments(false)
     .configureOutput({
+      writeOut: (text) => stdout.write(text),
       // What is wrong is told by whoever catches the error.
       writeErr: () => {},
       getOutHelpWidth: () => terminalColumns(DEFAULT_COLUMNS),

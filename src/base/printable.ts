@@ -7,9 +7,6 @@
 /** C0 and C1 controls, DEL, line and paragraph separators, and what turns the direction of text or is invisible in it. */
 const CONTROLS =
   /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Cs}]/gu;
-/** The same but for line feeds: of text whose lines are ours. */
-const WITHIN_LINES =
-  /(?!\n)[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Cs}]/gu;
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
@@ -18,14 +15,15 @@ export function printable(text: string): string {
   return text.replace(CONTROLS, escapeControl);
 }
 
-/** The same line by line. */
+/** The same line by line, of text whose lines are ours. */
 export function printableLines(text: string): string {
-  return text.replace(WITHIN_LINES, escapeControl);
+  return text.replace(CONTROLS, (control) => (control === '\n' ? control : escapeControl(control)));
 }
 
 /** JSON text whose strings have no such character: the escapes are JSON's. Line feeds are between its tokens only. */
 export function printableJson(json: string): string {
-  return json.replace(WITHIN_LINES, (control) => {
+  return json.replace(CONTROLS, (control) => {
+    if (control === '\n') return control;
     return [...Array(control.length).keys()]
       .map((i) => `\\u${control.charCodeAt(i).toString(16).padStart(4, '0')}`)
       .join('');

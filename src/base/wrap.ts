@@ -1,5 +1,6 @@
 /** Text in lines of a width, broken between words only: what one word takes it takes, however narrow the terminal. */
 import { Help } from 'commander';
+import { isTerminal } from './standard-streams.js';
 
 /** commander's own, which sees past colours. */
 const BOX = Object.assign(new Help(), { minWidthToWrap: 1 });
@@ -10,7 +11,7 @@ export const DEFAULT_COLUMNS = 80;
 
 /** Of the terminal that stdout is, or `elsewhere`. */
 export function terminalColumns(elsewhere: number): number {
-  return process.stdout.isTTY ? process.stdout.columns || DEFAULT_COLUMNS : elsewhere;
+  return isTerminal() ? process.stdout.columns || DEFAULT_COLUMNS : elsewhere;
 }
 
 /**

@@ -3,7 +3,7 @@
  * kept open between two requests, so that a finished command can leave at once.
  */
 import { errorText, FanError } from '../base/error.js';
-import { type Answer, exchange } from './exchange.js';
+import { type Answer, type Exchange, exchange } from './exchange.js';
 import type {
   Activity,
   DaemonStatus,
@@ -59,12 +59,15 @@ export class BrokenOff extends FanError {
 
 export class FandClient {
   readonly #paths: RunPaths;
+  readonly #exchange: Exchange;
 
-  constructor(paths: RunPaths) {
+  /** `how`: exchangeAtOnce for a program that only waits for the answer. */
+  constructor(paths: RunPaths, how = exchange) {
     if (Buffer.byteLength(paths.socket) > MAX_SOCKET_PATH_BYTES) {
       throw new FanError('usage', `UFAN_RUN_DIR is too long for a socket: ${paths.dir}`);
     }
     this.#paths = paths;
+    this.#exchange = how;
   }
 
   /** Undefined where no fand runs, or ends as it is asked; otherwise throws as the other calls do. */
@@ -130,7 +133,7 @@ export class FandClient {
    * where fand ends first, after the last line that it could say.
    */
   async *trace(body: TraceRequest, end: AbortSignal, now: AbortSignal): AsyncGenerator<TraceLine> {
-    const response = await this.#exchange('POST', '/v1/trace', body);
+    const response = await this.#request('POST', '/v1/trace', body);
     if (response.status !== 200) {
       await this.#replyOf(response);
       return;
@@ -161,7 +164,7 @@ export class FandClient {
   }
 
   async #send<Reply>(method: string, path: string, body?: unknown): Promise<Reply> {
-    return this.#replyOf<Reply>(await this.#exchange(method, path, body));
+    return this.#replyOf<Reply>(await this.#request(method, path, body));
   }
 
   async #replyOf<Reply>(response: Answer): Promise<Reply> {
@@ -180,13 +183,13 @@ export class FandClient {
     );
   }
 
-  #exchange(method: string, path: string, body: unknown): Promise<Answer> {
+  #request(method: string, path: string, body: unknown): Promise<Answer> {
     const { socket: socketPath, log } = this.#paths;
     const payload = body === undefined ? '' : JSON.stringify(body);
     const patienceMs = method === 'GET' ? READ_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
     const onSilence = (): FanError =>
       new FanError('daemon', `fand does not answer within ${patienceMs / 1000} s: see ${log}`);
-    return exchange({ socketPath, method, path, payload, patienceMs, onSilence }).catch((error) => {
+    return this.#exchange({ socketPath, method, path, payload, patienceMs, onSilence }).catch((error) => {
       throw this.#explain(error);
     });
   }

@@ -1,11 +1,10 @@
 /**
- * One request on fand's control socket, and its answer: HTTP/1.0 (RFC 1945) by Node's `net` alone. With 1.0 the server
- * sends what it says as it is and closes at its end, so there is nothing to take apart but the head.
+ * One request on fand's control socket, and its answer: HTTP/1.0 (RFC 1945). With 1.0 the server sends what it says as it
+ * is and closes at its end, so there is nothing to take apart but the head.
  *
- * By hand, as most commands of fanctl are one such request: to load and use node:http is a fifth of what they take.
+ * By hand, as most commands of fanctl are one such request: to load and use node:http is a fifth of what they take. For
+ * those that have exchange-at-once.ts, node:net is not loaded either.
  */
-import { connect } from 'node:net';
-
 export interface Request {
   readonly socketPath: string;
   readonly method: string;
@@ -29,20 +28,37 @@ export interface Answer {
   waitForever(): void;
 }
 
+/** Returns as the head of the answer is there. Throws the socket's own error, or `onSilence`'s. */
+export type Exchange = (request: Request) => Promise<Answer>;
+
 /** Of a head of fand's it is some 200. */
 const MOST_HEAD = 8192;
 const HEAD_END = '\r\n\r\n';
 
-/** Returns as the head of the answer is there. Throws the socket's own error, or `onSilence`'s. */
-export async function exchange(request: Request): Promise<Answer> {
-  const { socketPath, method, path, payload, patienceMs, onSilence } = request;
+export const exchange: Exchange = async (request) => {
+  const { connect } = await import('node:net');
+  const { socketPath, patienceMs, onSilence } = request;
   const socket = connect(socketPath);
   socket.setEncoding('utf8');
   socket.setTimeout(patienceMs, () => socket.destroy(onSilence()));
+  socket.write(requestText(request));
+  return {
+    ...(await readAnswer(socket[Symbol.asyncIterator]())),
+    destroy: () => void socket.destroy(),
+    waitForever: () => void socket.setTimeout(0),
+  };
+};
+
+export function requestText({ method, path, payload }: Request): string {
   const length = Buffer.byteLength(payload);
   const head = `${method} ${path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ${length}`;
-  socket.write(head + HEAD_END + payload);
-  const chunks = socket[Symbol.asyncIterator]() as AsyncIterator<string>;
+  return head + HEAD_END + payload;
+}
+
+/** `chunks`: text as it comes. Throws Error for what is no answer. */
+export async function readAnswer(
+  chunks: AsyncIterator<string>,
+): Promise<Pick<Answer, 'status' | 'length' | 'body'>> {
   let said = '';
   for (let end = -1; end < 0; end = said.indexOf(HEAD_END)) {
     const { value, done } = await chunks.next();
@@ -51,19 +67,12 @@ export async function exchange(request: Request): Promise<Answer> {
     said += value;
   }
   const end = said.indexOf(HEAD_END);
+  const head = said.slice(0, end);
+  const length = /^content-length: *(\d+)/im.exec(head)?.[1];
   return {
-    ...readHead(said.slice(0, end)),
-    body: bodyOf(said.slice(end + HEAD_END.length), chunks),
-    destroy: () => void socket.destroy(),
-    waitForever: () => void socket.setTimeout(0),
-  };
-}
-
-function readHead(text: string): Pick<Answer, 'status' | 'length'> {
-  const length = /^content-length: *(\d+)/im.exec(text)?.[1];
-  return {
-    status: Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1] ?? 0),
+    status: Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0),
     length: length === undefined ? undefined : Number(length),
+    body: bodyOf(said.slice(end + HEAD_END.length), chunks),
   };
 }
 

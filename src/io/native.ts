@@ -1,5 +1,5 @@
 /**
- * The only loader of the addon, and its types. native/ moves bytes and decides nothing.
+ * The only loader of the addon, and its types (connect.ts has the second one). native/ moves bytes and decides nothing.
  *
  * Calls that set something up throw an Error with {code: 'EPERM', errno: 1, syscall: 'socket'}. Calls on the
  * packet path return a count, or a negative errno. All file descriptors are close-on-exec and non-blocking.

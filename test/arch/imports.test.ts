@@ -58,11 +58,11 @@ describe('src', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('loads the addon in io/native.ts only', () => {
-    const loaders = SOURCES.filter(({ text }) => /['"]#native['"]|\.node['"]/.test(text)).map(
+  it('loads each addon in one file of io/', () => {
+    const loaders = SOURCES.filter(({ text }) => /['"]#(native|connect)['"]|\.node['"]/.test(text)).map(
       ({ path }) => path,
     );
-    expect(loaders.filter((path) => path !== 'io/native.ts')).toEqual([]);
+    expect(loaders.sort()).toEqual(['io/connect.ts', 'io/native.ts']);
   });
 
   it('loads a command of fanctl when it is asked for', () => {

@@ -1,6 +1,7 @@
 /** Whatever JavaScript hands to the addon, it answers with an exception or an errno, and reads no other memory. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { unixConnect } from '../../src/io/connect.js';
 import { native } from '../../src/io/native.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
 
@@ -74,6 +75,7 @@ describe('arguments', () => {
     expect(() => native.bridgeExitAttach(bytes, 1, 2 ** 31)).toThrow('tun is not an integer');
     expect(() => functions.rawOpen!(1)).toThrow('options must be an object');
     expect(() => native.lockFile('a\0b')).toThrow('path holds a NUL');
+    expect(() => unixConnect('a', 0)).toThrow('patience is not an integer');
   });
 
   test('system errors carry code, errno and syscall', () => {
@@ -85,6 +87,9 @@ describe('arguments', () => {
     );
     expect(() => native.tunOpen('longer-than-a-device-name', 0, false)).toThrow(
       expect.objectContaining({ code: 'ENAMETOOLONG', syscall: 'open' }),
+    );
+    expect(() => unixConnect('a'.repeat(108), 1)).toThrow(
+      expect.objectContaining({ code: 'ENAMETOOLONG', syscall: 'connect' }),
     );
     expect(() => native.socketDrops(NO_FD)).toThrow(expect.objectContaining({ code: 'EBADF' }));
   });

@@ -108,11 +108,9 @@ export async function runCommandLine(
   const program = createParser(about).version(`${about.name} ${version}`, '--version', 'print the version');
   // What stands behind the command is the command's.
   program.enablePositionalOptions();
-  for (const each of loaders.keys()) {
-    const known = shown.find((one) => one?.name === each);
-    // Of the others the name is enough, to know a typo by.
-    program.addCommand(known ? parserOf(known, about.name) : new Parser(each));
-  }
+  for (const known of shown) if (known) program.addCommand(parserOf(known, about.name));
+  // Of the others the name is enough, to know a typo by.
+  if (!command && !isOverview) for (const each of loaders.keys()) program.addCommand(new Parser(each));
   // A help for what is no command is none.
   const words = command || name.startsWith('-') ? argv : [name];
   await runParser(program, joinShortValues(words, command?.options ?? []));

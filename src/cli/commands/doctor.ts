@@ -2,6 +2,7 @@
  * `fanctl doctor`: what is wrong on this host, with the command that mends it. The checks run in this process, so that
  * they work where fand is dead; what they ask of fand goes by its socket.
  */
+import { isTerminal } from '../../base/standard-streams.js';
 import { FandClient } from '../../control/client.js';
 import type { CheckResult, RunPaths } from '../../control/protocol.js';
 import { requestUp } from '../../control/request-up.js';
@@ -48,7 +49,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
 }
 
 function inWords(results: readonly CheckResult[], every: boolean): string {
-  return process.stdout.isTTY ? formatGroups(results, paintFor(process.env), every) : formatChecks(results);
+  return isTerminal() ? formatGroups(results, paintFor(process.env), every) : formatChecks(results);
 }
 
 function fandAt(paths: RunPaths): Fand {

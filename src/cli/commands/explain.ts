@@ -3,6 +3,7 @@ import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
 import { type DescribedFan, readDescribedFan } from '../../config/described-fan.js';
 import { FandClient, NotRunning } from '../../control/client.js';
+import { exchangeAtOnce } from '../../control/exchange-at-once.js';
 import type { ExplainRequest, Explanation, RunPaths } from '../../control/protocol.js';
 import { readStateFans } from '../../control/state-file.js';
 import { explainAddress } from '../../fan/explanation.js';
@@ -75,7 +76,7 @@ function calculate({ mapping, vxlan }: DescribedFan, { address, from }: ExplainR
 /** fand's answer; where none runs, the arithmetic of the fans that a dead one left. */
 async function ask(paths: RunPaths, request: ExplainRequest): Promise<Explanation> {
   try {
-    return await new FandClient(paths).explain(request);
+    return await new FandClient(paths, exchangeAtOnce).explain(request);
   } catch (error) {
     const isWithoutFan = error instanceof FanError && error.code === 'not-configured';
     if (!(error instanceof NotRunning) && !isWithoutFan) throw error;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { FanError } from '../../base/error.js';
 import { printableJson, printableLines } from '../../base/printable.js';
+import { stdout } from '../../base/standard-streams.js';
 import { logCommand } from '../../control/log-source.js';
 import { formatLogLine } from '../output/log-line.js';
 import { print } from '../output/output.js';
@@ -35,7 +36,7 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
     throw new FanError('daemon', `${program} can't be run: install coreutils, or systemd`, { cause });
   });
   // Whoever reads us has gone: nothing is left to follow.
-  process.stdout.on('close', () => reader.kill());
+  stdout.stream.on('close', () => reader.kill());
   process.once('SIGINT', () => reader.kill());
   for await (const line of createInterface({ input: reader.stdout })) {
     print(given.has('--json') ? printableJson(line) : printableLines(formatLogLine(line)));

@@ -5,9 +5,12 @@ import { parseAddress } from '../../addr/ipv4-address.js';
 import { type Prefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import { printable } from '../../base/printable.js';
+import { isTerminal } from '../../base/standard-streams.js';
 import { type FanWords, parseFanWords } from '../../config/fan-line.js';
 import { formatOverlay } from '../../config/overlay.js';
 import { formatUnderlay } from '../../config/underlay.js';
+import { FandClient } from '../../control/client.js';
+import { exchangeAtOnce } from '../../control/exchange-at-once.js';
 import { readFans } from '../../control/known-fans.js';
 import type { FanView } from '../../control/protocol.js';
 import { fitText } from '../output/fit.js';
@@ -39,14 +42,14 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
   if (filter.underlay?.kind === 'default') {
     throw new FanError('usage', 'show knows fans by address or device: name one instead of "default"');
   }
-  const all = await readFans(paths);
+  const all = await readFans(paths, new FandClient(paths, exchangeAtOnce));
   const fans = all.filter((fan) => matches(fan, filter));
   if (fans.length === 0) refuseUnknown(filter, all);
   if (given.has('-q')) {
     for (const { bridge } of fans) print(printable(bridge));
     return;
   }
-  const isLong = given.has('-v') || process.stdout.isTTY === true;
+  const isLong = given.has('-v') || isTerminal();
   print(given.has('--json') ? formatJson(fans.map(fanToJson)) : fitText(formatFans(fans, isLong)));
 }
 

@@ -1,8 +1,9 @@
 /** `fanctl stats`: the packet counters of each fan, and of what belongs to none. */
 import { FanError } from '../../base/error.js';
+import { isTerminal } from '../../base/standard-streams.js';
 import { FandClient, NotRunning } from '../../control/client.js';
+import { exchangeAtOnce } from '../../control/exchange-at-once.js';
 import type { RunPaths, Stats } from '../../control/protocol.js';
-import { readStateFans } from '../../control/state-file.js';
 import { fitText } from '../output/fit.js';
 import { formatJson, formatStats, print } from '../output/output.js';
 import { formatCounter } from '../output/quantities.js';
@@ -31,15 +32,16 @@ async function run({ words, given, paths }: Invocation): Promise<void> {
 
 /** On a terminal with units; programs that read it get plain numbers. */
 function inWords(counted: Stats, all: boolean): string {
-  return process.stdout.isTTY ? fitText(formatStats(counted, all, formatCounter)) : formatStats(counted, all);
+  return isTerminal() ? fitText(formatStats(counted, all, formatCounter)) : formatStats(counted, all);
 }
 
 /** Counters live in fand's memory. With no fand and no fan there is nothing to count, which is no error. */
 async function readStats(paths: RunPaths): Promise<Stats> {
   try {
-    return await new FandClient(paths).stats();
+    return await new FandClient(paths, exchangeAtOnce).stats();
   } catch (error) {
     if (!(error instanceof NotRunning)) throw error;
+    const { readStateFans } = await import('../../control/state-file.js');
     const fans = await readStateFans(paths);
     if (fans.length === 0) return { host: { counters: {} }, fans: [] };
     const names = fans.map(({ view }) => view.bridge).join(', ');

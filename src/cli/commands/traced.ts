@@ -3,6 +3,7 @@
  * or the operator has seen enough, and the account of it on stderr, however it ends.
  */
 import { FanError, UnknownWord } from '../../base/error.js';
+import { stdout } from '../../base/standard-streams.js';
 import { FandClient } from '../../control/client.js';
 import type { RunPaths, TraceLine, TraceRequest } from '../../control/protocol.js';
 import { compileFilter } from '../../trace/filter-compiler.js';
@@ -71,7 +72,7 @@ export class Ending {
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
-    process.stdout.on('error', this.#onReader);
+    stdout.stream.on('error', this.#onReader);
   }
 
   /** What is under way is still taken. */
@@ -94,7 +95,7 @@ export class Ending {
 
   forget(): void {
     for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-    process.stdout.off('error', this.#onReader);
+    stdout.stream.off('error', this.#onReader);
     for (const timer of this.#timers) clearTimeout(timer);
   }
 

@@ -1,6 +1,7 @@
 /** `fanatic configure` and `deconfigure`: a fan and what is on this host of Docker and LXD; without words, by questions. */
 import { createInterface } from 'node:readline/promises';
 import { errorText, FanError } from '../../base/error.js';
+import { stderr } from '../../base/standard-streams.js';
 import { parseFanWords } from '../../config/fan-line.js';
 import { parseOverlay } from '../../config/overlay.js';
 import { parseUnderlay } from '../../config/underlay.js';
@@ -60,7 +61,7 @@ export const deconfigure: Command = {
 /** `fanatic` alone at a terminal. */
 export async function runWizard(paths: RunPaths): Promise<void> {
   requireRoot('configure');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({ input: process.stdin, output: stderr.stream });
   try {
     const ask = async (
       question: string,

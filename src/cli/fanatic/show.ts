@@ -1,4 +1,5 @@
 /** `fanatic show`: the lines of /etc/network/fan, which are up, and which runtimes are enabled for them. */
+import { isTerminal } from '../../base/standard-streams.js';
 import type { FileEntry } from '../../config/fan-file.js';
 import { formatOverlay, parseOverlay } from '../../config/overlay.js';
 import { formatUnderlay, parseUnderlay } from '../../config/underlay.js';
@@ -88,7 +89,7 @@ function formatTable(rows: readonly Row[]): string {
       enabled.includes('lxd') ? 'enabled' : '-',
     ]),
   ];
-  if (!process.stdout.isTTY) return cells.map((row) => row.join(' ')).join('\n');
+  if (!isTerminal()) return cells.map((row) => row.join(' ')).join('\n');
   const widths = cells[0]!.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
   return cells
     .map((row) =>

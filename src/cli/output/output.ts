@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { errorText, FanError } from '../../base/error.js';
 import { printable, printableJson } from '../../base/printable.js';
+import { isTerminal, stderr, stdout } from '../../base/standard-streams.js';
 import type { Counters, FanView, Stats } from '../../control/protocol.js';
 
 /** Which program speaks: what its notes and errors begin with. */
@@ -21,35 +22,36 @@ export function beQuiet(): void {
 }
 
 export function print(text: string): void {
-  if (!isQuiet) process.stdout.write(`${text}\n`);
+  if (!isQuiet) stdout.write(`${text}\n`);
 }
 
 /** What the operator should know although the command succeeded. */
 export function printNote(text: string): void {
-  if (!isQuiet) process.stderr.write(`${speaker}: note: ${printable(text)}\n`);
+  if (!isQuiet) stderr.write(`${speaker}: note: ${printable(text)}\n`);
 }
 
 /** An error that does not end the command. */
 export function printError(text: string): void {
-  process.stderr.write(`${speaker}: ${printable(text)}\n`);
+  stderr.write(`${speaker}: ${printable(text)}\n`);
 }
 
 /** What a command says at its end of what it did, as tcpdump does: no note, and no result. */
 export function printStatus(text: string): void {
-  process.stderr.write(`${text}\n`);
+  stderr.write(`${text}\n`);
 }
 
 /** Writes bytes to standard output; each are out when it resolves: false where nobody reads any more. */
 export async function writeBytes(bytes: Uint8Array): Promise<boolean> {
-  if (process.stdout.destroyed) return false;
+  const { stream } = stdout;
+  if (stream.destroyed) return false;
   // What goes wrong is runProgram's to tell.
-  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain').catch(() => undefined);
-  return !process.stdout.destroyed;
+  if (!stream.write(bytes)) await once(stream, 'drain').catch(() => undefined);
+  return !stream.destroyed;
 }
 
 /** Throws FanError usage where standard output would show bytes to somebody. */
 export function refuseTerminal(): void {
-  if (process.stdout.isTTY) {
+  if (isTerminal()) {
     throw new FanError('usage', 'standard output is a terminal: give it a pipe, or name a file');
   }
 }
@@ -59,13 +61,10 @@ export async function runProgram(name: string, main: () => Promise<void>): Promi
   speaker = name;
   const fail = (error: unknown): void => {
     process.exitCode = 1;
-    process.stderr.write(`${name}: ${printable(errorText(error))}\n`);
+    stderr.write(`${name}: ${printable(errorText(error))}\n`);
   };
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') fail(error);
-  });
-  // Nowhere is left to say that stderr is gone.
-  process.stderr.on('error', () => {});
+  // Nowhere would be left to say that stderr is gone.
+  stdout.onError = fail;
   try {
     await main();
   } catch (error) {

@@ -3,6 +3,7 @@
  * pressed. Plain ANSI (ECMA-48, xterm's private modes). However the program ends, the terminal is as before.
  */
 import { writeSync } from 'node:fs';
+import { isTerminal, stdout } from '../../base/standard-streams.js';
 
 const ESC = '\x1b[';
 const ENTER = `${ESC}?1049h${ESC}?25l`;
@@ -24,7 +25,7 @@ export interface ScreenEvents {
 
 /** Whether a full screen can be shown: stdout is a terminal that knows more than lines. */
 export function hasScreen(): boolean {
-  return process.stdout.isTTY === true && process.env.TERM !== 'dumb';
+  return isTerminal() && process.env.TERM !== 'dumb';
 }
 
 /** Whether the locale says that more than ASCII can be shown (POSIX: the first that is set counts). */
@@ -47,19 +48,19 @@ export class Screen {
     this.#onResize = onResize;
     process.once('exit', this.#onExit);
     if (process.stdin.isTTY) process.stdin.setRawMode(true).on('data', this.#onKeys).resume();
-    process.stdout.on('resize', this.#onResize);
+    stdout.stream.on('resize', this.#onResize);
     writeSync(process.stdout.fd, ENTER);
   }
 
   get size(): { columns: number; rows: number } {
-    const { columns, rows } = process.stdout;
+    const { columns, rows } = stdout.stream;
     return columns > 0 && rows > 0 ? { columns, rows } : DEFAULT_SIZE;
   }
 
   /** Replaces what is shown; lines that are too long or too many are the caller's to cut. */
   draw(lines: readonly { text: string; isTitle: boolean }[]): void {
     const rows = lines.map(({ text, isTitle }) => (isTitle ? `${BOLD}${text}${NORMAL}` : text));
-    process.stdout.write(`${HOME}${rows.join(`${REST_OF_LINE}\r\n`)}${REST_OF_LINE}${REST_OF_SCREEN}`);
+    stdout.write(`${HOME}${rows.join(`${REST_OF_LINE}\r\n`)}${REST_OF_LINE}${REST_OF_SCREEN}`);
   }
 
   /** Idempotent. */
@@ -67,7 +68,7 @@ export class Screen {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     process.off('exit', this.#onExit);
-    process.stdout.off('resize', this.#onResize);
+    stdout.stream.off('resize', this.#onResize);
     try {
       if (process.stdin.isTTY) process.stdin.off('data', this.#onKeys).setRawMode(false).pause();
       writeSync(process.stdout.fd, LEAVE);
