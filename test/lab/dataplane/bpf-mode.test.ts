@@ -239,17 +239,18 @@ describe('what comes in', () => {
   ])('passes by no %s', async (_, kind, words) => {
     const host = net.host(2);
     const [device = '', ...qdisc] = words();
+    const notes = async () => (await showFans(host))[0]!.ioNotes;
     const before = await written(2);
     await host.exec(['tc', 'qdisc', 'add', 'dev', device, ...qdisc]);
     try {
       expect(await answered(5)).toBe(5);
       expect((await written(2)) - before).toBe(5);
-      const notes = async () => (await showFans(host))[0]!.ioNotes;
       const note = `bpf: decap in fand: packets would pass by the ${kind} of tc at ${device}`;
       await until(notes, (all) => isDeepStrictEqual(all, [note]));
     } finally {
       await host.exec(['tc', 'qdisc', 'del', 'dev', device, qdisc[0]!]);
     }
+    await until(notes, (all) => all.length === 0);
     expect(await answered(5)).toBe(5);
     expect((await written(2)) - before).toBe(5);
   });

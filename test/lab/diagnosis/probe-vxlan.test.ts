@@ -89,7 +89,10 @@ describe.each([
     expect(stdout).toMatch(/\(mtu-black-hole\): packets of 1500 bytes pass/m);
     const after = await Promise.all([readCounters(one), readCounters(two)]);
     for (const [i, counters] of after.entries()) {
-      const drops = Object.keys(growth(before[i]!, counters)).filter((name) => name.startsWith('drop-'));
+      // What a container says to a group by itself (IPv6) is none of ours.
+      const drops = Object.keys(growth(before[i]!, counters)).filter((name) =>
+        /^drop-(?!group-frame)/.test(name),
+      );
       expect(drops).toEqual([]);
     }
   });
