@@ -14,7 +14,7 @@ import type { Namespace } from './namespace.js';
 export type Profile = 'nic-like' | 'offload';
 export const PROFILES: readonly Profile[] = ['nic-like', 'offload'];
 
-const NIC_LIKE = ['tso', 'off', 'gso', 'off', 'gro', 'on'];
+const NIC_LIKE = ['tso', 'off', 'gso', 'off', 'tx-udp-segmentation', 'off', 'gro', 'on'];
 const BRIDGE = 'underlay';
 
 /** The switch's end of a host's veth. */

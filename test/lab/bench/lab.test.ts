@@ -10,6 +10,7 @@ import { RunningCommand, run } from '../../../bench/lab/command.js';
 import { createLab, type Lab, type LabOptions, openLab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
+import { PYTHON } from '../fan-lab.js';
 
 const labs: Lab[] = [];
 
@@ -88,6 +89,21 @@ describe('a lab', () => {
     expect(await ping(made.host(1), made.host(2).address, { count: 1, size: 8972, df: true })).toMatchObject({
       received: 1,
     });
+  });
+
+  it.each([
+    ['nic-like', 'in 60 frames', (frames: number) => frames >= 60],
+    ['offload', 'uncut', (frames: number) => frames < 10],
+  ] as const)('sends a burst of 60 datagrams %s %s', async (profile, _, isSo) => {
+    const { hosts } = await lab({ hosts: 2, containers: 0, profile });
+    const [one, two] = [hosts[0]!, hosts[1]!];
+    // Neither is what ARP needs counted.
+    await ping(one, two.address, { count: 1 });
+    const sent = async () =>
+      Number((await one.exec(['cat', '/sys/class/net/eth0/statistics/tx_packets'])).stdout);
+    const before = await sent();
+    await one.exec([PYTHON, join(REPOSITORY, 'test/lab/udp-bursts.py'), two.address, '1000', '1']);
+    expect(isSo((await sent()) - before)).toBe(true);
   });
 
   it('says of a command that failed what ran, how it ended and what it wrote', async () => {
