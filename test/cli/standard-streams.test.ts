@@ -7,11 +7,17 @@ import { expect, it } from 'vitest';
 import { native } from '../../src/io/native.js';
 import { built } from './run-cli.js';
 
+/** Whoever starts a program makes its standard output wait: that is undone before the program begins. */
+const WITHOUT_WAITING = `import fcntl, os, sys
+fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_NONBLOCK)
+os.execv(sys.argv[1], sys.argv[1:])`;
+
 /** Runs `code` with `stdout` of the built module, into `output`; its last words are on stderr. */
-function run(code: string, output: number | 'pipe'): ChildProcess {
+function run(code: string, output: number | 'pipe', wrapper: readonly string[] = []): ChildProcess {
   const module = JSON.stringify(built('base/standard-streams.js'));
   const script = `const { stdout, stderr } = await import(${module}); ${code}; stderr.write('done');`;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+  const [program = '', ...words] = [...wrapper, process.execPath, '--input-type=module', '-e', script];
+  return spawn(program, words, {
     stdio: ['ignore', output, 'pipe'],
   });
 }
@@ -32,7 +38,7 @@ const PRINTED = `${[...Array(LINES).keys()].join('\n')}\n`;
 
 it('by a pipe that does not wait for its reader', async () => {
   const [readEnd, writeEnd] = native.pipeOpen();
-  const child = run(PRINT, writeEnd);
+  const child = run(PRINT, writeEnd, ['/usr/bin/python3', '-c', WITHOUT_WAITING]);
   closeSync(writeEnd);
   const ended = lastWords(child);
   await sleep(300);
