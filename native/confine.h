@@ -16,4 +16,11 @@
 int confine_and_execute(const char *path, char *const argv[], uint64_t keep, int inherited,
                         const char **syscall);
 
+/*
+ * The group of files that this thread makes from now on: setfsgid(2), which no other thread feels,
+ * unlike setegid(3), which Node refuses where its libuv may use io_uring. The group before, or
+ * -EPERM.
+ */
+int64_t file_group_set(uint32_t group);
+
 #endif

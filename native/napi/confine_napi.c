@@ -1,4 +1,4 @@
-/* confineAndExecute, pipeOpen, closeOnExec: arguments only (see confine.h). */
+/* confineAndExecute, fileGroupSet, pipeOpen, closeOnExec: arguments only (see confine.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -55,6 +55,15 @@ static napi_value js_confine_and_execute(napi_env env, napi_callback_info info) 
   return result < 0 ? throw_errno(env, result, syscall) : NULL;
 }
 
+static napi_value js_file_group_set(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int64_t group;
+  if (!arguments(env, info, 1, argv)) return NULL;
+  if (!argument_integer(env, argv[0], "group", 0, UINT32_MAX - 1, &group)) return NULL;
+  int64_t before = file_group_set((uint32_t)group);
+  return before < 0 ? throw_errno(env, (int)before, "setfsgid") : number(env, before);
+}
+
 static napi_value js_pipe_open(napi_env env, napi_callback_info info) {
   (void)info;
   int ends[2];
@@ -79,6 +88,7 @@ static napi_value js_close_on_exec(napi_env env, napi_callback_info info) {
 
 bool export_confine(napi_env env, napi_value exports) {
   return export_function(env, exports, "confineAndExecute", js_confine_and_execute) &&
+         export_function(env, exports, "fileGroupSet", js_file_group_set) &&
          export_function(env, exports, "pipeOpen", js_pipe_open) &&
          export_function(env, exports, "closeOnExec", js_close_on_exec);
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { FanError } from '../base/error.js';
+import { native } from '../io/native.js';
 
 const GROUPS = '/etc/group';
 const ROOT_ONLY = 0o177;
@@ -23,14 +24,14 @@ export function groupNumber(groups: string, name: string): number | undefined {
 export function bindForGroup(name: string, bind: () => void): void {
   const group = groupNumber(existsSync(GROUPS) ? readFileSync(GROUPS, 'utf8') : '', name);
   const umask = process.umask(group === undefined ? ROOT_ONLY : AND_GROUP);
-  const own = process.getegid?.() ?? 0;
+  let own: number | undefined;
   try {
-    if (group !== undefined) process.setegid?.(group);
+    if (group !== undefined) own = native.fileGroupSet(group);
     bind();
   } catch (cause) {
     throw new FanError('daemon', `the control socket can't be of the group ${name}`, { cause });
   } finally {
-    process.setegid?.(own);
+    if (own !== undefined) native.fileGroupSet(own);
     process.umask(umask);
   }
 }

@@ -261,6 +261,8 @@ export interface Native {
 
   /** A pipe: its end to read, its end to write. */
   pipeOpen(): [read: number, write: number];
+  /** Of files that this thread makes from now on; returns the one before. EPERM without CAP_SETGID. */
+  fileGroupSet(group: number): number;
   /** What confineAndExecute has kept open ends with the next program. */
   closeOnExec(fd: number): void;
   /**
