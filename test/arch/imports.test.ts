@@ -65,6 +65,11 @@ describe('src', () => {
     expect(loaders.sort()).toEqual(['io/connect.ts', 'io/native.ts']);
   });
 
+  it('has no other user or group by Node, which refuses where its libuv may use io_uring (Debian 13)', () => {
+    const refused = /\bprocess\.(set(e?[ug]id|groups)|initgroups)\b/;
+    expect(SOURCES.filter(({ text }) => refused.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
   it('loads a command of fanctl when it is asked for', () => {
     const fanctl = SOURCES.find(({ path }) => path === 'cli/fanctl.ts')!;
     expect(fanctl.files).toContain('cli/commands/show.ts');
