@@ -31,7 +31,8 @@ describe.each(['raw', 'bpf'])('a fan over VXLAN, io %s', (io) => {
     });
   });
 
-  it.runIf(io === 'raw')('shares the port with a program, which is named', async () => {
+  it('shares the port with a program, which is named', async (context) => {
+    if (io !== 'raw') context.skip("with io bpf the kernel's device has the port, which no program shares");
     const program = net.host(1).spawn([PYTHON, '-c', SHARE], { openInput: true });
     await program.prints(/bound/);
     expect(await found()).toMatchObject({

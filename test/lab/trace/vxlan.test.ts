@@ -108,26 +108,24 @@ describe.each([
     expect(dropped).toMatchObject({ path: 'encap', verdict: 'dropped', reason: 'underlay-network' });
   });
 
-  it.runIf(io === 'bpf')(
-    'leaves to the kernel what no trace can show, and has the rest come to fand',
-    async () => {
-      const [one, two] = [await start('trace', 1, 'udp port 7'), await start('trace', 2, 'udp port 7')];
-      // Of each flow the first packets, until it is found to be another, and ARP.
-      for (const reads of await pings()) expect(reads).toBeLessThan(PINGS / 2);
-      await Promise.all([one.stop('SIGINT'), two.stop('SIGINT')]);
-      const [first, second] = [await start('trace', 1, 'icmp'), await start('trace', 2, 'icmp')];
-      // Out, and back.
-      for (const reads of await pings()) expect(reads).toBeGreaterThanOrEqual(2 * PINGS);
-      const shown = (text: string, what: string) => text.split(what).length - 1;
-      for (const trace of [first, second]) {
-        await until(
-          async () => trace.stdout,
-          (text) => shown(text, 'encap: sent') === PINGS && shown(text, 'decap: delivered') === PINGS,
-        );
-      }
-      await Promise.all([first.stop('SIGINT'), second.stop('SIGINT')]);
-    },
-  );
+  it('leaves to the kernel what no trace can show, and has the rest come to fand', async (context) => {
+    if (io !== 'bpf') context.skip('with io raw all comes to fand');
+    const [one, two] = [await start('trace', 1, 'udp port 7'), await start('trace', 2, 'udp port 7')];
+    // Of each flow the first packets, until it is found to be another, and ARP.
+    for (const reads of await pings()) expect(reads).toBeLessThan(PINGS / 2);
+    await Promise.all([one.stop('SIGINT'), two.stop('SIGINT')]);
+    const [first, second] = [await start('trace', 1, 'icmp'), await start('trace', 2, 'icmp')];
+    // Out, and back.
+    for (const reads of await pings()) expect(reads).toBeGreaterThanOrEqual(2 * PINGS);
+    const shown = (text: string, what: string) => text.split(what).length - 1;
+    for (const trace of [first, second]) {
+      await until(
+        async () => trace.stdout,
+        (text) => shown(text, 'encap: sent') === PINGS && shown(text, 'decap: delivered') === PINGS,
+      );
+    }
+    await Promise.all([first.stop('SIGINT'), second.stop('SIGINT')]);
+  });
 
   it.each([
     ['as it came', []],
