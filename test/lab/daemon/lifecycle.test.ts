@@ -41,7 +41,7 @@ async function snapshot(host: Host): Promise<Record<string, string>> {
     nft: await read('nft', '-s', 'list', 'ruleset'),
     sysctls: await read('sh', '-c', sysctls),
     files: readdirSync(host.dir).join(' '),
-    processes: (await run(['ip', 'netns', 'pids', host.name])).stdout,
+    processes: await processesOf(host),
   };
 }
 
@@ -64,8 +64,11 @@ beforeAll(async () => {
   host = lab.host(1);
   peer = lab.host(2);
 });
+const processesOf = async ({ name }: Host) => (await run(['ip', 'netns', 'pids', name])).stdout;
 afterEach(async () => {
   await Promise.all(lab.hosts.map((each) => each.fanctl(['down', '-e', '--force'])));
+  // The fand of an `up` that was refused leaves by itself.
+  await expect.poll(() => Promise.all(lab.hosts.map(processesOf))).toEqual(['', '']);
 });
 afterAll(() => lab.remove());
 
@@ -317,7 +320,7 @@ describe('a worker that dies while it is being configured', () => {
     host
       .exec(withoutSockets(process.execPath, FANCTL, 'up', OVERLAY, UNDERLAY))
       .catch((error: CommandError) => error.output);
-  const processes = async () => (await run(['ip', 'netns', 'pids', host.name])).stdout;
+  const processes = () => processesOf(host);
 
   it('fails the first up, which leaves nothing', async () => {
     const before = await snapshot(host);
