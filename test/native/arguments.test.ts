@@ -76,6 +76,14 @@ describe('arguments', () => {
     expect(() => functions.rawOpen!(1)).toThrow('options must be an object');
     expect(() => native.lockFile('a\0b')).toThrow('path holds a NUL');
     expect(() => unixConnect('a', 0)).toThrow('patience is not an integer');
+    expect(() => native.fileGroupSet(-1)).toThrow('group is not an integer');
+    expect(() => native.fileGroupSet(2 ** 32 - 1)).toThrow('group is not an integer');
+  });
+
+  test('the group of files of this thread is set, and set back', () => {
+    const before = native.fileGroupSet(12345);
+    expect(native.fileGroupSet(before)).toBe(12345);
+    expect(native.fileGroupSet(before)).toBe(before);
   });
 
   test('system errors carry code, errno and syscall', () => {

@@ -157,8 +157,6 @@ describe.each([
   });
 
   it.each(ACCEPTED)('and takes %s', async (kind) => {
-    const { fan, host } = await added(kind);
-    // The container's own questions about who sent it may be answered by now.
-    expect(Object.keys({ ...fan, ...host }).toSorted()).toEqual(['decap-rx-packets', 'decap-tx-packets']);
+    expect((await added(kind)).fan).toEqual({ 'decap-rx-packets': 1, 'decap-tx-packets': 1 });
   });
 });
