@@ -34,7 +34,7 @@ export interface MachineFacts {
 
 /**
  * Of every iperf stream but those that name another, whatever the machine's default is: figures of two machines are to
- * compare. Asked for each socket, as a namespace may not have every default.
+ * compare.
  */
 export const CONGESTION_CONTROL = 'cubic';
 /** For so long others are watched before the first run. */

@@ -2,6 +2,7 @@
  * The headline by the announcement's own tool, iperf 2: one TCP stream, as the server counted it.
  */
 import { CommandError } from '../lab/command.js';
+import { useCongestionControl } from '../lab/congestion-control.js';
 import { listens } from '../lab/transfer.js';
 import { CONGESTION_CONTROL } from '../report/machine.js';
 import type { Workload } from './workload.js';
@@ -21,19 +22,8 @@ export const iperf2: Workload = {
     const listener = server.spawn(['iperf', '-s', '-p', PORT, '-y', 'C', '-P', '1']);
     try {
       await listens(server, PORT);
-      const argv = [
-        'iperf',
-        '-c',
-        serverAddress,
-        '-p',
-        PORT,
-        '-t',
-        `${seconds}`,
-        '-y',
-        'C',
-        '-Z',
-        CONGESTION_CONTROL,
-      ];
+      await Promise.all([client, server].map((end) => useCongestionControl(end, CONGESTION_CONTROL)));
+      const argv = ['iperf', '-c', serverAddress, '-p', PORT, '-t', `${seconds}`, '-y', 'C'];
       const sent = await client.exec(argv, { timeoutMs: (seconds + 20) * 1000 });
       const { stdout } = await listener.finish();
       const parsed = parseIperf2(stdout);

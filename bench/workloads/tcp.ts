@@ -2,6 +2,7 @@
  * TCP from container to container by iperf3: the announcement's one stream, and harder ones.
  */
 import { readFileSync } from 'node:fs';
+import { useCongestionControl } from '../lab/congestion-control.js';
 import { iperf } from '../lab/iperf.js';
 import { CONGESTION_CONTROL } from '../report/machine.js';
 import type { Workload } from './workload.js';
@@ -27,7 +28,8 @@ function tcp(
     columns: [{ key: 'retransmits', title: 'retransmits', digits: 0 }],
     duration: (seconds) => seconds + START_SECONDS,
     async measure({ client, server, serverAddress }, seconds) {
-      const run = await iperf(client, server, serverAddress, { seconds, args: ['-C', control, ...args] });
+      await Promise.all([client, server].map((end) => useCongestionControl(end, control)));
+      const run = await iperf(client, server, serverAddress, { seconds, args });
       return {
         value: run.bitsPerSecond / 1e9,
         bytes: run.bytes,

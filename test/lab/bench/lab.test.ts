@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LABS_DIR, removeLab, sweepDeadLabs } from '../../../bench/lab/cleanup.js';
 import { RunningCommand, run } from '../../../bench/lab/command.js';
+import { useCongestionControl } from '../../../bench/lab/congestion-control.js';
 import { createLab, type Lab, type LabOptions, openLab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
 import { REPOSITORY } from '../../../bench/lab/repository.js';
@@ -105,6 +106,31 @@ describe('a lab', () => {
     await one.exec([PYTHON, join(REPOSITORY, 'test/lab/udp-bursts.py'), two.address, '1000', '1']);
     expect(isSo((await sent()) - before)).toBe(true);
   });
+
+  it.each(['cubic', 'reno'])(
+    'begins TCP connections with the congestion control asked for: %s',
+    async (control) => {
+      const made = await lab({ hosts: 1, containers: 2 });
+      const [host, ...ends] = [made.host(1), made.host(1).container(1), made.host(1).container(2)] as const;
+      await host.ip('link add br0 type bridge', 'address add 10.9.0.1/24 dev br0', 'link set br0 up');
+      for (const end of ends) {
+        const address = `10.9.0.${1 + end.index}/24`;
+        await end.attach({ bridge: 'br0', address, gateway: '10.9.0.1', mtu: 1500 });
+        await useCongestionControl(end, control);
+      }
+      const code = `
+import socket, sys
+listener = socket.create_server(("10.9.0.3", 9), reuse_port=True) if sys.argv[1] == "serve" else None
+print("ready", flush=True)
+end = listener.accept()[0] if listener else socket.create_connection(("10.9.0.3", 9))
+print(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\\0").decode(), flush=True)
+end.recv(1) if listener else None`;
+      const server = ends[1].spawn([PYTHON, '-c', code, 'serve']);
+      await server.prints(/ready/);
+      const client = await ends[0].exec([PYTHON, '-c', code, 'call']);
+      expect([client.stdout, (await server.finish()).stdout]).toEqual(Array(2).fill(`ready\n${control}\n`));
+    },
+  );
 
   it('says of a command that failed what ran, how it ended and what it wrote', async () => {
     const made = await lab({ hosts: 1 });
