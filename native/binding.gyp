@@ -37,6 +37,7 @@
         "raw_receive.c",
         "raw_send.c",
         "raw_socket.c",
+        "ring.c",
         "segment.c",
         "send_queue.c",
         "tcx.c",

@@ -18,6 +18,8 @@
 #define TUN_F_USO6 0x40
 #endif
 
+_Static_assert((int)MERGE_CHUNK <= (int)RING_ENTRIES, "a chunk is written by one entry");
+
 enum {
   OFFLOADS_USO = TUN_F_USO4 | TUN_F_USO6,
   OFFLOADS_TSO = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
@@ -117,8 +119,46 @@ static ssize_t read_packet(int fd, uint8_t *bytes, struct virtio_net_hdr *vnet) 
   return errno == EAGAIN || errno == EFAULT ? 0 : -errno;
 }
 
-int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity,
-             size_t link) {
+/*
+ * All by one entry. As no length is known before, each has a slot that the longest fits in; those
+ * that find nothing cost little, but not nothing, so one more is tried than came the last time.
+ */
+static int read_at_once(int fd, struct ring *ring, const struct slab *slab, struct packet *packets,
+                        size_t slots, size_t link) {
+  struct virtio_net_hdr vnets[RING_ENTRIES];
+  struct iovec iovs[RING_ENTRIES][2];
+  int32_t results[RING_ENTRIES];
+  size_t wanted = ring_expected(ring) + 1 < slots ? ring_expected(ring) + 1 : slots;
+  for (size_t i = 0; i < wanted; i++) {
+    iovs[i][0] = (struct iovec){&vnets[i], sizeof vnets[i]};
+    iovs[i][1] = (struct iovec){slab->bytes + i * TUN_STRIDE + HEADROOM, MAX_PACKET};
+    ring_add(ring, false, fd, iovs[i], 2);
+  }
+  ring_run(ring, results);
+  size_t count = 0;
+  for (size_t i = 0; i < wanted; i++) {
+    ssize_t length = results[i] - (ssize_t)sizeof *vnets;
+    if (length <= 0 || length == MAX_PACKET) continue;
+    struct packet *packet = &packets[count++];
+    packet->offset = (uint32_t)(i * TUN_STRIDE + HEADROOM);
+    packet->length = (uint32_t)length;
+    describe(packet, &vnets[i], slab->bytes + packet->offset, link);
+  }
+  ring_expect(ring, count < wanted ? count : 2 * wanted);
+  if (count > 0 || !ring_fit(ring)) return (int)count;
+  bool nothing = results[0] >= 0 || results[0] == -EAGAIN || results[0] == -EFAULT;
+  return nothing ? 0 : results[0];
+}
+
+int tun_read(int fd, struct ring *ring, const struct slab *slab, struct packet *packets,
+             size_t capacity, size_t link) {
+  size_t slots = slab->size / TUN_STRIDE;
+  if (slots > capacity) slots = capacity;
+  if (slots > RING_ENTRIES) slots = RING_ENTRIES;
+  if (ring_fit(ring) && slots > 1) {
+    int read = read_at_once(fd, ring, slab, packets, slots, link);
+    if (read != 0 || ring_fit(ring)) return read;
+  }
   size_t count = 0;
   size_t offset = HEADROOM;
   while (count < capacity && offset + MAX_PACKET <= slab->size) {
@@ -138,16 +178,20 @@ int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t cap
   return (int)count;
 }
 
+static size_t iov_length(const struct iovec *iov, int count) {
+  size_t length = 0;
+  for (int i = 0; i < count; i++) length += iov[i].iov_len;
+  return length;
+}
+
 /* 0 or a positive errno. A write to a TUN takes the whole packet or none of it. */
 static uint32_t write_iov(int fd, const struct iovec *iov, int count) {
   ssize_t written;
-  size_t length = 0;
-  for (int i = 0; i < count; i++) length += iov[i].iov_len;
   do {
     written = writev(fd, iov, count);
   } while (written < 0 && errno == EINTR);
   if (written < 0) return (uint32_t)errno;
-  return (size_t)written == length ? 0 : EIO;
+  return (size_t)written == iov_length(iov, count) ? 0 : EIO;
 }
 
 /* Merged, each part was found complete; that is still true of it alone. */
@@ -163,6 +207,15 @@ static void write_parts(int fd, const struct merge_plan *plan, const struct merg
   }
 }
 
+static void fail_unit(const struct merge_plan *plan, const struct merge_unit *unit,
+                      uint32_t error) {
+  uint16_t index = unit->first;
+  for (int i = 0; i < unit->segments; i++) {
+    plan->packets[index].error = error;
+    index = plan->next[index];
+  }
+}
+
 static void write_unit(int fd, const struct merge_plan *plan, const struct merge_unit *unit) {
   struct iovec iov[MERGE_MAX_IOV];
   int count = merge_unit_gather(plan, unit, iov);
@@ -171,19 +224,48 @@ static void write_unit(int fd, const struct merge_plan *plan, const struct merge
     write_parts(fd, plan, unit); /* some kernels refuse super-packets that others take (6.6.44) */
     return;
   }
-  uint16_t index = unit->first;
-  for (int i = 0; error != 0 && i < unit->segments; i++) {
-    plan->packets[index].error = error;
-    index = plan->next[index];
+  if (error != 0) fail_unit(plan, unit, error);
+}
+
+/* What did not go as one packet, or was not tried. */
+static void settle_unit(int fd, const struct merge_plan *plan, const struct merge_unit *unit,
+                        int32_t result, size_t length) {
+  if (result >= 0 && (size_t)result == length) return;
+  if (result == -ENOSYS || result == -EINVAL) {
+    write_unit(fd, plan, unit);
+    return;
+  }
+  fail_unit(plan, unit, result < 0 ? (uint32_t)-result : EIO);
+}
+
+/* All by one entry. */
+static void write_at_once(int fd, struct ring *ring, const struct merge_plan *plan) {
+  struct iovec iovs[2 * MERGE_CHUNK];
+  size_t lengths[MERGE_CHUNK];
+  int32_t results[RING_ENTRIES];
+  struct iovec *next = iovs;
+  for (size_t i = 0; i < plan->unit_count; i++) {
+    int count = merge_unit_gather(plan, &plan->units[i], next);
+    lengths[i] = iov_length(next, count);
+    ring_add(ring, true, fd, next, count);
+    next += count;
+  }
+  ring_run(ring, results);
+  for (size_t i = 0; i < plan->unit_count; i++) {
+    settle_unit(fd, plan, &plan->units[i], results[i], lengths[i]);
   }
 }
 
-int tun_write(int fd, const struct slab *slab, struct packet *packets, size_t count, size_t mtu,
-              unsigned merge, size_t link) {
+int tun_write(int fd, struct ring *ring, const struct slab *slab, struct packet *packets,
+              size_t count, size_t mtu, unsigned merge, size_t link) {
   struct merge_plan plan;
   for (size_t start = 0; start < count; start += MERGE_CHUNK) {
     size_t chunk = count - start < MERGE_CHUNK ? count - start : MERGE_CHUNK;
     merge_plan_build(&plan, slab, packets + start, chunk, mtu, merge, link);
+    if (plan.unit_count > 1 && ring_fit(ring)) {
+      write_at_once(fd, ring, &plan);
+      continue;
+    }
     for (size_t i = 0; i < plan.unit_count; i++) write_unit(fd, &plan, &plan.units[i]);
   }
   int failures = 0;

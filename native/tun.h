@@ -9,12 +9,16 @@
 #include <net/if.h>
 
 #include "packet.h"
+#include "ring.h"
 
 struct tun {
   int fd;
   char name[IFNAMSIZ];
   unsigned offloads; /* TUN_F_* that the kernel accepted */
 };
+
+/* Of the slots that a batch is read into; a slab of n of them takes n packets at once. */
+enum { TUN_STRIDE = HEADROOM + MAX_PACKET };
 
 /* Bytes of link header that packets of a TAP begin with; those of a TUN have none. */
 enum { TAP_LINK = 14 };
@@ -38,18 +42,19 @@ int tun_persist(int fd, bool persist);
 int tun_detach_queue(int fd);
 
 /*
- * Reads packets into the slab, one after the other with HEADROOM free before each, until
- * `capacity`, nothing waits, or less than HEADROOM + MAX_PACKET bytes are left. The count or
- * -errno. `link`: bytes of link header before each packet, 0 or TAP_LINK; here as in tun_write()
- * offsets in descriptors are counted from its start.
+ * Reads packets into the slab with HEADROOM free before each, as far as there is room for the
+ * longest: by `ring`, where it is fit, as many as have come of late, else one after the other until
+ * `capacity` or nothing waits. The count or -errno. `link`: bytes of link header before each
+ * packet, 0 or TAP_LINK; here as in tun_write() offsets in descriptors are counted from its start.
  */
-int tun_read(int fd, const struct slab *slab, struct packet *packets, size_t capacity, size_t link);
+int tun_read(int fd, struct ring *ring, const struct slab *slab, struct packet *packets,
+             size_t capacity, size_t link);
 
 /*
- * Writes packets, merging what `merge` (MERGE_*) allows. Each descriptor's error is set. Returns
- * how many failed.
+ * Writes packets, several by one entry into the kernel where `ring` is fit, merging what `merge`
+ * (MERGE_*) allows. Each descriptor's error is set. Returns how many failed.
  */
-int tun_write(int fd, const struct slab *slab, struct packet *packets, size_t count, size_t mtu,
-              unsigned merge, size_t link);
+int tun_write(int fd, struct ring *ring, const struct slab *slab, struct packet *packets,
+              size_t count, size_t mtu, unsigned merge, size_t link);
 
 #endif

@@ -4,7 +4,7 @@ import { onePacket } from './one-packet.js';
 import { openvpn } from './openvpn.js';
 import type { BenchPath } from './path.js';
 import { tinc } from './tinc.js';
-import { fans, fansOverVxlan, packetWithoutBpf, twoWorkers, unguarded } from './ufan.js';
+import { fans, fansOverVxlan, packetWithoutBpf, twoWorkers, unguarded, withoutRing } from './ufan.js';
 import { untunnelled } from './untunnelled.js';
 import { vtun } from './vtun.js';
 import { vxlan } from './vxlan.js';
@@ -22,4 +22,4 @@ export const BASIC_PATHS: readonly BenchPath[] = [
 ];
 /** Those that are measured where none is named. */
 export const USUAL_PATHS: readonly BenchPath[] = [...BASIC_PATHS, tinc, wireguardGo, nebula, openvpn, vtun];
-export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...twoWorkers, ...unguarded];
+export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...twoWorkers, ...unguarded, ...withoutRing];

@@ -55,6 +55,14 @@ export const packetWithoutBpf: BenchPath = {
   },
 };
 
+/** Beside the paths of the same io: a system call for each packet of the TUN, as where io_uring is not allowed. */
+export const withoutRing: readonly BenchPath[] = (['packet', 'raw'] as const).map((io) => ({
+  name: `ufan-${io}-calls`,
+  title: `ufan, --io ${io}, no io_uring`,
+  kind: 'fan',
+  setUp: (lab) => raise(lab, io, { wrapper: ['env', 'UFAN_IO_URING=off'] }),
+}));
+
 /** Beside the paths of the same io: what the guard costs is the ratio in one run. */
 export const unguarded: readonly BenchPath[] = IO_MODES.map((io) => ({
   name: `ufan-${io}-unguarded`,

@@ -1,6 +1,7 @@
-/* tunOpen, tunPersist, tunDetachQueue, tunRead, tunWrite, and tap… for a TAP: arguments only (see
- * tun.h). */
+/* ringOpen, ringClose, tunOpen, tunPersist, tunDetachQueue, tunRead, tunWrite, and tap… for a TAP:
+ * arguments only (see ring.h, tun.h). */
 #include "../merge.h"
+#include "../ring.h"
 #include "../tun.h"
 #include "arguments.h"
 #include "exports.h"
@@ -57,13 +58,55 @@ static napi_value js_tun_detach_queue(napi_env env, napi_callback_info info) {
   return nothing_or_throw(env, tun_detach_queue(fd), "TUNSETQUEUE");
 }
 
+static void finalize_ring(napi_env env, void *ring, void *hint) {
+  (void)env;
+  (void)hint;
+  ring_free(ring);
+}
+
+static napi_value js_ring_open(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct ring *ring;
+  const char *syscall;
+  napi_value external;
+  int error = ring_open(&ring, &syscall);
+  if (error < 0) return throw_errno(env, error, syscall);
+  if (napi_create_external(env, ring, finalize_ring, NULL, &external) == napi_ok) return external;
+  ring_free(ring);
+  return NULL;
+}
+
+static bool argument_ring(napi_env env, napi_value value, struct ring **ring) {
+  void *data = NULL;
+  napi_valuetype type;
+  *ring = NULL;
+  if (napi_typeof(env, value, &type) != napi_ok) return false;
+  if (type == napi_null) return true;
+  if (napi_get_value_external(env, value, &data) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "ring: want null or what ringOpen returned");
+    return false;
+  }
+  *ring = data;
+  return true;
+}
+
+static napi_value js_ring_close(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct ring *ring;
+  if (!arguments(env, info, 1, argv) || !argument_ring(env, argv[0], &ring)) return NULL;
+  if (ring != NULL) ring_close(ring);
+  return NULL;
+}
+
 static napi_value read_device(napi_env env, napi_callback_info info, size_t link) {
-  napi_value argv[4];
+  napi_value argv[5];
   int fd;
+  struct ring *ring;
   struct batch batch;
-  if (!arguments(env, info, 4, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
-  if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  return number(env, tun_read(fd, &batch.slab, batch.packets, batch.count, link));
+  if (!arguments(env, info, 5, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_ring(env, argv[1], &ring)) return NULL;
+  if (!argument_batch(env, argv + 2, &batch)) return NULL;
+  return number(env, tun_read(fd, ring, &batch.slab, batch.packets, batch.count, link));
 }
 
 static napi_value js_tun_read(napi_env env, napi_callback_info info) {
@@ -75,16 +118,18 @@ static napi_value js_tap_read(napi_env env, napi_callback_info info) {
 }
 
 static napi_value write_device(napi_env env, napi_callback_info info, size_t link) {
-  napi_value argv[6];
+  napi_value argv[7];
   int fd;
+  struct ring *ring;
   struct batch batch;
   int64_t mtu;
   int64_t merge;
-  if (!arguments(env, info, 6, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
-  if (!argument_batch(env, argv + 1, &batch)) return NULL;
-  if (!argument_integer(env, argv[4], "mtu", 68, UINT16_MAX, &mtu)) return NULL;
-  if (!argument_integer(env, argv[5], "merge", 0, MERGE_TCP | MERGE_UDP, &merge)) return NULL;
-  return number(env, tun_write(fd, &batch.slab, batch.packets, batch.count, (size_t)mtu,
+  if (!arguments(env, info, 7, argv) || !argument_fd(env, argv[0], &fd)) return NULL;
+  if (!argument_ring(env, argv[1], &ring)) return NULL;
+  if (!argument_batch(env, argv + 2, &batch)) return NULL;
+  if (!argument_integer(env, argv[5], "mtu", 68, UINT16_MAX, &mtu)) return NULL;
+  if (!argument_integer(env, argv[6], "merge", 0, MERGE_TCP | MERGE_UDP, &merge)) return NULL;
+  return number(env, tun_write(fd, ring, &batch.slab, batch.packets, batch.count, (size_t)mtu,
                                (unsigned)merge, link));
 }
 
@@ -97,7 +142,9 @@ static napi_value js_tap_write(napi_env env, napi_callback_info info) {
 }
 
 bool export_tun(napi_env env, napi_value exports) {
-  return export_function(env, exports, "tunOpen", js_tun_open) &&
+  return export_function(env, exports, "ringOpen", js_ring_open) &&
+         export_function(env, exports, "ringClose", js_ring_close) &&
+         export_function(env, exports, "tunOpen", js_tun_open) &&
          export_function(env, exports, "tunPersist", js_tun_persist) &&
          export_function(env, exports, "tunDetachQueue", js_tun_detach_queue) &&
          export_function(env, exports, "tunRead", js_tun_read) &&

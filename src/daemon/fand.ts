@@ -53,6 +53,7 @@ const FAND: Parsed = {
         ['UFAN_GROUP', 'group that may use the control socket beside root, where there is one: ufan'],
         ['UFAN_LOG_LEVEL', 'trace, debug, info, warn, error or silent: info'],
         ['UFAN_METRICS', 'as --metrics'],
+        ['UFAN_IO_URING', 'on or off: read and write several packets of a TUN by one system call: on'],
         ['UFAN_RESPONDER', 'on or off: answer the probes of peers: on'],
         ['UFAN_WORKERS', 'as --workers'],
       ],
@@ -94,6 +95,8 @@ function readOptions(given: ReadonlyMap<string, string>): WordOptions {
 /** The environment's part, where the words have not said it. Throws FanError usage. */
 function readEnvironment(words: WordOptions): Omit<DaemonOptions, 'service'> {
   const { UFAN_METRICS = '', UFAN_WORKERS = '' } = process.env;
+  // Each worker reads it for itself.
+  readSwitch('UFAN_IO_URING');
   return {
     paths: runPaths(),
     version: packageVersion(),

@@ -36,8 +36,8 @@ import { FRAGMENT_ROOM, TooBig } from './walks/too-big.js';
 import { VxlanDecap } from './walks/vxlan-decap.js';
 import { VxlanEncap } from './walks/vxlan-encap.js';
 
-/** Small enough to stay in the cache, large enough for a burst of super-packets. */
-const TUN_SLAB = 16 * (HEADROOM + MAX_PACKET);
+/** A whole batch of the longest packets: their lengths are not known before they are read. */
+const TUN_SLAB = BATCH * (HEADROOM + MAX_PACKET);
 /** ICMP errors are small and rare. */
 const ICMP_BATCH = 8;
 /** Between two ticks. */

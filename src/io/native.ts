@@ -44,10 +44,16 @@ export interface BridgeExitHandles {
   ports: number;
 }
 
-/** Opaque. */
+/** Opaque, as is the next. */
 export type ReadableWatch = object;
+export type RingHandle = object;
 
 export interface Native {
+  /** An io_uring for what one thread reads from TUNs, and writes to them. It is closed with the last mention of it, too. */
+  ringOpen(): RingHandle;
+  /** Idempotent; who is given it afterwards does without. */
+  ringClose(ring: RingHandle): void;
+
   /**
    * Opens or attaches to a TUN (IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFF_MULTI_QUEUE where told) and sets the most
    * offloads it takes of `offloads`.
@@ -57,8 +63,14 @@ export interface Native {
   tunDetachQueue(fd: number): void;
   /** TUNSETPERSIST: whether the device outlives its last descriptor. */
   tunPersist(fd: number, persist: boolean): void;
-  /** Reads packets, bump-allocating from the slab; returns the count or −errno (EAGAIN is 0). */
-  tunRead(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
+  /** Reads packets into the slab, several by one entry where there is a ring; returns the count or −errno (EAGAIN is 0). */
+  tunRead(
+    fd: number,
+    ring: RingHandle | null,
+    slab: Uint8Array,
+    descriptors: Uint32Array,
+    capacity: number,
+  ): number;
   /**
    * Writes packets. CSUM_UNKNOWN is resolved; runs of one flow go as one super-packet, of the protocols in `merge`
    * (MERGE_TCP 1, MERGE_UDP 2).
@@ -66,6 +78,7 @@ export interface Native {
    */
   tunWrite(
     fd: number,
+    ring: RingHandle | null,
     slab: Uint8Array,
     descriptors: Uint32Array,
     count: number,
@@ -75,15 +88,8 @@ export interface Native {
 
   /** The same of a TAP: packets begin with their Ethernet header, and so do offsets in descriptors; `mtu` is without it. */
   tapOpen(name: string, offloads: number, multiQueue: boolean): TunInfo;
-  tapRead(fd: number, slab: Uint8Array, descriptors: Uint32Array, capacity: number): number;
-  tapWrite(
-    fd: number,
-    slab: Uint8Array,
-    descriptors: Uint32Array,
-    count: number,
-    mtu: number,
-    merge: number,
-  ): number;
+  tapRead: Native['tunRead'];
+  tapWrite: Native['tunWrite'];
 
   /**
    * A UDP socket at `address` (host order) and `port` (0: any), of `device` alone unless that is ''. `ttl` of what is sent,

@@ -112,10 +112,10 @@ print(hear())`;
     expect(stdout).toBe('READY=1\nTrue READY=1 0\nSTOPPING=1\n');
   });
 
-  it('refuses a UFAN_RESPONDER that is neither on nor off', async () => {
-    const args = ['--net', 'env', 'UFAN_RESPONDER=maybe', process.execPath, built('daemon/fand.js')];
+  it.each(['UFAN_RESPONDER', 'UFAN_IO_URING'])('refuses a %s that is neither on nor off', async (name) => {
+    const args = ['--net', 'env', `${name}=maybe`, process.execPath, built('daemon/fand.js')];
     const { status, stdout } = await runCommand('unshare', args, join(scratch, 'switch'));
-    expect(stdout).toContain('UFAN_RESPONDER: \\"maybe\\" is neither on nor off');
+    expect(stdout).toContain(`${name}: \\"maybe\\" is neither on nor off`);
     expect(status).toBe(1);
     expect(existsSync(join(scratch, 'switch'))).toBe(false);
   });

@@ -2,15 +2,16 @@
  * The smallest fan with two hosts: TUN to raw socket and back over the addon alone, no checks. Runs inside a network
  * namespace; prints what it saw as JSON when its stdin ends.
  *
- * arguments: addon, TUN name, own and peer's underlay address (numbers), merge mask
+ * arguments: addon, TUN name, own and peer's underlay address (numbers), merge mask, ring or calls
  */
 import { createRequire } from 'node:module';
 
-const [addon, tunName, own, peer, merge] = process.argv.slice(2);
+const [addon, tunName, own, peer, merge, by] = process.argv.slice(2);
 const native = createRequire(import.meta.url)(addon);
 const BATCH = 64;
 const MTU = 1480;
 const seen = { offloads: 0, longestRead: 0, superReads: 0, longestReceived: 0, failures: {}, drops: 0 };
+const ring = by === 'ring' ? native.ringOpen() : null;
 const tun = native.tunOpen(tunName, 1 | 2 | 0x20 | 0x40, false);
 const sender = native.rawOpen({ protocol: 255, bindAddress: Number(own), sendBufferBytes: 8 << 20 });
 const namesProtocol = native.rawCanNameProtocol(sender);
@@ -58,7 +59,7 @@ function countFailures(count) {
 }
 
 function encap() {
-  const count = native.tunRead(tun.fd, slab, descriptors, BATCH);
+  const count = native.tunRead(tun.fd, ring, slab, descriptors, BATCH);
   for (let i = 0; i < count; i++) {
     seen.longestRead = Math.max(seen.longestRead, descriptors[i * 8 + 1]);
     if (bytes[i * 32 + 9] !== 0) seen.superReads++;
@@ -73,7 +74,7 @@ function decap() {
     seen.longestReceived = Math.max(seen.longestReceived, descriptors[i * 8 + 1]);
     shift(i, 20);
   }
-  if (native.tunWrite(tun.fd, slab, descriptors, count, MTU, Number(merge)) > 0) countFailures(count);
+  if (native.tunWrite(tun.fd, ring, slab, descriptors, count, MTU, Number(merge)) > 0) countFailures(count);
 }
 
 let running = true;

@@ -59,12 +59,12 @@ function createHost(host: Host): void {
   ip('-n', netns, 'addr', 'add', `250.0.${n}.1/8`, 'dev', 'tun0');
 }
 
-/** The forwarders of both hosts, with merging as `mask` says. */
-async function startForwarders(mask: number): Promise<ChildProcess[]> {
+/** The forwarders of both hosts, with merging as `mask` says, and a ring or a call for each packet of the TUN. */
+async function startForwarders(mask: number, by: string): Promise<ChildProcess[]> {
   const forwarders = hosts.map((host, i) => {
     const peer = hosts[1 - i]!;
     const addresses = [underlayOf(host), underlayOf(peer)].map(String);
-    return start(host, 'kernel-forwarder.mjs', addon, 'tun0', ...addresses, String(mask));
+    return start(host, 'kernel-forwarder.mjs', addon, 'tun0', ...addresses, String(mask), by);
   });
   await Promise.all(forwarders.map(ready));
   return forwarders;
@@ -111,11 +111,12 @@ afterAll(() => {
 });
 
 describe.each([
-  { merging: 'with merging', mask: 3 },
-  { merging: 'without merging', mask: 0 },
-])('$merging', ({ mask }) => {
+  { merging: 'with merging', mask: 3, by: 'ring' },
+  { merging: 'without merging', mask: 0, by: 'ring' },
+  { merging: 'with merging', mask: 3, by: 'calls' },
+])('$merging, by $by', ({ mask, by }) => {
   test('streams and datagrams pass whole, super-packets on the way', async () => {
-    const forwarders = await startForwarders(mask);
+    const forwarders = await startForwarders(mask, by);
     await passTraffic();
     const reports = await Promise.all(forwarders.map(stop));
     for (const seen of reports) {

@@ -120,7 +120,7 @@ describe('man/fanctl.8', () => {
 describe('environment', () => {
   const VARIABLES = [
     ...['UFAN_RUN_DIR', 'UFAN_STATE_DIR', 'UFAN_CONFIG', 'UFAN_GROUP', 'UFAN_LOG_LEVEL'],
-    ...['UFAN_METRICS', 'UFAN_RESPONDER', 'UFAN_WORKERS'],
+    ...['UFAN_METRICS', 'UFAN_IO_URING', 'UFAN_RESPONDER', 'UFAN_WORKERS'],
   ];
   it('is documented for fanctl', () => {
     expect(itemsOf('man/fanctl.8', 'ENVIRONMENT')).toEqual(VARIABLES.map((name) => `Ev ${name}`));

@@ -17,6 +17,7 @@ import type { Share } from '../../io/receive-filter.js';
 import type { FanIo, FanSpec, IoMode } from '../tables/fan-spec.js';
 import { FanPrograms, type KernelPrograms } from './fan-programs.js';
 import { Inheritance, type Inherited, type InheritedTun } from './inherited.js';
+import { openTunRing } from './tun-ring.js';
 import { type UnderlayPort, UnderlayPorts } from './underlay-ports.js';
 import { VXLAN_BATCH, VxlanPorts } from './vxlan-ports.js';
 import { VxlanPrograms } from './vxlan-programs.js';
@@ -77,6 +78,7 @@ export class Ports {
   readonly #poller: Poller;
   /** Other workers have queues of the same TUNs. */
   readonly #multiQueue: boolean;
+  readonly #tunRing = openTunRing();
   #fans: FanPort[] = [];
   /** Descriptors of broken TUNs, until their fans are configured away. */
   readonly #ignored = new Set<number>();
@@ -177,6 +179,7 @@ export class Ports {
     this.addresses.close();
     this.underlay.close();
     this.icmp.close();
+    this.#tunRing.ring?.close();
   }
 
   #open(spec: FanSpec): FanPort {
@@ -194,14 +197,15 @@ export class Ports {
 
   #openDevice(spec: FanSpec): FanDevice {
     const { id, tun: name } = spec;
-    const options = { mtu: innerMtuOf(spec), multiQueue: this.#multiQueue };
+    const { ring } = this.#tunRing;
+    const options = { mtu: innerMtuOf(spec), multiQueue: this.#multiQueue, ring };
     const inherited = this.#inheritance?.takeTun(id);
     if (!inherited) {
-      return spec.vxlan ? Tap.open(name, options.mtu, this.#multiQueue) : Tun.open(name, options);
+      return spec.vxlan ? Tap.open(name, options.mtu, this.#multiQueue, ring) : Tun.open(name, options);
     }
     const { fd, writeFd, offloads } = inherited;
     const info = { fd, name, offloads };
-    return spec.vxlan ? Tap.adopt(info, options.mtu) : Tun.adopt(info, writeFd, options);
+    return spec.vxlan ? Tap.adopt(info, options.mtu, ring) : Tun.adopt(info, writeFd, options);
   }
 
   /** By the first way that works; throws what the last one said. */
@@ -221,7 +225,9 @@ export class Ports {
     const underlay = spec.vxlan ? this.vxlan.open(spec, mode) : this.underlay.open(spec, mode);
     const programs = mode === 'bpf' ? this.#attach(spec, underlay) : undefined;
     const { receiverGroup, cuts } = underlay;
-    const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? [])];
+    // With io bpf few packets come this way.
+    const ringNotes = programs ? [] : this.#tunRing.notes;
+    const notes = [...passedOver, ...underlay.notes, ...(programs?.notes ?? []), ...ringNotes];
     const decapAt = programs?.decap?.devices;
     const { hopsIndex: underlayIndex } = underlay;
     const vxlanIndex = spec.vxlan && programs?.encapTo;

@@ -6,6 +6,7 @@
 import { deviceError } from '../device-error.js';
 import { native, type TunInfo } from '../native.js';
 import type { PacketBatch } from '../packet-batch.js';
+import type { Ring } from '../ring.js';
 import type { RxDevice, TxDevice } from './device.js';
 import { MERGE_TCP, MERGE_UDP, TUN_CSUM, TUN_TSO4, TUN_USO } from './tun.js';
 
@@ -19,24 +20,26 @@ export class Tap implements RxDevice, TxDevice {
   /** As TunOptions.mtu, from the next packet on. */
   mtu: number;
   readonly #merge: number;
+  readonly #ring: Ring | undefined;
   #closed = false;
 
-  private constructor({ fd, name, offloads }: TunInfo, mtu: number) {
+  private constructor({ fd, name, offloads }: TunInfo, mtu: number, ring: Ring | undefined) {
     this.fd = fd;
     this.name = name;
     this.offloads = offloads;
     this.mtu = mtu;
+    this.#ring = ring;
     this.#merge = MERGE_TCP | ((offloads & TUN_USO) === TUN_USO ? MERGE_UDP : 0);
   }
 
-  /** As Tun.open. */
-  static open(name: string, mtu: number, multiQueue: boolean): Tap {
-    return new Tap(native.tapOpen(name, OFFLOADS, multiQueue), mtu);
+  /** As Tun.open; `ring`: of the thread that uses it. */
+  static open(name: string, mtu: number, multiQueue: boolean, ring?: Ring): Tap {
+    return new Tap(native.tapOpen(name, OFFLOADS, multiQueue), mtu, ring);
   }
 
   /** One that a process before us opened. */
-  static adopt(info: TunInfo, mtu: number): Tap {
-    return new Tap(info, mtu);
+  static adopt(info: TunInfo, mtu: number, ring?: Ring): Tap {
+    return new Tap(info, mtu, ring);
   }
 
   get writeFd(): number {
@@ -44,14 +47,28 @@ export class Tap implements RxDevice, TxDevice {
   }
 
   receive(batch: PacketBatch): number {
-    const count = native.tapRead(this.fd, batch.slab, batch.descriptors, batch.capacity);
+    const count = native.tapRead(
+      this.fd,
+      this.#ring?.handle ?? null,
+      batch.slab,
+      batch.descriptors,
+      batch.capacity,
+    );
     batch.count = Math.max(count, 0);
     if (count < 0) throw deviceError(count, 'readv');
     return count;
   }
 
   send(batch: PacketBatch): number {
-    return native.tapWrite(this.fd, batch.slab, batch.descriptors, batch.count, this.mtu, this.#merge);
+    return native.tapWrite(
+      this.fd,
+      this.#ring?.handle ?? null,
+      batch.slab,
+      batch.descriptors,
+      batch.count,
+      this.mtu,
+      this.#merge,
+    );
   }
 
   /** Idempotent; the descriptor must not be used afterwards. */

@@ -7,6 +7,7 @@
 import { deviceError } from '../device-error.js';
 import { native, type TunInfo } from '../native.js';
 import type { PacketBatch } from '../packet-batch.js';
+import type { Ring } from '../ring.js';
 import type { RxDevice, TxDevice } from './device.js';
 
 /** TUNSETOFFLOAD bits (linux/if_tun.h): what the kernel may leave to us. USO takes both bits, since 6.2. */
@@ -34,6 +35,8 @@ export interface TunOptions {
   mergeUdp?: boolean;
   /** Of several workers each opens it, for a part of the flows; takes a TUN that was made with several queues. */
   multiQueue?: boolean;
+  /** Of the thread that uses it. */
+  ring?: Ring | undefined;
 }
 
 /**
@@ -51,12 +54,13 @@ export class Tun implements RxDevice, TxDevice {
   /** As TunOptions.mtu, from the next packet on. */
   mtu: number;
   readonly #merge: number;
+  readonly #ring: Ring | undefined;
   #closed = false;
 
   private constructor(
     { fd, name, offloads }: TunInfo,
     writeFd: number,
-    { mtu, mergeTcp = true, mergeUdp = true, uso = true }: TunOptions,
+    { mtu, mergeTcp = true, mergeUdp = true, uso = true, ring }: TunOptions,
   ) {
     this.fd = fd;
     this.#writeFd = writeFd;
@@ -64,6 +68,7 @@ export class Tun implements RxDevice, TxDevice {
     this.offloads = offloads;
     const takesUso = uso && (offloads & TUN_USO) === TUN_USO;
     this.mtu = mtu;
+    this.#ring = ring;
     this.#merge = (mergeTcp ? MERGE_TCP : 0) | (mergeUdp && takesUso ? MERGE_UDP : 0);
   }
 
@@ -99,14 +104,28 @@ export class Tun implements RxDevice, TxDevice {
   }
 
   receive(batch: PacketBatch): number {
-    const count = native.tunRead(this.fd, batch.slab, batch.descriptors, batch.capacity);
+    const count = native.tunRead(
+      this.fd,
+      this.#ring?.handle ?? null,
+      batch.slab,
+      batch.descriptors,
+      batch.capacity,
+    );
     batch.count = Math.max(count, 0);
     if (count < 0) throw deviceError(count, 'readv');
     return count;
   }
 
   send(batch: PacketBatch): number {
-    return native.tunWrite(this.#writeFd, batch.slab, batch.descriptors, batch.count, this.mtu, this.#merge);
+    return native.tunWrite(
+      this.#writeFd,
+      this.#ring?.handle ?? null,
+      batch.slab,
+      batch.descriptors,
+      batch.count,
+      this.mtu,
+      this.#merge,
+    );
   }
 
   /** Idempotent; the descriptor must not be used afterwards. */
