@@ -22,11 +22,11 @@ const MTU = '65535';
 
 /** Makes the relay at an underlay device anew and returns its index. Throws FanError; then there is none. */
 export async function makeRelay(device: string, owner: string): Promise<number> {
-  const relay = nameAt((await requireLink(device)).index);
+  const relay = nameAt(requireLink(await readLinks(), device).index);
   await removeRelay(relay, owner);
   try {
     await setUp(relay, device, owner);
-    return (await requireLink(relay)).index;
+    return requireLink(await readLinks(), relay).index;
   } catch (error) {
     await removeRelay(relay, owner);
     throw error;
