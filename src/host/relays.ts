@@ -53,9 +53,8 @@ export interface RelayView {
   readonly trouble: string | undefined;
 }
 
-/** The relays of `owner`, as they are. */
-export async function examineRelays(owner: string): Promise<RelayView[]> {
-  const links = await readLinks();
+/** The relays of `owner` among `links`, as they are. */
+export async function examineRelays(owner: string, links: readonly Link[]): Promise<RelayView[]> {
   const relays = links.filter(({ alias }) => alias === MARK + owner);
   return Promise.all(
     relays.map(async ({ name }) => {
