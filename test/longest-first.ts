@@ -9,8 +9,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   ...['handover', 'doctor', 'probe', 'bulk', 'probe-vxlan', 'fanatic-docker', 'forged', 'healing'],
   ...['doctor-healthy', 'workers', 'topologies', 'packet-mode', 'traffic', 'bench', 'doctor-firewall'],
-  ...['docs', 'vxlan', 'lifecycle', 'drop-reasons', 'host-nat', 'names', 'privileges', 'lxd-across-hosts'],
-  ...['hostile', 'doctor-nat', 'docker', 'demo'],
+  ...['docs', 'vxlan', 'killed-or-removed', 'drop-reasons', 'host-nat', 'names', 'privileges'],
+  ...['lxd-across-hosts', 'hostile', 'doctor-nat', 'docker', 'demo', 'up-and-down'],
 ];
 
 function rank({ moduleId }: TestSpecification): number {

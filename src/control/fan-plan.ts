@@ -13,7 +13,7 @@ import { checkEncapsulation, overheadOf } from '../fan/encapsulation.js';
 import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
 import { bridgeName, tapName, tunName, vxlanName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
-import { ownDevices, readAddresses } from '../host/links.js';
+import { ownDevices, readDevices } from '../host/links.js';
 import { portHolder } from '../host/port-holder.js';
 import { readRoutes } from '../host/routes.js';
 import { requireUsable } from '../host/steps/bridge-step.js';
@@ -29,14 +29,15 @@ export async function planFan(
   surroundings: Pick<FanPlan, 'runDir' | 'stateDir' | 'workers'>,
 ): Promise<FanPlan> {
   const overlay = parseOverlay(request.overlay);
-  const underlay = await resolveUnderlay(parseUnderlay(request.underlay));
+  const devices = await readDevices();
+  const underlay = await resolveUnderlay(parseUnderlay(request.underlay), devices);
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
   const vxlan = vxlanTermsOf(request.options, mapping.overlay);
   checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
   const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
   // Marked as ours, though no state file tells of them any more: `up` adopts them.
-  const marked = await ownDevices();
+  const marked = ownDevices(devices.links);
   const { options } = request;
   if (options.isolate && options.foreignSources) {
     throw new FanError(
@@ -72,14 +73,14 @@ export async function planFan(
     ...(vxlan && { vxlan }),
     ...(vxlan && options.io !== 'raw' && { vxlanDevice: vxlanName(mapping.slice, (name) => ours.has(name)) }),
   };
-  await requireUsable(bridgeData(plan));
+  requireUsable(bridgeData(plan), devices);
   // A bridge that is there already has the fan's own addresses, and their route.
   const isForeign = ({ device }: { device: string }): boolean =>
     device !== bridge && !ours.has(device) && !marked.has(device);
-  checkAgainstAddresses(mapping, (await readAddresses()).filter(isForeign));
+  checkAgainstAddresses(mapping, devices.addresses.filter(isForeign));
   checkAgainstRoutes(mapping, (await readRoutes()).filter(isForeign));
   if (vxlan) await checkPort(vxlan.port, mapping.address, others, marked);
-  else await checkTunnel4(mapping.address);
+  else checkTunnel4(mapping.address, devices.links);
   return plan;
 }
 

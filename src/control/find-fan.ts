@@ -4,6 +4,7 @@
  */
 import { parseAddress } from '../addr/ipv4-address.js';
 import { parseUnderlay } from '../config/underlay.js';
+import { readDevices } from '../host/links.js';
 import { resolveUnderlay } from '../host/underlay.js';
 import type { FanView, UpRequest } from './protocol.js';
 
@@ -21,7 +22,7 @@ export async function findFan<Fan extends { view: FanView; request: UpRequest }>
   const named = candidates.find(({ view, request }) => [view.underlay, request.underlay].includes(underlay));
   if (named || candidates.length === 0) return named;
   // Without such an address it is no fan's other name.
-  const here = await resolveUnderlay(parseUnderlay(underlay)).catch(() => undefined);
+  const here = await resolveUnderlay(parseUnderlay(underlay), await readDevices()).catch(() => undefined);
   return candidates.find(({ view }) => {
     const [address = '', length] = view.underlay.split('/');
     return here?.address === parseAddress(address) && here.length === Number(length);

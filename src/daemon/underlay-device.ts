@@ -3,7 +3,7 @@
  * known by our address on it.
  */
 import type { FanRecord } from '../control/state-store.js';
-import { readAddresses, readLinks } from '../host/links.js';
+import { readDevices } from '../host/links.js';
 import { fanSteps } from '../host/steps/fan-steps.js';
 import type { StepRecord } from '../host/steps/step.js';
 import { carriesNothing } from '../host/underlay.js';
@@ -12,9 +12,10 @@ import { findDevice } from '../io/netlink/device-index.js';
 /** The name that the device has now; undefined where the one that is recorded is there, or none has our address. */
 export async function newNameOf({ plan }: FanRecord): Promise<string | undefined> {
   if (findDevice(plan.underlayDevice)) return undefined;
-  const holders = (await readAddresses()).filter(({ address }) => address === plan.mapping.address);
-  const links = (await readLinks()).filter((link) => !carriesNothing(link));
-  return links.find(({ name }) => holders.some(({ device }) => device === name))?.name;
+  const { links, addresses } = await readDevices();
+  const holders = addresses.filter(({ address }) => address === plan.mapping.address);
+  const carriers = links.filter((link) => !carriesNothing(link));
+  return carriers.find(({ name }) => holders.some(({ device }) => device === name))?.name;
 }
 
 /** Records it, and returns the steps that it makes different. */

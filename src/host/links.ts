@@ -46,6 +46,13 @@ export interface DeviceAddress {
   readonly isSecondary: boolean;
 }
 
+/** The host's devices at one moment: a question for both costs no more than for one. */
+export interface Devices {
+  readonly links: readonly Link[];
+  /** All IPv4 addresses, as readAddresses has them. */
+  readonly addresses: readonly DeviceAddress[];
+}
+
 interface LinkRow {
   ifname?: string;
   ifindex?: number;
@@ -67,6 +74,11 @@ export async function readLinks(): Promise<Link[]> {
   return parseLinks(await ipJson<LinkRow>(['-details', 'link', 'show']));
 }
 
+export async function readDevices(): Promise<Devices> {
+  const rows = await ipJson<LinkRow>(['-details', 'address', 'show']);
+  return { links: parseLinks(rows), addresses: parseAddresses(rows) };
+}
+
 /** Rows of `ip -json -details link show`. */
 export function parseLinks(rows: readonly object[]): Link[] {
   return (rows as LinkRow[]).filter((row) => row.ifname !== undefined).map(toLink);
@@ -74,25 +86,27 @@ export function parseLinks(rows: readonly object[]): Link[] {
 
 /** The device called `name`, an alternative name included. */
 export async function findLink(name: string): Promise<Link | undefined> {
-  const links = await readLinks();
+  return linkNamed(await readLinks(), name);
+}
+
+/** That of `links`. */
+export function linkNamed(links: readonly Link[], name: string): Link | undefined {
   return links.find((link) => link.name === name) ?? links.find((link) => link.otherNames.includes(name));
 }
 
-/** As findLink; throws FanError bad-underlay where it does not exist. */
-export async function requireLink(name: string): Promise<Link> {
-  const link = await findLink(name);
+/** As linkNamed; throws FanError bad-underlay where it does not exist. */
+export function requireLink(links: readonly Link[], name: string): Link {
+  const link = linkNamed(links, name);
   if (link) return link;
   throw new FanError('bad-underlay', `this host has no device ${name}: "ip link" lists those that it has`);
 }
 
-/** MTU in bytes. Throws FanError bad-underlay where the device does not exist. */
-export async function readMtu(device: string): Promise<number> {
-  return (await requireLink(device)).mtu;
-}
-
 /** All IPv4 addresses, in the kernel's order: on each device the one that it prefers comes first. */
 export async function readAddresses(): Promise<DeviceAddress[]> {
-  const rows = await ipJson<LinkRow>(['-4', 'address', 'show']);
+  return parseAddresses(await ipJson<LinkRow>(['-4', 'address', 'show']));
+}
+
+function parseAddresses(rows: readonly LinkRow[]): DeviceAddress[] {
   return rows.flatMap((row) =>
     (row.addr_info ?? [])
       .filter((info) => info.family === 'inet' && info.local !== undefined)
@@ -106,16 +120,20 @@ export async function readAddresses(): Promise<DeviceAddress[]> {
   );
 }
 
-/** Adds an address unless the device has it. */
-export async function ensureAddress(device: string, address: number, length: number): Promise<void> {
-  const has = await readAddresses();
-  if (has.some((a) => a.device === device && a.address === address && a.length === length)) return;
+/** Adds an address to a device unless it is among those that there are. */
+export async function ensureAddress(
+  addresses: readonly DeviceAddress[],
+  device: string,
+  address: number,
+  length: number,
+): Promise<void> {
+  if (addresses.some((a) => a.device === device && a.address === address && a.length === length)) return;
   await run('ip', ['address', 'add', `${formatAddress(address)}/${length}`, 'dev', device]);
 }
 
 /** Names of the devices that ufan made, in this run or an earlier one. */
-export async function ownDevices(): Promise<Set<string>> {
-  return new Set((await readLinks()).filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
+export function ownDevices(links: readonly Link[]): Set<string> {
+  return new Set(links.filter((link) => link.alias === OWN_ALIAS).map((link) => link.name));
 }
 
 /** Makes devices ports of a bridge; returns those that are, without any that has gone meanwhile. */

@@ -1,6 +1,7 @@
 /**
- * The policy rules that refuse packets instead of routing them (`ip rule … prohibit`, blackhole, unreachable), by what they
- * select. Reads only; whether one applies to a packet, the kernel is asked (route-lookup.ts).
+ * The policy rules that have a say on a fan's packets: those that name a destination, and those that refuse packets instead
+ * of routing them (`ip rule … prohibit`, blackhole, unreachable), by what they select. Reads only; whether one applies to a
+ * packet, the kernel is asked (route-lookup.ts).
  */
 import { parseAddress } from '../addr/ipv4-address.js';
 import { contains, formatPrefix, type Prefix, prefixOf } from '../addr/prefix.js';
@@ -16,9 +17,17 @@ interface RuleRow {
   dstlen?: number;
   iif?: string;
   action?: string;
+  table?: string;
 }
 
 const REFUSING = ['prohibit', 'blackhole', 'unreachable'];
+
+/** `ip rule … to …` */
+export interface DestinationRule {
+  readonly priority: number;
+  readonly destination: Prefix;
+  readonly table: string;
+}
 
 export interface RefusingRule {
   readonly priority: number;
@@ -33,12 +42,19 @@ export interface RefusingRule {
   readonly text: string;
 }
 
-/** In the order in which the kernel asks them. */
-export async function readRefusingRules(): Promise<RefusingRule[]> {
-  return parseRefusingRules(await ipJson<RuleRow>(['-4', 'rule', 'show']));
+/** The rows of `ip -json -4 rule show`, in the order in which the kernel asks them. */
+export function readRules(): Promise<object[]> {
+  return ipJson<RuleRow>(['-4', 'rule', 'show']);
 }
 
-/** Rows of `ip -json -4 rule show`. */
+export function parseDestinationRules(rows: readonly object[]): DestinationRule[] {
+  return (rows as RuleRow[])
+    .filter(({ dst }) => dst !== undefined && dst !== 'all')
+    .map(({ priority = 0, dst, dstlen, table = '' }) => {
+      return { priority, destination: prefix(dst, dstlen), table };
+    });
+}
+
 export function parseRefusingRules(rows: readonly object[]): RefusingRule[] {
   return (rows as RuleRow[]).flatMap((row) => {
     const { priority = 0, action = '', iif: input } = row;

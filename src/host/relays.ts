@@ -22,11 +22,11 @@ const MTU = '65535';
 
 /** Makes the relay at an underlay device anew and returns its index. Throws FanError; then there is none. */
 export async function makeRelay(device: string, owner: string): Promise<number> {
-  const relay = nameAt((await requireLink(device)).index);
+  const relay = nameAt(requireLink(await readLinks(), device).index);
   await removeRelay(relay, owner);
   try {
     await setUp(relay, device, owner);
-    return (await requireLink(relay)).index;
+    return requireLink(await readLinks(), relay).index;
   } catch (error) {
     await removeRelay(relay, owner);
     throw error;
@@ -53,9 +53,8 @@ export interface RelayView {
   readonly trouble: string | undefined;
 }
 
-/** The relays of `owner`, as they are. */
-export async function examineRelays(owner: string): Promise<RelayView[]> {
-  const links = await readLinks();
+/** The relays of `owner` among `links`, as they are. */
+export async function examineRelays(owner: string, links: readonly Link[]): Promise<RelayView[]> {
   const relays = links.filter(({ alias }) => alias === MARK + owner);
   return Promise.all(
     relays.map(async ({ name }) => {

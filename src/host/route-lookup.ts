@@ -5,7 +5,7 @@
 import { parseAddress } from '../addr/ipv4-address.js';
 import { contains, formatPrefix } from '../addr/prefix.js';
 import { errorText, FanError } from '../base/error.js';
-import { mayRefuse, readRefusingRules } from './policy-rules.js';
+import { mayRefuse, parseRefusingRules, readRules } from './policy-rules.js';
 import { readRoutes } from './routes.js';
 import { ipJson } from './run.js';
 
@@ -97,7 +97,7 @@ async function describeRefusal(question: RouteQuestion, text: string): Promise<s
   const [address, source] = [parseAddress(question.destination), parseAddress(question.source)];
   // A rule says "unreachable" as a route says "throw": of the network.
   const action = type === 'throw' ? 'unreachable' : type;
-  const rule = (await readRefusingRules()).find(
+  const rule = parseRefusingRules(await readRules()).find(
     (each) => each.action === action && mayRefuse(each, source, address, question.input),
   );
   if (rule) return rule.text;

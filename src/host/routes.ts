@@ -2,7 +2,7 @@
  * The host's IPv4 routes, read from `ip -json route`.
  */
 import { formatAddress, parseAddress } from '../addr/ipv4-address.js';
-import { type Prefix, parsePrefix, prefixOf } from '../addr/prefix.js';
+import { type Prefix, parsePrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import type { HostRoute } from '../fan/fan-conflicts.js';
 import { ipJson } from './run.js';
@@ -16,20 +16,6 @@ interface RouteRow {
   metric?: number;
   prefsrc?: string;
   nexthops?: { dev?: string }[];
-}
-
-interface RuleRow {
-  priority?: number;
-  dst?: string;
-  dstlen?: number;
-  table?: string;
-}
-
-/** A policy rule that is about destinations. */
-export interface PolicyRule {
-  readonly priority: number;
-  readonly destination: Prefix;
-  readonly table: string;
 }
 
 /** A route of the main table, in the detail that the route step reads back. */
@@ -65,16 +51,6 @@ export function parseRoutes(rows: readonly object[]): HostRoute[] {
 function isOfAddress({ table, type, protocol, dst = '' }: RouteRow): boolean {
   if (table !== 'local') return false;
   return type !== 'local' || (protocol === 'kernel' && !dst.includes('/'));
-}
-
-/** The policy rules that name a destination (`ip rule … to …`), in order. */
-export async function readDestinationRules(): Promise<PolicyRule[]> {
-  const rows = await ipJson<RuleRow>(['-4', 'rule', 'show']);
-  return rows
-    .filter(({ dst }) => dst !== undefined && dst !== 'all')
-    .map(({ priority = 0, dst, dstlen = 32, table = '' }) => {
-      return { priority, destination: prefixOf(parseAddress(dst ?? ''), dstlen), table };
-    });
 }
 
 export async function readMainRoutes(): Promise<MainRoute[]> {

@@ -6,6 +6,8 @@
  * names the Debian package that has it.
  */
 import { execFile } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
 import { FanError } from '../base/error.js';
 import { isNoted } from './rehearsal.js';
 
@@ -51,7 +53,7 @@ export function run(
   args: readonly string[],
   statuses: readonly number[] = [0],
 ): Promise<string> {
-  const isReading = args[0] === '--version' || (READING[command]?.(args) ?? false);
+  const isReading = READING[command]?.(args) ?? false;
   if (!isReading && isNoted(command, ...args)) return Promise.resolve('');
   return new Promise((resolve, reject) => {
     const options = { env: ENVIRONMENT, maxBuffer: MAX_OUTPUT_BYTES, timeout: TIMEOUT_MS };
@@ -77,14 +79,11 @@ export async function ipJson<Row>(args: readonly string[]): Promise<Row[]> {
   return text === '' ? [] : (JSON.parse(text) as Row[]);
 }
 
-/** Whether the program can be started at all. */
+/** Whether there is such a program where run() looks for it. */
 export async function isInstalled(command: string): Promise<boolean> {
-  try {
-    await run(command, ['--version']);
-    return true;
-  } catch (error) {
-    return !(error instanceof FanError && error.code === 'unsupported');
-  }
+  const places = ENVIRONMENT.PATH.split(':').map((directory) => join(directory, command));
+  const found = await Promise.allSettled(places.map((place) => access(place, constants.X_OK)));
+  return found.some(({ status }) => status === 'fulfilled');
 }
 
 function failure(

@@ -7,11 +7,11 @@
  */
 import { formatAddress } from '../addr/ipv4-address.js';
 import { FanError } from '../base/error.js';
-import { type Link, readLinks } from './links.js';
+import type { Link } from './links.js';
 
 /** Throws FanError in-use for a tunnel that would decapsulate packets to `underlayAddress` too. */
-export async function checkTunnel4(underlayAddress: number): Promise<void> {
-  const rival = findRival(await readLinks(), underlayAddress);
+export function checkTunnel4(underlayAddress: number, links: readonly Link[]): void {
+  const rival = findRival(links, underlayAddress);
   if (!rival) return;
   throw new FanError(
     'in-use',

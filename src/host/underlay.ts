@@ -10,7 +10,7 @@ import { formatAddress } from '../addr/ipv4-address.js';
 import { contains, formatPrefix, prefixOf } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import type { UnderlaySpec } from '../config/underlay.js';
-import { type DeviceAddress, type Link, readAddresses, readLinks, requireLink } from './links.js';
+import { type DeviceAddress, type Devices, type Link, requireLink } from './links.js';
 import { defaultRouteDevice, routeDevice } from './routes.js';
 
 /** A tunnel that leaves a container less than the least IPv4 MTU (RFC 791) is of no use. */
@@ -28,9 +28,9 @@ export interface ResolvedUnderlay {
 }
 
 /** Throws FanError bad-underlay, each with what to do about it. */
-export async function resolveUnderlay(spec: UnderlaySpec): Promise<ResolvedUnderlay> {
-  const { address, link } = await locate(spec);
-  const carrier = carriesNothing(link) ? await egressOf(address, spec.length, link) : link;
+export async function resolveUnderlay(spec: UnderlaySpec, devices: Devices): Promise<ResolvedUnderlay> {
+  const { address, link } = await locate(spec, devices);
+  const carrier = carriesNothing(link) ? await egressOf(address, spec.length, link, devices) : link;
   if (!carrier.flags.includes('UP')) {
     throw new FanError(
       'bad-underlay',
@@ -102,28 +102,27 @@ export function chooseInNetwork(
   return first;
 }
 
-async function locate(spec: UnderlaySpec): Promise<{ address: number; link: Link }> {
+async function locate(spec: UnderlaySpec, devices: Devices): Promise<{ address: number; link: Link }> {
+  const { links, addresses } = devices;
   if (spec.kind === 'address') {
-    return { address: spec.address, link: await holderOf(spec.address) };
+    return { address: spec.address, link: holderOf(spec.address, devices) };
   }
   if (spec.kind === 'network') {
-    const links = await readLinks();
     const isLoopback = (device: string): boolean =>
       links.some(({ name, flags }) => name === device && flags.includes('LOOPBACK'));
-    const { address } = chooseInNetwork(await readAddresses(), spec.address, spec.length, isLoopback);
-    return { address, link: await holderOf(address) };
+    const { address } = chooseInNetwork(addresses, spec.address, spec.length, isLoopback);
+    return { address, link: holderOf(address, devices) };
   }
-  const link = await requireLink(spec.kind === 'device' ? spec.device : await defaultRouteDevice());
-  const addresses = (await readAddresses()).filter((a) => a.device === link.name);
-  return { address: chooseAddress(addresses, link.name, spec.length), link };
+  const link = requireLink(links, spec.kind === 'device' ? spec.device : await defaultRouteDevice());
+  const own = addresses.filter((a) => a.device === link.name);
+  return { address: chooseAddress(own, link.name, spec.length), link };
 }
 
-async function holderOf(address: number): Promise<Link> {
-  const addresses = await readAddresses();
-  const holders = addresses.filter((a) => a.address === address).map((a) => a.device);
-  const links = (await readLinks()).filter((link) => holders.includes(link.name));
+function holderOf(address: number, { links, addresses }: Devices): Link {
+  const names = addresses.filter((a) => a.address === address).map((a) => a.device);
+  const holders = links.filter((link) => names.includes(link.name));
   // An address on a real device beside the loopback (direct server return) is meant on the real one.
-  const link = links.find((candidate) => !carriesNothing(candidate)) ?? links[0];
+  const link = holders.find((candidate) => !carriesNothing(candidate)) ?? holders[0];
   if (link) return link;
   const here = listed(addresses.filter((a) => a.scope === 'global'));
   throw new FanError(
@@ -145,16 +144,20 @@ export function carriesNothing(link: Link): boolean {
  * The device by which packets to the underlay address come in: `device`; undefined where the address is on one that carries
  * nothing, so that any may lead to it.
  */
-export async function arrivalDevice(address: number, device: string): Promise<string | undefined> {
-  const holders = (await readAddresses()).filter((a) => a.address === address).map((a) => a.device);
-  const holding = (await readLinks()).filter(({ name }) => holders.includes(name));
+export function arrivalDevice(
+  address: number,
+  device: string,
+  { links, addresses }: Devices,
+): string | undefined {
+  const holders = addresses.filter((a) => a.address === address).map((a) => a.device);
+  const holding = links.filter(({ name }) => holders.includes(name));
   return holding.length > 0 && holding.every(carriesNothing) ? undefined : device;
 }
 
 /** The device by which this host reaches the others of the underlay. */
-async function egressOf(address: number, length: number, holder: Link): Promise<Link> {
+async function egressOf(address: number, length: number, holder: Link, { links }: Devices): Promise<Link> {
   const device = await routeDevice(neighbourOf(address, length), address);
-  const link = device === undefined ? undefined : await requireLink(device);
+  const link = device === undefined ? undefined : requireLink(links, device);
   if (link && !carriesNothing(link)) return link;
   throw new FanError(
     'bad-underlay',

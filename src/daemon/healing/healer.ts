@@ -6,7 +6,6 @@
  *   3. what is ours to put back (cure.ts) is, as a change of fan-manager.ts between any others, and they look again
  *   4. what is left is what `show` calls degraded (health.ts)
  */
-import { createHash } from 'node:crypto';
 import { errorText } from '../../base/error.js';
 import type { Logger } from '../../base/log.js';
 import { isAlive } from '../../control/process-end.js';
@@ -23,14 +22,13 @@ import { Attempts } from './attempts.js';
 import { readCost } from './cost.js';
 import { type Cure, curesFor } from './cure.js';
 import type { Health } from './health.js';
+import { LegacyWatch } from './legacy-watch.js';
 import { Pace, QUIET_MS } from './pace.js';
 import type { PortMemory } from './port-memory.js';
 import { Relevance } from './relevance.js';
 
 /** What the kernel says is heard at once, but at most so often. */
 const LISTEN_MS = 250;
-/** Of the old iptables. */
-const LEGACY_MS = 10_000;
 /** As if it had said something, once in so long. */
 const SAID_MS = 30_000;
 /** What those say of whom fan-manager.ts follows by itself. */
@@ -60,6 +58,7 @@ export class Healer {
   readonly #log: Logger;
   readonly #attempts = new Attempts();
   readonly #relevance = new Relevance();
+  readonly #legacy = new LegacyWatch(legacyListing);
   readonly #pace = new Pace(performance.now());
   readonly #notices: HostNotices;
   #soon: NodeJS.Timeout | undefined;
@@ -71,8 +70,6 @@ export class Healer {
   #isFollowDue = true;
   #followedMs = performance.now();
   #seenChanges = 0;
-  #legacyAtMs = 0;
-  #legacy = '';
   /** Bridge → pid of its dnsmasq, as last found. */
   readonly #servers = new Map<string, number>();
 
@@ -199,14 +196,7 @@ export class Healer {
   async #lookForSilent(nowMs: number): Promise<void> {
     const steps = this.#fans.records.flatMap((fan) => fan.steps.filter(({ kind }) => kind === 'dhcp'));
     for (const { data } of steps) await this.#lookForServer(data as unknown as DhcpData, nowMs);
-    if (nowMs >= this.#legacyAtMs) {
-      this.#legacyAtMs = nowMs + LEGACY_MS;
-      const before = this.#legacy;
-      this.#legacy = createHash('sha1')
-        .update(await legacyListing())
-        .digest('hex');
-      if (this.#legacy !== before) this.#pace.note(nowMs);
-    }
+    if (await this.#legacy.hasChanged(nowMs)) this.#pace.note(nowMs);
   }
 
   /** Once its dnsmasq was found, whether that process is there is all that is asked. */

@@ -88,6 +88,7 @@ const OVER_VXLAN: Partial<FanSpec> = {
   dscp: 0,
 };
 const SET_UP_VXLAN = `
+${TAPS.map(([name, mac]) => `link set ${name} address ${mac} mtu ${VXLAN_MTU} up`).join('\n')}
 link add ${VXLAN} type vxlan external vnifilter nolearning local ${US} dstport ${VXLAN_PORT}
 link set ${VXLAN} mtu 65535 arp off
 address replace ${OUR_CONTAINER}/32 dev ${TAPS[0][0]}
@@ -260,10 +261,7 @@ function datagram(): PacketBatch {
  * by a second TAP. The peer's addresses are local only for what comes in.
  */
 async function probeVxlan(): Promise<void> {
-  for (const [name, mac] of TAPS) {
-    Tap.open(name, VXLAN_MTU, false);
-    ip(`link set ${name} address ${mac} mtu ${VXLAN_MTU} up`);
-  }
+  for (const [name] of TAPS) Tap.open(name, VXLAN_MTU, false);
   ip(SET_UP_VXLAN);
   execFileSync('bridge', ['vni', 'add', 'vni', `${VNI}`, 'dev', VXLAN], { stdio: 'ignore' });
   for (const device of ['probe1', TAPS[1][0]]) writeFileSync(`${SETTINGS}/${device}/accept_local`, '1');

@@ -21,9 +21,16 @@ import { type FarEnd, readFarEnds } from '../../host/far-ends.js';
 import { readFirewall } from '../../host/firewall/bases.js';
 import { type Ruleset, readRuleset } from '../../host/firewall/nft.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
-import { type DeviceAddress, type Link, readAddresses, readLinks } from '../../host/links.js';
+import { type DeviceAddress, type Devices, type Link, readDevices } from '../../host/links.js';
 import { readNetstat } from '../../host/netstat.js';
-import { type PolicyRule, readDestinationRules, readRoutes } from '../../host/routes.js';
+import {
+  type DestinationRule,
+  parseDestinationRules,
+  parseRefusingRules,
+  type RefusingRule,
+  readRules,
+} from '../../host/policy-rules.js';
+import { readRoutes } from '../../host/routes.js';
 
 const OWN_NAMESPACE = '/proc/self/ns/net';
 
@@ -137,8 +144,8 @@ export class Patient {
     return (await Promise.all(found)).flat();
   }
 
-  links(): Promise<Link[]> {
-    return this.#once('links', readLinks);
+  async links(): Promise<readonly Link[]> {
+    return (await this.#devices()).links;
   }
 
   async link(name: string): Promise<Link | undefined> {
@@ -154,8 +161,8 @@ export class Patient {
     return this.#once(`far ends of ${bridge}`, async () => readFarEnds(await this.ports(bridge)));
   }
 
-  addresses(): Promise<DeviceAddress[]> {
-    return this.#once('addresses', readAddresses);
+  async addresses(): Promise<readonly DeviceAddress[]> {
+    return (await this.#devices()).addresses;
   }
 
   /** Whether the host still has the underlay address that the fan was brought up with, on a device that is up. */
@@ -169,8 +176,12 @@ export class Patient {
     return this.#once('routes', readRoutes);
   }
 
-  destinationRules(): Promise<PolicyRule[]> {
-    return this.#once('rules', readDestinationRules);
+  async destinationRules(): Promise<DestinationRule[]> {
+    return parseDestinationRules(await this.#rules());
+  }
+
+  async refusingRules(): Promise<RefusingRule[]> {
+    return parseRefusingRules(await this.#rules());
   }
 
   ruleset(): Promise<Ruleset> {
@@ -195,6 +206,14 @@ export class Patient {
       await this.stats();
       return this.fand.offenders();
     });
+  }
+
+  #devices(): Promise<Devices> {
+    return this.#once('devices', readDevices);
+  }
+
+  #rules(): Promise<object[]> {
+    return this.#once('rules', readRules);
   }
 
   #once<T>(what: string, read: () => Promise<T>): Promise<T> {

@@ -5,8 +5,8 @@ import { type Check, FIX, fail, ok } from './finding.js';
 export const relayBroken: Check = {
   name: 'relay-broken',
   severity: 'critical',
-  async examine({ paths }) {
-    const relays = await examineRelays(paths.dir);
+  async examine(patient) {
+    const relays = await examineRelays(patient.paths.dir, await patient.links());
     if (relays.length === 0) return [ok('bursts need no relay here')];
     return relays.map(({ name, trouble }) =>
       trouble === undefined

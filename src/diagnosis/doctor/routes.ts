@@ -6,7 +6,6 @@ import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, contains, formatPrefix, overlaps, type Prefix, samePrefix } from '../../addr/prefix.js';
 import type { FanRecord } from '../../control/state-store.js';
 import type { HostRoute } from '../../fan/fan-conflicts.js';
-import { readRefusingRules } from '../../host/policy-rules.js';
 import { describeMatch } from '../../host/route-lookup.js';
 import { routeDevice } from '../../host/routes.js';
 import type { FanPlan } from '../../host/steps/fan-steps.js';
@@ -76,7 +75,7 @@ async function examineOverlay(patient: Patient, fan: FanRecord): Promise<Finding
   if (!link?.flags.includes('UP') || !isRouted) return [ok(`${fan.plan.tun} has no route yet`)];
   const taken = await addressesTaken(patient, fan);
   if (taken.length > 0) return taken;
-  const refused = await refusals(fan);
+  const refused = await refusals(patient, fan);
   if (refused.length > 0) return refused;
   const candidates = await candidatesIn(patient, overlay);
   const found = await Promise.all(candidates.map((candidate) => examineAddress(patient, fan, candidate)));
@@ -103,12 +102,12 @@ async function addressesTaken(patient: Patient, { plan }: FanRecord): Promise<Fi
 }
 
 /** Policy rules that refuse packets of the fan, on their way out or in, as the kernel answers for an example of each. */
-async function refusals(fan: FanRecord): Promise<Finding[]> {
+async function refusals(patient: Patient, fan: FanRecord): Promise<Finding[]> {
   const { bridge, tun, mapping, hostReserve } = fan.plan;
   const { slice, overlay } = mapping;
   const [container, remote] = [mapping.gateway + hostReserve, anyRemote(fan).address];
   const found: Finding[] = [];
-  for (const { priority, text, isNegated, ...rule } of await readRefusingRules()) {
+  for (const { priority, text, isNegated, ...rule } of await patient.refusingRules()) {
     const within = (network: Prefix, selected: Prefix, usual: number): number | undefined => {
       if (isNegated || contains(selected, usual)) return usual;
       return overlaps(network, selected) ? hostIn(selected, network) : undefined;

@@ -14,12 +14,14 @@ import { formatPrefix, prefixOf, samePrefix } from '../../addr/prefix.js';
 import { FanError } from '../../base/error.js';
 import {
   type DeviceAddress,
+  type Devices,
   deleteLink,
   ensureAddress,
   findLink,
   type Link,
+  linkNamed,
   OWN_ALIAS,
-  readAddresses,
+  readDevices,
 } from '../links.js';
 import { readMainRoutes } from '../routes.js';
 import { run } from '../run.js';
@@ -55,21 +57,24 @@ export const bridgeStep: StepKind<BridgeData> = {
   describe: ({ bridge }) => `set up bridge ${bridge}`,
 
   async prepare(data) {
-    const link = data.claimed ? undefined : await requireUsable(data);
+    if (data.claimed) return data;
+    const devices = await readDevices();
+    const link = requireUsable(data, devices);
     if (!link || isOurs(link, data)) return { ...data, claimed: true };
     const before = {
       hardwareAddress: link.hardwareAddress,
       alias: link.alias,
       mtu: link.mtu,
       isUp: link.flags.includes('UP'),
-      addresses: (await addressesOn(data.bridge)).map(({ address }) => formatAddress(address)),
+      addresses: addressesOn(data.bridge, devices).map(({ address }) => formatAddress(address)),
     };
     return { ...data, claimed: true, before };
   },
 
   async apply(data) {
     const { bridge, mtu } = data;
-    const link = await findLink(bridge);
+    const devices = await readDevices();
+    const link = linkNamed(devices.links, bridge);
     if (link && !isOurs(link, data))
       throw new FanError('in-use', `device ${bridge} was made by somebody else`);
     if (!link) {
@@ -84,8 +89,10 @@ export const bridgeStep: StepKind<BridgeData> = {
     const settings = ['alias', alias, 'address', macOf(data.gateway), 'mtu', String(mtu)];
     await run('ip', ['link', 'set', 'dev', bridge, ...settings, 'up']);
     // With the address comes its route; one that was there may have lost it.
-    const hadAddress = (await addressesOn(bridge)).some(({ address }) => address === addressesOf(data)[0]);
-    for (const address of addressesOf(data)) await ensureAddress(bridge, address, data.length);
+    const hadAddress = addressesOn(bridge, devices).some(({ address }) => address === addressesOf(data)[0]);
+    for (const address of addressesOf(data)) {
+      await ensureAddress(devices.addresses, bridge, address, data.length);
+    }
     if (hadAddress) await ensureRoute(data);
     await check(data);
   },
@@ -104,8 +111,8 @@ export const bridgeStep: StepKind<BridgeData> = {
  * The device that has the bridge's name, undefined where the name is free. Throws FanError in-use where it is neither
  * ours nor a bridge that can be the fan's. Changes nothing.
  */
-export async function requireUsable(data: BridgeData): Promise<Link | undefined> {
-  const link = await findLink(data.bridge);
+export function requireUsable(data: BridgeData, devices: Devices): Link | undefined {
+  const link = linkNamed(devices.links, data.bridge);
   if (!link || isOurs(link, data)) return link;
   const { bridge, gateway, length } = data;
   if (link.kind !== 'bridge') {
@@ -116,7 +123,7 @@ export async function requireUsable(data: BridgeData): Promise<Link | undefined>
     );
   }
   const fitting = addressesOf(data);
-  const other = (await addressesOn(bridge)).find((a) => a.length !== length || !fitting.includes(a.address));
+  const other = addressesOn(bridge, devices).find((a) => a.length !== length || !fitting.includes(a.address));
   if (!other) return link;
   throw new FanError(
     'in-use',
@@ -129,7 +136,7 @@ export async function requireUsable(data: BridgeData): Promise<Link | undefined>
 /** As it was before `up`, with what is plugged into it. */
 async function giveBack(data: BridgeData, before: NonNullable<BridgeData['before']>): Promise<void> {
   const { bridge, length } = data;
-  const has = (await addressesOn(bridge)).map(({ address }) => formatAddress(address));
+  const has = addressesOn(bridge, await readDevices()).map(({ address }) => formatAddress(address));
   const added = addressesOf(data).map((address) => formatAddress(address));
   for (const address of added.filter((one) => has.includes(one) && !before.addresses.includes(one))) {
     await run('ip', ['address', 'delete', `${address}/${length}`, 'dev', bridge]);
@@ -150,8 +157,8 @@ function isOurs(link: Link, data: BridgeData): boolean {
   return link.kind === 'bridge' && (link.alias === OWN_ALIAS || isUnnamed || data.before !== undefined);
 }
 
-async function addressesOn(bridge: string): Promise<DeviceAddress[]> {
-  return (await readAddresses()).filter(({ device }) => device === bridge);
+function addressesOn(bridge: string, { addresses }: Devices): DeviceAddress[] {
+  return addresses.filter(({ device }) => device === bridge);
 }
 
 function addressesOf(data: BridgeData): number[] {
@@ -169,8 +176,9 @@ async function ensureRoute({ bridge, gateway, length }: BridgeData): Promise<voi
 }
 
 async function check(data: BridgeData): Promise<void> {
-  const link = await findLink(data.bridge);
-  const addresses = (await addressesOn(data.bridge)).map((a) => a.address);
+  const devices = await readDevices();
+  const link = linkNamed(devices.links, data.bridge);
+  const addresses = addressesOn(data.bridge, devices).map((a) => a.address);
   const missing = addressesOf(data).filter((address) => !addresses.includes(address));
   if (link?.mtu === data.mtu && link.flags.includes('UP') && missing.length === 0) return;
   throw new FanError(

@@ -21,7 +21,7 @@ import {
   type Ruleset,
   readRuleset,
 } from '../firewall/nft.js';
-import { readLinks } from '../links.js';
+import { readDevices } from '../links.js';
 import { arrivalDevice } from '../underlay.js';
 import { chainsThatDrop, type Hook } from './firewall-chains.js';
 import type { StepKind } from './step.js';
@@ -79,6 +79,7 @@ export const firewallStep: StepKind<FirewallData> = {
     await change([...deletions(ruleset, comment), ...insertions]);
     await insertLegacy('FORWARD', legacyRules(forwardAccepts(data), comment));
     await insertLegacy('INPUT', legacyRules(inputAccepts(data), comment));
+    if (insertions.length === 0) return;
     const standing = deletions(await readRuleset(), comment).length;
     if (standing !== insertions.length) {
       throw new FanError('step-failed', `${standing} of ${insertions.length} firewall rules are there`);
@@ -110,8 +111,9 @@ async function withArrival({ arrival: before, ...data }: FirewallData): Promise<
 /** Of a port of a VRF, INPUT sees the VRF. */
 async function arrivalAtInput({ address, underlayDevice }: FirewallData): Promise<string | undefined> {
   if (underlayDevice === undefined) return undefined;
-  const device = await arrivalDevice(parseAddress(address), underlayDevice);
-  const links = await readLinks();
+  const devices = await readDevices();
+  const { links } = devices;
+  const device = arrivalDevice(parseAddress(address), underlayDevice, devices);
   const master = links.find(({ name }) => name === device)?.master;
   return links.find(({ name, kind }) => name === master && kind === 'vrf')?.name ?? device;
 }

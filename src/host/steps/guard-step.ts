@@ -9,7 +9,7 @@ import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
 import { GUARD_FAMILY, GUARD_REASONS, GUARD_TABLE, guardCounter } from '../firewall/guard.js';
 import { changeRuleset, type NftRule, type Ruleset, readRuleset } from '../firewall/nft.js';
-import { readLinks } from '../links.js';
+import { readDevices } from '../links.js';
 import { arrivalDevice } from '../underlay.js';
 import {
   ARRIVALS,
@@ -76,9 +76,10 @@ export function missingFromGuard(ruleset: Ruleset, data: GuardData): string[] {
 }
 
 async function arrivalOf({ address, underlayDevice }: GuardData): Promise<Arrival | undefined> {
-  const device = await arrivalDevice(parseAddress(address), underlayDevice);
+  const devices = await readDevices();
+  const device = arrivalDevice(parseAddress(address), underlayDevice, devices);
   if (device === undefined) return undefined;
-  return { device, isThere: (await readLinks()).some(({ name }) => name === device) };
+  return { device, isThere: devices.links.some(({ name }) => name === device) };
 }
 
 /** What the rules stand in; adding what is there changes nothing. */

@@ -23,9 +23,12 @@ export const routeStep: StepKind<RouteData> = {
   describe: ({ overlay, tun }) => `route ${overlay} to ${tun}`,
 
   async apply(data) {
-    const [stale] = (await ownRoutes(data)).filter((route) => route.source !== parseAddress(data.gateway));
-    if (stale) await removeRoute(data);
-    if ((await ownRoutes(data)).length === 0) {
+    let routes = await ownRoutes(data);
+    if (routes.some(({ source }) => source !== parseAddress(data.gateway))) {
+      await removeRoute(data);
+      routes = await ownRoutes(data);
+    }
+    if (routes.length === 0) {
       const how = ['dev', data.tun, 'src', data.gateway, 'proto', `${PROTOCOL}`];
       // Before any that somebody put in its place: theirs stays, and counts again when ours goes.
       await run('ip', ['-4', 'route', 'prepend', data.overlay, ...how]);

@@ -10,7 +10,15 @@
 import { access } from 'node:fs/promises';
 import { parseAddress } from '../../addr/ipv4-address.js';
 import { FanError } from '../../base/error.js';
-import { deleteLink, ensureAddress, findLink, type Link, OWN_ALIAS } from '../links.js';
+import {
+  deleteLink,
+  ensureAddress,
+  findLink,
+  type Link,
+  linkNamed,
+  OWN_ALIAS,
+  readDevices,
+} from '../links.js';
 import { run } from '../run.js';
 import { disableIpv6 } from '../sysctl.js';
 import type { StepKind } from './step.js';
@@ -47,8 +55,9 @@ export const tunStep: StepKind<TunData> = {
     await (tap ? configureTap(tun, tap) : disableIpv6(tun));
     const settings = ['alias', OWN_ALIAS, 'mtu', String(mtu), 'txqueuelen', String(QUEUE_LENGTH)];
     await run('ip', ['link', 'set', 'dev', tun, ...settings, 'up']);
-    if (tap?.bridge === undefined) await ensureAddress(tun, parseAddress(gateway), 32);
-    const now = await findLink(tun);
+    const { links, addresses } = await readDevices();
+    if (tap?.bridge === undefined) await ensureAddress(addresses, tun, parseAddress(gateway), 32);
+    const now = linkNamed(links, tun);
     if (now?.mtu === mtu && now.flags.includes('UP')) return;
     throw new FanError(
       'step-failed',

@@ -251,7 +251,7 @@ describe('the number of workers', () => {
   const upWith = (workers: number) => {
     return host.exec([process.execPath, FANCTL, 'up', ...FAN], { env: { UFAN_WORKERS: `${workers}` } });
   };
-  /** What `up` could leave behind of queues and sockets, beside what lifecycle.test.ts looks at. */
+  /** What `up` could leave behind of queues and sockets, beside what life-lab.ts looks at. */
   const left = async () => [
     steadyLinks((await host.exec(['ip', '-d', 'link'])).stdout),
     (await host.exec(['ip', '-4', 'route', 'show', 'table', 'all'])).stdout,

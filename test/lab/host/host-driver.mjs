@@ -7,7 +7,7 @@ import { parsePrefix } from '../../../dist/src/addr/prefix.js';
 import { createMapping } from '../../../dist/src/fan/mapping.js';
 import { readPorts } from '../../../dist/src/host/bridge-ports.js';
 import { readTransmitDrops } from '../../../dist/src/host/link-statistics.js';
-import { ownDevices } from '../../../dist/src/host/links.js';
+import { ownDevices, readDevices, readLinks } from '../../../dist/src/host/links.js';
 import { readRoutes } from '../../../dist/src/host/routes.js';
 import { fanSteps, hostSteps, STEP_KINDS } from '../../../dist/src/host/steps/fan-steps.js';
 import { applySteps, reapplySteps, undoSteps } from '../../../dist/src/host/steps/step.js';
@@ -15,12 +15,12 @@ import { checkTunnel4 } from '../../../dist/src/host/tunnels.js';
 import { resolveUnderlay } from '../../../dist/src/host/underlay.js';
 
 const calls = {
-  resolveUnderlay,
+  resolveUnderlay: async (spec) => resolveUnderlay(spec, await readDevices()),
   readRoutes,
   bridgePorts: async (bridge) => (await readPorts(bridge)).map(({ name }) => name),
   transmitDrops: async (device) => (await readTransmitDrops()).get(device),
-  checkTunnel4: (address) => checkTunnel4(parseAddress(address)),
-  ownDevices: async () => [...(await ownDevices())],
+  checkTunnel4: async (address) => checkTunnel4(parseAddress(address), await readLinks()),
+  ownDevices: async () => [...ownDevices(await readLinks())],
   up: async ({ host = true, ...fan }) => applySteps(STEP_KINDS, stepsOf(fan, host), async () => {}),
   /** Applies steps up to and with number `failAt`, which then fails. */
   upFailing: async ({ failAt, ...fan }) => {

@@ -1,6 +1,10 @@
-/** When a fan is looked at, how often the same is put back, and which ports a deleted bridge had. */
+/**
+ * When a fan is looked at, how often the same is put back, whether the old iptables has other rules, and which ports a
+ * deleted bridge had.
+ */
 import { describe, expect, it } from 'vitest';
 import { Attempts } from '../../../../src/daemon/healing/attempts.js';
+import { LegacyWatch } from '../../../../src/daemon/healing/legacy-watch.js';
 import { Pace } from '../../../../src/daemon/healing/pace.js';
 import { PortMemory } from '../../../../src/daemon/healing/port-memory.js';
 import type { LinkRole } from '../../../../src/io/netlink/rtnetlink.js';
@@ -68,6 +72,24 @@ describe('Attempts', () => {
   it('are without end where they are seldom', () => {
     const attempts = new Attempts();
     for (let ms = 0; ms < 300_000; ms += 30_000) expect(attempts.take('a', ms, () => undefined)).toBe(true);
+  });
+});
+
+describe('LegacyWatch', () => {
+  it('says nothing of a host without rules, and once of each change', async () => {
+    let rules = '';
+    const watch = new LegacyWatch(async () => rules);
+    expect(await watch.hasChanged(0)).toBe(false);
+    rules = '-P FORWARD DROP';
+    expect(await watch.hasChanged(9999)).toBe(false);
+    expect(await watch.hasChanged(10_000)).toBe(true);
+    expect(await watch.hasChanged(20_000)).toBe(false);
+    rules = '';
+    expect(await watch.hasChanged(30_000)).toBe(true);
+  });
+
+  it('looks at rules that were there before it', async () => {
+    expect(await new LegacyWatch(async () => '-P FORWARD DROP').hasChanged(0)).toBe(true);
   });
 });
 
