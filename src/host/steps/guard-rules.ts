@@ -2,13 +2,15 @@
  * The guard's rules for one fan, as commands of nftables (host/firewall/guard.ts says what the guard is).
  *
  *   prerouting   before connection tracking and every rule of others: by the device, from lo and the TUN all; from the
- *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay, nor
- *                IP-in-IP (or VXLAN) for the fan by another than the underlay's, or for another host by one that does
- *                not lead to its sender (chain elsewhere)
+ *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay (chain
+ *                elsewhere), nor IP-in-IP (or VXLAN) for the fan by another than the underlay's (chain outer-KEY), or for
+ *                another host by one that does not lead to its sender (chain through-KEY)
  *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only (services)
  *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
- * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass.
+ * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass. By any other
+ * device it meets three rules of each fan; only what is IP-in-IP (or VXLAN) meets five more of that fan's own, and goes
+ * on to the next fan, which may have the same address or port.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { broadcastOf, maskOf, parsePrefix } from '../../addr/prefix.js';
@@ -77,6 +79,7 @@ const MOST_WORDS = 15;
 /** Of four bytes of options, all bits but those in which "no operation" (1) and "end of list" (0) differ. */
 const MORE_THAN_NOTHING = 0xfefefefe;
 const ACCEPT = { accept: null };
+const RETURN = { return: null };
 /**
  * Of a bridge's packet nobody can tell here whether it goes through this host or only from port to port, where br_netfilter
  * shows it too: with Docker, the tunnels of virtual machines that have fans of their own. Called another's, it goes on from
@@ -109,13 +112,23 @@ export function bridgeChain(key: string): string {
   return `bridge-${key}`;
 }
 
+/** Of outer packets that come in by any other device. */
+export function outerChain(key: string): string {
+  return `outer-${key}`;
+}
+
+/** Of those that are for another host. */
+export function throughChain(key: string): string {
+  return `through-${key}`;
+}
+
 export function optionsChain(key: string): string {
   return `options-${key}`;
 }
 
 /** Chains that belong to one fan. */
 export function chainsOf(key: string): string[] {
-  return [bridgeChain(key), optionsChain(key)];
+  return [bridgeChain, outerChain, throughChain, optionsChain].map((nameOf) => nameOf(key));
 }
 
 /** Elements of the map by device. */
@@ -133,6 +146,8 @@ export function rulesOf(fan: GuardedFan): GuardRule[] {
   return [
     ...fromBridge(fan),
     ...fromElsewhere(fan),
+    ...toFan(fan),
+    ...throughHost(fan),
     ...demandingOptions(fan),
     ...(fan.dhcp ? [strangersQuestion(fan)] : []),
     ...(fan.dns ? namesForGateways(fan) : []),
@@ -186,32 +201,40 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
 
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: ELSEWHERE, expr });
-  const toFan = [...outerOf(fan), match(field('ip', 'daddr'), fan.address)];
-  // Through this host, from who claims to be another: a container beside the fan, say.
-  const through = [
-    ...outerOf(fan),
-    match(field('ip', 'daddr'), fan.address, '!='),
-    match(field('ip', 'daddr'), network(fan.underlay)),
-    noRouteBack(['saddr', 'iif']),
-  ];
   return [
     rule(match(field('ip', 'saddr'), network(fan.overlay)), ...drop(fan, 'overlay-source-astray')),
-    rule(...toFan, ...otherWay(fan.arrival), ...drop(fan, 'tunnel-astray')),
-    rule(...through, match(meta('iifkind'), 'bridge'), UNROUTED),
-    rule(...through, match(meta('pkttype'), 'other', '!='), ...drop(fan, 'tunnel-astray')),
-    // Packet sockets take none of these: here they are counted, and kept from the raw socket.
-    rule(...toFan, match(meta('pkttype'), 'host', '!='), ...drop(fan, 'outer-not-unicast')),
-    // Nor these, in any io: who is this host, or nobody, sends nothing.
-    rule(...toFan, sourceType(NOT_A_PEER), ...drop(fan, 'outer-source-local')),
-    rule(...toFan, match(field('ip', 'hdrlength'), PLAIN_WORDS, '>'), {
-      jump: { target: optionsChain(fan.key) },
-    }),
+    rule(...outerOf(fan), { jump: { target: outerChain(fan.key) } }),
     rule(
       match(field('ip', 'daddr'), network(fan.overlay)),
       noRouteBack(['saddr']),
 
       ...drop(fan, 'source-unroutable'),
     ),
+  ];
+}
+
+function toFan(fan: GuardedFan): GuardRule[] {
+  const rule = (...expr: NftExpression[]): GuardRule => ({ chain: outerChain(fan.key), expr });
+  return [
+    rule(match(field('ip', 'daddr'), fan.address, '!='), { goto: { target: throughChain(fan.key) } }),
+    rule(...otherWay(fan.arrival), ...drop(fan, 'tunnel-astray')),
+    // Packet sockets take none of these: here they are counted, and kept from the raw socket.
+    rule(match(meta('pkttype'), 'host', '!='), ...drop(fan, 'outer-not-unicast')),
+    // Nor these, in any io: who is this host, or nobody, sends nothing.
+    rule(sourceType(NOT_A_PEER), ...drop(fan, 'outer-source-local')),
+    rule(match(field('ip', 'hdrlength'), PLAIN_WORDS, '>'), { jump: { target: optionsChain(fan.key) } }),
+  ];
+}
+
+/** Through this host, from who claims to be another: a container beside the fan, say. */
+function throughHost(fan: GuardedFan): GuardRule[] {
+  const rule = (...expr: NftExpression[]): GuardRule => ({ chain: throughChain(fan.key), expr });
+  return [
+    rule(match(field('ip', 'daddr'), network(fan.underlay), '!='), RETURN),
+    // Of the senders that the device leads to, as another fan's peers at another address, the route is asked once.
+    rule(routeBack(['saddr', 'iif'], true), RETURN),
+    rule(match(meta('iifkind'), 'bridge'), UNROUTED),
+    rule(match(meta('pkttype'), 'other', '!='), ...drop(fan, 'tunnel-astray')),
   ];
 }
 
@@ -308,7 +331,12 @@ function drop({ key }: GuardedFan, reason: GuardReason): NftExpression[] {
 }
 
 function noRouteBack(flags: readonly string[]): NftExpression {
-  return match({ fib: { result: 'oif', flags } }, false);
+  return routeBack(flags, false);
+}
+
+/** Whether a route leads to the source; with the flag iif, by the device that the packet came by. */
+function routeBack(flags: readonly string[], isThere: boolean): NftExpression {
+  return match({ fib: { result: 'oif', flags } }, isThere);
 }
 
 /** What a routing table calls the source. */

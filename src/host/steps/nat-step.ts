@@ -9,7 +9,7 @@
  * the first source NAT of a connection that any chain decides, of nftables or of the old iptables, so that no masquerade
  * for the slice, such as Docker's, hides a container behind its host.
  * clamp lowers the MSS (RFC 9293 §3.7.1) that a TCP SYN through the bridge announces to what the routes both ways take:
- * a container that keeps MTU 1500 on a path where ICMP is filtered would hang otherwise.
+ * a container that keeps MTU 1500 on a path where ICMP is filtered would hang otherwise (chain announced).
  * send also holds back the kernel's "port unreachable" about protocol 4: a host where any tunnel4 handler is registered
  * (ipip or sit loaded) answers each packet of the fan with one, although our raw socket got it.
  */
@@ -43,6 +43,8 @@ const MANGLE = -150;
 const SOURCE_NAT = 100;
 /** Of our chain that keeps sources: a source NAT of a chain that comes later finds it done. */
 export const OWN_SOURCE_NAT = SOURCE_NAT - 1;
+/** The chain of what a SYN announces. */
+const ANNOUNCED = 'announced';
 const PORT_UNREACHABLE = 3;
 const IPIP = 4;
 /** Bits from the start of the ICMP header to the quoted header's protocol: 8 bytes of ICMP, then its tenth byte. */
@@ -81,16 +83,17 @@ function removal(table: string): object[] {
   return [{ add: named }, { delete: named }];
 }
 
-/** A base chain of the table, and its rules. */
+/** A chain of the table, and its rules. */
 interface OwnChain {
   readonly name: string;
-  readonly type: 'filter' | 'nat';
-  readonly hook: string;
-  readonly prio: number;
+  /** Base chains only. */
+  readonly type?: 'filter' | 'nat';
+  readonly hook?: string;
+  readonly prio?: number;
   readonly rules: readonly NftExpression[][];
 }
 
-/** Those of the table that `data` asks for. */
+/** Those of the table that `data` asks for, none before one that it jumps to. */
 export function ownChains(data: NatData): OwnChain[] {
   return [
     {
@@ -110,9 +113,7 @@ export function ownChains(data: NatData): OwnChain[] {
         ...(data.port === undefined ? [holdBackUnreachable(data)] : []),
       ],
     },
-    ...(data.clampMss
-      ? [{ name: 'clamp', type: 'filter', hook: 'forward', prio: MANGLE, rules: clamp(data) } as const]
-      : []),
+    ...(data.clampMss ? clampChains(data) : []),
     ...(data.tun === undefined
       ? []
       : [
@@ -137,7 +138,7 @@ export function ownChains(data: NatData): OwnChain[] {
 function additions(data: NatData): object[] {
   const { table } = data;
   return ownChains(data).flatMap(({ rules, ...chain }) => [
-    addition('chain', { family: FAMILY, table, ...chain, policy: 'accept' }),
+    addition('chain', { family: FAMILY, table, ...chain, ...(chain.hook && { policy: 'accept' }) }),
     ...rules.map((expr) => addition('rule', { family: FAMILY, table, chain: chain.name, expr })),
   ]);
 }
@@ -181,12 +182,26 @@ function keepSource({ slice, overlay, bridge }: NatData, tun: string): NftExpres
   ];
 }
 
-/** What goes from the bridge to another device, and back; never raised (the kernel's nft_exthdr sees to it). */
-function clamp({ bridge }: NatData): NftExpression[][] {
+/** A SYN is asked for first: all else that is forwarded leaves after one rule. */
+function clampChains(data: NatData): OwnChain[] {
+  const isSyn = match({ '&': [field('tcp', 'flags'), ['syn', 'rst']] }, 'syn');
+  return [
+    { name: ANNOUNCED, rules: lowerMss(data) },
+    {
+      name: 'clamp',
+      type: 'filter',
+      hook: 'forward',
+      prio: MANGLE,
+      rules: [[isSyn, { jump: { target: ANNOUNCED } }]],
+    },
+  ];
+}
+
+/** Of what goes from the bridge to another device, and back; never raised (the kernel's nft_exthdr sees to it). */
+function lowerMss({ bridge }: NatData): NftExpression[][] {
   return (['iifname', 'oifname'] as const).map((key) => [
     match(meta(key), bridge),
     match(meta(key === 'iifname' ? 'oifname' : 'iifname'), bridge, '!='),
-    match({ '&': [field('tcp', 'flags'), ['syn', 'rst']] }, 'syn'),
     {
       mangle: {
         key: { 'tcp option': { name: 'maxseg', field: 'size' } },

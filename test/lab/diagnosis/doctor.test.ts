@@ -242,6 +242,13 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       evidence: /lacks 2 of 2 rules of postrouting/,
       ours: true,
     },
+    {
+      title: 'a flushed chain that another leads to',
+      arrange: 'nft flush chain ip ufan-fa001c00 announced',
+      restore: 'true',
+      evidence: /lacks 2 of 2 rules of announced/,
+      ours: true,
+    },
   ],
   'guard-missing': [
     {
@@ -256,6 +263,13 @@ const SET_UPS: Readonly<Record<string, readonly SetUp[]>> = {
       arrange: 'nft flush chain ip ufan-guard elsewhere',
       restore: 'true',
       evidence: /lacks (\d+) of \1 rules of elsewhere/,
+      ours: true,
+    },
+    {
+      title: 'a flushed chain of the fan alone',
+      arrange: 'nft flush chain ip ufan-guard outer-fa001c00',
+      restore: 'true',
+      evidence: /lacks 5 of 5 rules of outer-fa001c00/,
       ours: true,
     },
     {

@@ -198,6 +198,47 @@ test('two fans on one host come and go in any order', async () => {
   expect(await lab.snapshot(host)).toEqual(before);
 });
 
+/** As an earlier ufan has the guard of these fans: all that is of outer packets stands in chain elsewhere. */
+async function makeOlder(fans: readonly { key: string; bridge: string }[]): Promise<void> {
+  const commands = fans.flatMap(({ key, bridge }) => {
+    const add = (rule: string) => `add rule ip ufan-guard elsewhere ${rule} comment "${bridge}"`;
+    return [
+      ...['outer', 'through'].map((name) => `flush chain ip ufan-guard ${name}-${key}`),
+      ...['outer', 'through'].map((name) => `delete chain ip ufan-guard ${name}-${key}`),
+      add(`ip protocol 4 ip daddr 172.30.0.28 iifname != "eth0" counter name "tunnel-astray-${key}" drop`),
+      add(`ip protocol 4 ip daddr 172.30.0.28 ip hdrlength > 5 jump options-${key}`),
+    ];
+  });
+  await lab.run(host, 'nft', ['flush chain ip ufan-guard elsewhere', ...commands].join('; '));
+}
+
+test('a guard of an earlier ufan is renewed, and goes without a trace', async () => {
+  const before = await lab.snapshot(host);
+  const second = { overlay: '240.0.0.0/8', bridge: 'fan-240-0-28', tun: 'tun-240-0-28', host: false };
+  const first = await lab.up(host);
+  const other = await lab.up(host, second);
+  const lines = async () =>
+    (await lab.run(host, 'nft', '-s', 'list', 'table', 'ip', 'ufan-guard')).split('\n').sort();
+  const keys = [
+    { key: 'fa001c00', bridge: FAN.bridge },
+    { key: 'f0001c00', bridge: second.bridge },
+  ];
+  const standing = await lines();
+  await makeOlder(keys);
+  expect(await lines()).not.toEqual(standing);
+  await lab.call(host, 'reapply', first);
+  await lab.call(host, 'reapply', other);
+  expect(await lines()).toEqual(standing);
+
+  await makeOlder(keys);
+  expect(await lab.down(host, first.slice(1))).toEqual([]);
+  expect((await lines()).join('\n')).not.toMatch(/fa001c00|fan-250-0-28/);
+  expect((await lines()).join('\n')).toContain('options-f0001c00');
+  expect(await lab.down(host, other)).toEqual([]);
+  expect(await lab.down(host, first.slice(0, 1))).toEqual([]);
+  expect(await lab.snapshot(host)).toEqual(before);
+});
+
 test('forwarding settings of single devices survive', async () => {
   const set = (path: string, value: string) =>
     lab.run(host, 'sh', '-c', 'printf %s "$1" > "/proc/sys/net/ipv4/$0"', path, value);
