@@ -126,10 +126,12 @@ describe('a hand-over', () => {
     const env = { ...process.env, UFAN_RUN_DIR: dir };
     const args = ['--net', ...unshare, process.execPath, built('daemon/fand.js')];
     const fand = spawn('unshare', args, { env, stdio: 'ignore' });
-    while (!existsSync(join(dir, 'fand.sock')) && fand.exitCode === null) await sleep(20);
+    const client = new FandClient(runPaths(dir));
+    // The socket is there a moment before it is listened on.
+    while (!(await client.status()) && fand.exitCode === null) await sleep(20);
     return {
       fand,
-      client: new FandClient(runPaths(dir)),
+      client,
       ended: new Promise((end) => fand.once('exit', end)),
     };
   };
@@ -176,7 +178,8 @@ describe('a fand of another network namespace', () => {
   beforeAll(async () => {
     const env = { ...process.env, UFAN_RUN_DIR: dir };
     fand = spawn('unshare', ['--net', process.execPath, built('daemon/fand.js')], { env, stdio: 'ignore' });
-    while (!existsSync(join(dir, 'fand.sock')) && fand.exitCode === null) await sleep(20);
+    const client = new FandClient(runPaths(dir));
+    while (!(await client.status()) && fand.exitCode === null) await sleep(20);
   });
 
   afterAll(async () => {
