@@ -99,9 +99,18 @@ export function removeLab(name: string): void {
   held.delete(name);
   const namespaces = entries(NAMESPACES).filter((entry) => entry.startsWith(`${name}-`));
   attempt(() => endProcesses(namespaces));
-  for (const namespace of namespaces) attempt(() => execFileSync('ip', ['netns', 'delete', namespace]));
+  for (const namespace of namespaces) attempt(() => deleteNamespace(namespace));
   attempt(() => rmSync(join(LABS_DIR, name), { recursive: true, force: true }));
   if (troubles.length > 0) throw troubles[0];
+}
+
+/** One that has gone meanwhile is as good: where a lab has no directory any more, two may sweep what is left of it. */
+function deleteNamespace(name: string): void {
+  try {
+    execFileSync('ip', ['netns', 'delete', name], { stdio: ['ignore', 'ignore', 'pipe'] });
+  } catch (error) {
+    if (existsSync(join(NAMESPACES, name))) throw error;
+  }
 }
 
 function endProcesses(namespaces: readonly string[]): void {
