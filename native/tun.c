@@ -231,7 +231,7 @@ static void write_unit(int fd, const struct merge_plan *plan, const struct merge
 static void settle_unit(int fd, const struct merge_plan *plan, const struct merge_unit *unit,
                         int32_t result, size_t length) {
   if (result >= 0 && (size_t)result == length) return;
-  if (result == -ENOSYS || result == -EINVAL) {
+  if (result == -ENOSYS || (result == -EINVAL && unit->segments > 1)) {
     write_unit(fd, plan, unit);
     return;
   }

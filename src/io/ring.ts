@@ -5,7 +5,7 @@
 import { native, type RingHandle } from './native.js';
 
 export class Ring {
-  /** */
+  /** For native.tunRead and its like, which do without one that is closed. */
   readonly handle: RingHandle;
 
   private constructor(handle: RingHandle) {

@@ -4,7 +4,7 @@
  * then move to the queue that its answers were written to.
  */
 import { deviceError } from '../device-error.js';
-import { native, type TunInfo } from '../native.js';
+import { native, type RingHandle, type TunInfo } from '../native.js';
 import type { PacketBatch } from '../packet-batch.js';
 import type { Ring } from '../ring.js';
 import type { RxDevice, TxDevice } from './device.js';
@@ -20,7 +20,7 @@ export class Tap implements RxDevice, TxDevice {
   /** As TunOptions.mtu, from the next packet on. */
   mtu: number;
   readonly #merge: number;
-  readonly #ring: Ring | undefined;
+  readonly #ring: RingHandle | null;
   #closed = false;
 
   private constructor({ fd, name, offloads }: TunInfo, mtu: number, ring: Ring | undefined) {
@@ -28,7 +28,7 @@ export class Tap implements RxDevice, TxDevice {
     this.name = name;
     this.offloads = offloads;
     this.mtu = mtu;
-    this.#ring = ring;
+    this.#ring = ring?.handle ?? null;
     this.#merge = MERGE_TCP | ((offloads & TUN_USO) === TUN_USO ? MERGE_UDP : 0);
   }
 
@@ -47,13 +47,7 @@ export class Tap implements RxDevice, TxDevice {
   }
 
   receive(batch: PacketBatch): number {
-    const count = native.tapRead(
-      this.fd,
-      this.#ring?.handle ?? null,
-      batch.slab,
-      batch.descriptors,
-      batch.capacity,
-    );
+    const count = native.tapRead(this.fd, this.#ring, batch.slab, batch.descriptors, batch.capacity);
     batch.count = Math.max(count, 0);
     if (count < 0) throw deviceError(count, 'readv');
     return count;
@@ -62,7 +56,7 @@ export class Tap implements RxDevice, TxDevice {
   send(batch: PacketBatch): number {
     return native.tapWrite(
       this.fd,
-      this.#ring?.handle ?? null,
+      this.#ring,
       batch.slab,
       batch.descriptors,
       batch.count,

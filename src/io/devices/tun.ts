@@ -5,7 +5,7 @@
  */
 
 import { deviceError } from '../device-error.js';
-import { native, type TunInfo } from '../native.js';
+import { native, type RingHandle, type TunInfo } from '../native.js';
 import type { PacketBatch } from '../packet-batch.js';
 import type { Ring } from '../ring.js';
 import type { RxDevice, TxDevice } from './device.js';
@@ -54,7 +54,7 @@ export class Tun implements RxDevice, TxDevice {
   /** As TunOptions.mtu, from the next packet on. */
   mtu: number;
   readonly #merge: number;
-  readonly #ring: Ring | undefined;
+  readonly #ring: RingHandle | null;
   #closed = false;
 
   private constructor(
@@ -68,7 +68,7 @@ export class Tun implements RxDevice, TxDevice {
     this.offloads = offloads;
     const takesUso = uso && (offloads & TUN_USO) === TUN_USO;
     this.mtu = mtu;
-    this.#ring = ring;
+    this.#ring = ring?.handle ?? null;
     this.#merge = (mergeTcp ? MERGE_TCP : 0) | (mergeUdp && takesUso ? MERGE_UDP : 0);
   }
 
@@ -104,13 +104,7 @@ export class Tun implements RxDevice, TxDevice {
   }
 
   receive(batch: PacketBatch): number {
-    const count = native.tunRead(
-      this.fd,
-      this.#ring?.handle ?? null,
-      batch.slab,
-      batch.descriptors,
-      batch.capacity,
-    );
+    const count = native.tunRead(this.fd, this.#ring, batch.slab, batch.descriptors, batch.capacity);
     batch.count = Math.max(count, 0);
     if (count < 0) throw deviceError(count, 'readv');
     return count;
@@ -119,7 +113,7 @@ export class Tun implements RxDevice, TxDevice {
   send(batch: PacketBatch): number {
     return native.tunWrite(
       this.#writeFd,
-      this.#ring?.handle ?? null,
+      this.#ring,
       batch.slab,
       batch.descriptors,
       batch.count,
