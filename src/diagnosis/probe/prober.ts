@@ -53,6 +53,8 @@ import type { Responder } from './responder.js';
 const ECHO_TIMEOUT_MS = 1000;
 const ECHO_GAP_MS = 50;
 const ASK_TIMEOUT_MS = 400;
+/** Of a question for which the peer starts a program or two. */
+const LOOK_UP_TIMEOUT_MS = 2000;
 const ASK_ATTEMPTS = 3;
 /** For probes of the other type of fan. */
 const EAR_ATTEMPTS = 3;
@@ -389,10 +391,11 @@ export class Prober {
   /** Undefined where no answer comes, be it that the port is closed. */
   async #ask(ask: Request['ask'], macs: readonly string[] = [], port = 0): Promise<Answer | undefined> {
     const { overlay } = this.#fan.view;
+    const timeoutMs = ask === 'way' ? LOOK_UP_TIMEOUT_MS : ASK_TIMEOUT_MS;
     for (let attempt = 0; attempt < ASK_ATTEMPTS; attempt++) {
       const { nonce } = this.#exchange;
       const request = { ask, overlay, nonce, macs: macs.slice(0, MOST_MACS), port };
-      const answer = await this.#socket?.ask(this.#hostText, request, ASK_TIMEOUT_MS);
+      const answer = await this.#socket?.ask(this.#hostText, request, timeoutMs);
       if (answer) return answer;
       if (isPortClosed(this.#icmp.notices, this.#host)) return undefined;
     }
