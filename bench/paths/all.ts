@@ -4,10 +4,18 @@ import { onePacket } from './one-packet.js';
 import { openvpn } from './openvpn.js';
 import type { BenchPath } from './path.js';
 import { tinc } from './tinc.js';
-import { fans, fansOverVxlan, packetWithoutBpf, twoWorkers, unguarded, withoutRing } from './ufan.js';
+import {
+  fans,
+  fansOverVxlan,
+  packetWithoutBpf,
+  twoWorkers,
+  unguarded,
+  untracked,
+  withoutRing,
+} from './ufan.js';
 import { untunnelled } from './untunnelled.js';
 import { vtun } from './vtun.js';
-import { vxlan } from './vxlan.js';
+import { vxlan, vxlanNat } from './vxlan.js';
 import { wireguardGo } from './wireguard-go.js';
 
 /** Those of --quick. */
@@ -22,4 +30,11 @@ export const BASIC_PATHS: readonly BenchPath[] = [
 ];
 /** Those that are measured where none is named. */
 export const USUAL_PATHS: readonly BenchPath[] = [...BASIC_PATHS, tinc, wireguardGo, nebula, openvpn, vtun];
-export const PATHS: readonly BenchPath[] = [...USUAL_PATHS, ...twoWorkers, ...unguarded, ...withoutRing];
+export const PATHS: readonly BenchPath[] = [
+  ...USUAL_PATHS,
+  vxlanNat,
+  ...twoWorkers,
+  ...unguarded,
+  ...untracked,
+  ...withoutRing,
+];

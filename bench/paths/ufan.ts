@@ -63,6 +63,22 @@ export const withoutRing: readonly BenchPath[] = (['packet', 'raw'] as const).ma
   setUp: (lab) => raise(lab, io, { wrapper: ['env', 'UFAN_IO_URING=off'] }),
 }));
 
+/** Beside the paths of the same io: what tracking the connections of containers costs. */
+export const untracked: readonly BenchPath[] = [
+  {
+    name: 'ufan-auto-notrack',
+    title: 'ufan, --io auto, notrack',
+    kind: 'fan',
+    setUp: (lab) => raise(lab, 'auto', { more: ['notrack'] }),
+  },
+  {
+    name: 'ufan-vxlan-bpf-notrack',
+    title: 'ufan over VXLAN, --io bpf, notrack',
+    kind: 'fan',
+    setUp: (lab) => raise(lab, 'bpf', { more: ['vxlan', 'notrack'] }),
+  },
+];
+
 /** Beside the paths of the same io: what the guard costs is the ratio in one run. */
 export const unguarded: readonly BenchPath[] = IO_MODES.map((io) => ({
   name: `ufan-${io}-unguarded`,

@@ -4,7 +4,7 @@
 import type { Host } from '../lab/host.js';
 import type { Lab } from '../lab/lab.js';
 import type { BenchPath } from './path.js';
-import { buildSlice, containerEnds, hostPairs, sliceOf } from './slice.js';
+import { buildSlice, containerEnds, hostPairs, OVERLAY, sliceOf } from './slice.js';
 
 /** Outer Ethernet, IPv4, UDP and VXLAN headers. */
 const OVERHEAD = 50;
@@ -26,6 +26,29 @@ export const vxlan: BenchPath = {
     return containerEnds(lab);
   },
 };
+
+/** On hosts that let their containers out, as a fan does: the masquerade has the kernel track every connection. */
+export const vxlanNat: BenchPath = {
+  name: 'vxlan-nat',
+  title: 'kernel VXLAN, containers masqueraded beyond it',
+  kind: 'kernel',
+  async setUp(lab) {
+    const ends = await vxlan.setUp(lab);
+    await Promise.all(lab.hosts.map((host) => host.exec(['nft', '-f', '-'], { input: masquerade(host) })));
+    return ends;
+  },
+};
+
+function masquerade(host: Host): string {
+  const beyond = `ip saddr ${sliceOf(host)} ip daddr != ${OVERLAY}`;
+  return `table ip nat {
+  chain postrouting {
+    type nat hook postrouting priority srcnat
+    ${beyond} masquerade
+  }
+}
+`;
+}
 
 /** Unknown and broadcast frames go to every other host: no multicast, no learning from elsewhere. */
 async function buildDevice(lab: Lab, host: Host, mtu: number): Promise<void> {

@@ -143,6 +143,13 @@ export const FAN_FLAGS: readonly FanFlag[] = [
     },
   },
   {
+    name: 'notrack',
+    summary: 'keep what goes from slice to slice out of connection tracking',
+    set: (options) => {
+      options.notrack = true;
+    },
+  },
+  {
     name: 'no-heal',
     summary: 'leave what somebody else takes away from the fan, and only say so (see "show")',
     set: (options) => {
@@ -260,6 +267,7 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
   if (options.clampMss === false) words.push('no-mss-clamp');
   if (options.foreignSources) words.push('foreign-sources');
   if (options.isolate) words.push('isolate');
+  if (options.notrack) words.push('notrack');
   // A fand before 0.2.0 recorded neither.
   if (options.heal === false) words.push('no-heal');
   if (options.followAddress) words.push('follow-address');
@@ -277,11 +285,17 @@ export function flagsOf(options: Readonly<FanOptions>): string[] {
 
 /** Throws FanError usage where flags contradict each other. */
 export function requireAgreeing(options: Readonly<FanOptions>): void {
-  const { type, vni, port, layer2, io, isolate } = options;
+  const { type, vni, port, layer2, io, isolate, notrack } = options;
   if (layer2 && isolate) {
     throw new FanError(
       'usage',
       'layer2 and isolate: by the port of the tunnel come many addresses; leave one of them out',
+    );
+  }
+  if (layer2 && notrack) {
+    throw new FanError(
+      'usage',
+      'layer2 and notrack: what goes by the bridge alone is not tracked; leave notrack out',
     );
   }
   if (type === 'vxlan') {

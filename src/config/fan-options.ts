@@ -4,7 +4,7 @@
 
 import type { FanType } from '../fan/encapsulation.js';
 
-/** How packets get on and off the underlay; auto is raw in this release (underlay-ports.ts says why). */
+/** How packets get on and off the underlay; auto is the first of bpf, packet and raw that works here. */
 export const IO_MODES = ['auto', 'raw', 'packet', 'bpf'] as const;
 export type IoMode = (typeof IO_MODES)[number];
 
@@ -49,6 +49,8 @@ export interface FanOptions {
   fragment: boolean;
   /** False: the MSS that TCP announces through the bridge is left as it is. */
   clampMss: boolean;
+  /** What goes from slice to slice is kept out of connection tracking. */
+  notrack: boolean;
   /** fand puts back what somebody else took away. */
   heal: boolean;
   /** fand moves the fan to the slice of the address that the underlay's device has come to have. */
@@ -72,6 +74,7 @@ export const DEFAULT_OPTIONS: Readonly<FanOptions> = {
   isolate: false,
   fragment: true,
   clampMss: true,
+  notrack: false,
   heal: true,
   followAddress: false,
 };

@@ -69,6 +69,7 @@ export async function planFan(
     clampMss: options.clampMss,
     foreignSources: options.foreignSources,
     isolate: options.isolate,
+    ...(options.notrack && { notrack: true }),
     underlayDevice: underlay.device,
     ...(vxlan && { vxlan }),
     ...(vxlan && options.io !== 'raw' && { vxlanDevice: vxlanName(mapping.slice, (name) => ours.has(name)) }),

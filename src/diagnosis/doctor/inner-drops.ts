@@ -45,7 +45,11 @@ export interface Way {
   readonly source: Prefix;
   readonly destination: Prefix;
   readonly direction: 'out' | 'in';
+  /** What connection tracking says of its first packet. */
+  readonly state: TrackedState;
 }
+
+type TrackedState = 'new' | 'untracked';
 
 export const forwardDrop: Check = {
   name: 'forward-drop',
@@ -74,11 +78,19 @@ export function examineForward(bases: readonly BaseChain[], plan: FanPlan): Find
 }
 
 /** Between the containers of this host and those of `remote`, a network of the overlay: there, and back. */
-export function containerWays({ bridge, tun, mapping: { slice } }: FanPlan, remote: Prefix): [Way, Way] {
+export function containerWays(plan: FanPlan, remote: Prefix): [Way, Way] {
+  const { bridge, tun, mapping } = plan;
+  const { slice } = mapping;
+  const state = forwardedState(plan);
   return [
-    { input: bridge, output: tun, source: slice, destination: remote, direction: 'out' },
-    { input: tun, output: bridge, source: remote, destination: slice, direction: 'in' },
+    { input: bridge, output: tun, source: slice, destination: remote, direction: 'out', state },
+    { input: tun, output: bridge, source: remote, destination: slice, direction: 'in', state },
   ];
+}
+
+/** Of a packet between a container of this host and one of another. */
+export function forwardedState({ notrack }: FanPlan): TrackedState {
+  return notrack ? 'untracked' : 'new';
 }
 
 /** Neither the host's own, nor the slice's network or broadcast address. */
@@ -154,7 +166,7 @@ function namesOf(networks: readonly Prefix[]): string {
 
 function dropOn(
   bases: readonly BaseChain[],
-  { input, output, source, destination }: Way,
+  { input, output, source, destination, state }: Way,
   protocol: number,
 ): { hook: string; at: Drop } | undefined {
   const drops = HOOKS.map(([hook, devices]) => {
@@ -164,7 +176,7 @@ function dropOn(
       source,
       destination,
       protocol,
-      state: 'new',
+      state,
       isForwarded: true,
     };
     return { hook, at: dropAmong(bases, [hook], packet) };

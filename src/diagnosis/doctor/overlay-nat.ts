@@ -63,12 +63,13 @@ function remedyOf({ base }: Rewrite, { source, destination }: NatWay): string {
   return base.exemption(source, destination);
 }
 
-/** What NAT makes of packets on `way`; a sure one of all protocols, if there is any. */
+/** What NAT makes of packets on `way`; a sure one of all protocols, if there is any. It sees none that is not tracked. */
 export function findWayRewrite(
   bases: readonly BaseChain[],
   plan: FanPlan,
   way: NatWay,
 ): WayRewrite | undefined {
+  if (way.state === 'untracked') return undefined;
   const found = PROTOCOLS.flatMap(([name, protocol]) => {
     const rewrite = rewriteOn(bases, plan, way, protocol);
     return rewrite && !isSame(rewrite, plan, way) ? [{ name, rewrite }] : [];

@@ -8,7 +8,7 @@ import type { HostVerdict } from '../../control/protocol.js';
 import type { FanRecord } from '../../control/state-store.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
 import type { Finding } from '../doctor/finding.js';
-import { findWayDrop } from '../doctor/inner-drops.js';
+import { findWayDrop, forwardedState } from '../doctor/inner-drops.js';
 import { examineIn, examineOut } from '../doctor/outer-drops.js';
 import { findWayRewrite } from '../doctor/overlay-nat.js';
 import type { Leg } from './inner-way.js';
@@ -29,6 +29,7 @@ export function passInner(bases: readonly BaseChain[], { plan }: FanRecord, leg:
     source: addressOf(leg.source),
     destination: addressOf(leg.destination),
     direction: leg.towards === 'tun' ? 'out' : 'in',
+    state: forwardedState(plan),
   });
   return found ? passage('forward-drop', found.finding, found.isWhole) : {};
 }
@@ -42,6 +43,7 @@ export function translateInner(bases: readonly BaseChain[], { plan }: FanRecord,
     source: addressOf(leg.source),
     destination: addressOf(leg.destination),
     direction: isOut ? 'out' : 'in',
+    state: leg.input === undefined ? 'new' : forwardedState(plan),
   });
   if (!found) return {};
   const { rewrite, to, names, isWhole } = found;

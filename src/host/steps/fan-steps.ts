@@ -47,6 +47,8 @@ export interface FanPlan {
   readonly foreignSources?: boolean;
   /** Likewise. */
   readonly isolate?: boolean;
+  /** Likewise. */
+  readonly notrack?: boolean;
   /** Threads that forward for it: each has a queue of the TUN. */
   readonly workers: number;
   /** The device by which outer packets leave. */
@@ -210,6 +212,7 @@ function guardData({ mapping, bridge, tun, hostReserve, underlayDevice, ...plan 
     dhcp: plan.dhcp,
     ...(plan.dns && { dns: true }),
     foreignSources: plan.foreignSources ?? false,
+    ...(plan.notrack && { notrack: true }),
     ...(plan.vxlan && { vxlan: plan.vxlan }),
     ...(plan.vxlanDevice !== undefined && { vxlanDevice: plan.vxlanDevice }),
   };

@@ -5,6 +5,8 @@
  *                bridge what is of its slice (chain bridge-KEY); by any other device what is not of an overlay (chain
  *                elsewhere), nor IP-in-IP (or VXLAN) for the fan by another than the underlay's (chain outer-KEY), or for
  *                another host by one that does not lead to its sender (chain through-KEY)
+ *                with flag notrack, what goes between the slice and others is not tracked (bridge-KEY, and inward-KEY for
+ *                what the TUN brings)
  *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only (services)
  *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
@@ -35,6 +37,8 @@ export interface GuardedFan {
   /** Whether fands of other hosts ask this one for names. */
   readonly dns?: boolean;
   readonly foreignSources: boolean;
+  /** Whether connection tracking is spared what goes between containers of this slice and of others. */
+  readonly notrack?: boolean;
   /** Set where its packets travel in VXLAN. */
   readonly vxlan?: VxlanTerms;
   /** As FanPlan.vxlanDevice. */
@@ -79,6 +83,7 @@ const MOST_WORDS = 15;
 /** Of four bytes of options, all bits but those in which "no operation" (1) and "end of list" (0) differ. */
 const MORE_THAN_NOTHING = 0xfefefefe;
 const ACCEPT = { accept: null };
+const NOTRACK = { notrack: null };
 const RETURN = { return: null };
 /**
  * Of a bridge's packet nobody can tell here whether it goes through this host or only from port to port, where br_netfilter
@@ -112,6 +117,11 @@ export function bridgeChain(key: string): string {
   return `bridge-${key}`;
 }
 
+/** Of what the TUN brings, where some of it is not tracked. */
+export function inwardChain(key: string): string {
+  return `inward-${key}`;
+}
+
 /** Of outer packets that come in by any other device. */
 export function outerChain(key: string): string {
   return `outer-${key}`;
@@ -128,16 +138,16 @@ export function optionsChain(key: string): string {
 
 /** Chains that belong to one fan. */
 export function chainsOf(key: string): string[] {
-  return [bridgeChain, outerChain, throughChain, optionsChain].map((nameOf) => nameOf(key));
+  return [bridgeChain, inwardChain, outerChain, throughChain, optionsChain].map((nameOf) => nameOf(key));
 }
 
 /** Elements of the map by device. */
-export function arrivalsOf({ key, bridge, tun, vxlanDevice }: GuardedFan): [string, object][] {
+export function arrivalsOf({ key, bridge, tun, vxlanDevice, notrack }: GuardedFan): [string, object][] {
   return [
     // Its program takes all that comes: what passes by it comes while there is none.
     ...(vxlanDevice === undefined ? [] : [[vxlanDevice, { drop: null }] satisfies [string, object]]),
     [LOOPBACK, ACCEPT],
-    [tun, ACCEPT],
+    [tun, notrack ? { goto: { target: inwardChain(key) } } : ACCEPT],
     [bridge, { goto: { target: bridgeChain(key) } }],
   ];
 }
@@ -145,6 +155,7 @@ export function arrivalsOf({ key, bridge, tun, vxlanDevice }: GuardedFan): [stri
 export function rulesOf(fan: GuardedFan): GuardRule[] {
   return [
     ...fromBridge(fan),
+    ...(fan.notrack ? [fromTunnel(fan)] : []),
     ...fromElsewhere(fan),
     ...toFan(fan),
     ...throughHost(fan),
@@ -157,8 +168,7 @@ export function rulesOf(fan: GuardedFan): GuardRule[] {
 
 function fromBridge(fan: GuardedFan): GuardRule[] {
   const rule = (...expr: NftExpression[]): GuardRule => ({ chain: bridgeChain(fan.key), expr });
-  const { base } = parsePrefix(fan.slice);
-  const containers = addressRange(base + fan.hostReserve + 1, broadcastOf(parsePrefix(fan.slice)) - 1);
+  const containers = containersOf(fan);
   const none = match(field('ip', 'saddr'), '0.0.0.0');
   return [
     rule(match(field('ip', 'protocol'), IPIP), ...drop(fan, 'container-tunnel')),
@@ -168,6 +178,18 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
             ...outerOf(fan),
             match(field('ip', 'daddr'), network(fan.overlay), '!='),
             ...drop(fan, 'container-tunnel'),
+          ),
+        ]
+      : []),
+    // What stays on the bridge comes here only where br_netfilter shows it, and the host's own is the host's to track.
+    ...(fan.notrack
+      ? [
+          rule(
+            match(field('ip', 'saddr'), containers),
+            match(field('ip', 'daddr'), network(fan.overlay)),
+            match(field('ip', 'daddr'), network(fan.slice), '!='),
+            NOTRACK,
+            ACCEPT,
           ),
         ]
       : []),
@@ -197,6 +219,14 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
         ]
       : [rule(...drop(fan, 'bridge-source'))]),
   ];
+}
+
+/** Its source is of another slice, as encap and decap see to. */
+function fromTunnel(fan: GuardedFan): GuardRule {
+  return {
+    chain: inwardChain(fan.key),
+    expr: [match(field('ip', 'daddr'), containersOf(fan)), NOTRACK, ACCEPT],
+  };
 }
 
 function fromElsewhere(fan: GuardedFan): GuardRule[] {
@@ -319,6 +349,12 @@ function vouchedTunnel(fan: GuardedFan): GuardRule {
       ...drop(fan, 'container-tunnel'),
     ],
   };
+}
+
+/** Addresses of the slice that are not the host's own. */
+function containersOf({ slice, hostReserve }: GuardedFan): unknown {
+  const { base } = parsePrefix(slice);
+  return addressRange(base + hostReserve + 1, broadcastOf(parsePrefix(slice)) - 1);
 }
 
 /** Matches what carries packets of the fan. */

@@ -22,6 +22,7 @@ import {
   type GuardedFan,
   type GuardRule,
   inGuard,
+  inwardChain,
   rulesOf,
   SERVICES,
   SHARED_RULES,
@@ -108,7 +109,9 @@ function removal(ruleset: Ruleset, { key, bridge, tun }: GuardData): object[] {
     ({ comment, chain }) => comment === bridge || chainsOf(key).includes(chain),
   );
   const elements = elementsOf(ruleset).filter(
-    ([device, verdict]) => [bridge, tun].includes(device) || targetOf(verdict) === bridgeChain(key),
+    ([device, verdict]) =>
+      [bridge, tun].includes(device) ||
+      [bridgeChain(key), inwardChain(key)].includes(targetOf(verdict) ?? ''),
   );
   return [
     ...deletions(own),

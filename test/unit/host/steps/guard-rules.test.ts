@@ -1,6 +1,11 @@
 /** What the guard's rules may ask of a device: a card has no kind, and a rule that asks for any never matches there. */
 import { expect, it } from 'vitest';
-import { type GuardedFan, rulesOf, SHARED_RULES } from '../../../../src/host/steps/guard-rules.js';
+import {
+  arrivalsOf,
+  type GuardedFan,
+  rulesOf,
+  SHARED_RULES,
+} from '../../../../src/host/steps/guard-rules.js';
 
 const FAN: GuardedFan = {
   key: 'fa001c00',
@@ -35,4 +40,15 @@ it('what a VRF shows once more is let through before', () => {
       [expect.objectContaining({ goto: expect.anything() })],
     ]);
   }
+});
+
+it('notrack adds one rule each way, and takes none away', () => {
+  const notrack = { ...FAN, notrack: true };
+  const plain = rulesOf(FAN).map((rule) => JSON.stringify(rule));
+  const added = rulesOf(notrack).filter((rule) => !plain.includes(JSON.stringify(rule)));
+  expect(rulesOf(notrack)).toHaveLength(plain.length + 2);
+  expect(added.map(({ chain }) => chain)).toEqual(['bridge-fa001c00', 'inward-fa001c00']);
+  for (const { expr } of added) expect(expr.slice(-2)).toEqual([{ notrack: null }, { accept: null }]);
+  expect(arrivalsOf(FAN)).toContainEqual(['tun-250-0-28', { accept: null }]);
+  expect(arrivalsOf(notrack)).toContainEqual(['tun-250-0-28', { goto: { target: 'inward-fa001c00' } }]);
 });
