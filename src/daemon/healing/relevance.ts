@@ -7,9 +7,13 @@ import type { FanRecord } from '../../control/state-store.js';
 import type { Notice } from '../../io/netlink/host-notices.js';
 import type { LinkRole } from '../../io/netlink/rtnetlink.js';
 
+type LinkNotice = Extract<Notice, { of: 'link' }>;
+
 export class Relevance {
   /** Index of a link → the names that it had. */
   readonly #names = new Map<number, readonly string[]>();
+  /** Index of a link → its bridge and whether it is up, as told last. */
+  readonly #states = new Map<number, string>();
 
   learn({ index, name }: LinkRole): void {
     const known = this.#names.get(index) ?? [];
@@ -19,7 +23,7 @@ export class Relevance {
   concerns(notice: Notice, fans: readonly FanRecord[]): boolean {
     switch (notice.of) {
       case 'link':
-        return this.#concernsLink(notice.link, notice.isGone, fans);
+        return this.#concernsLink(notice, fans);
       case 'settings':
         return notice.device < 0 || this.#isOfFan(notice.device, fans);
       case 'traffic-control':
@@ -33,11 +37,18 @@ export class Relevance {
     }
   }
 
-  #concernsLink(link: LinkRole, isGone: boolean, fans: readonly FanRecord[]): boolean {
+  #concernsLink({ link, isGone, isPortState }: LinkNotice, fans: readonly FanRecord[]): boolean {
+    const { index, master, isUp } = link;
     this.learn(link);
-    const isOfFan = this.#isOfFan(link.index, fans) || this.#isOfFan(link.master, fans);
-    if (isGone) this.#names.delete(link.index);
-    return isOfFan;
+    const isOfFan = this.#isOfFan(index, fans) || this.#isOfFan(master, fans);
+    const state = `${master} ${isUp}`;
+    const isKnown = this.#states.get(index) === state;
+    this.#states.set(index, state);
+    if (isGone) {
+      this.#names.delete(index);
+      this.#states.delete(index);
+    }
+    return isOfFan && !(isPortState && isKnown);
   }
 
   #isOfFan(index: number, fans: readonly FanRecord[]): boolean {

@@ -15,6 +15,7 @@ import {
   decodeMessages,
   decodeSettingsDevice,
   GROUP,
+  isOfBridges,
   type LinkRole,
   MESSAGE,
   type Message,
@@ -26,7 +27,8 @@ const ENOBUFS = 105;
 const EMSGSIZE = 90;
 
 export type Notice =
-  | { readonly of: 'link'; readonly link: LinkRole; readonly isGone: boolean }
+  /** `isPortState`: told by its bridge, as whenever a timer of the port ends. */
+  | { readonly of: 'link'; readonly link: LinkRole; readonly isGone: boolean; readonly isPortState: boolean }
   /** Of the device with this index; of settings, a negative one is of all. */
   | { readonly of: 'address' | 'settings'; readonly device: number }
   /** Host-order u32 and bits. */
@@ -109,8 +111,11 @@ export function decodeRouteNotice(message: Message): Notice | undefined {
     case newLink:
     case delLink: {
       const link = decodeLinkRole(message);
+      if (!link) return undefined;
+      const isNew = message.type === newLink;
       // A port that leaves a bridge is told of as gone, by that bridge.
-      return link && { of: 'link', link, isGone: message.type === delLink && link.master === 0 };
+      const isGone = !isNew && link.master === 0;
+      return { of: 'link', link, isGone, isPortState: isNew && isOfBridges(message) };
     }
     case newAddress:
     case delAddress: {

@@ -159,6 +159,11 @@ export interface LinkRole {
   isForwarding: boolean;
 }
 
+/** Whether bridges tell it, each of its ports, and not the link itself (rtnl_bridge). */
+export function isOfBridges({ body }: Message): boolean {
+  return body.byteLength > 0 && body.getUint8(0) === AF_BRIDGE;
+}
+
 /** Asks for a link by its index. */
 export function encodeGetLinkAt(index: number): Uint8Array {
   const body = new Uint8Array(LINK_LEN);

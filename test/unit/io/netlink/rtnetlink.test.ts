@@ -15,6 +15,7 @@ import {
   encodeGetLinkAt,
   encodeGetNeighbour,
   encodeGetRoute,
+  isOfBridges,
   MESSAGE,
   OPER_UP,
 } from '../../../../src/io/netlink/rtnetlink.js';
@@ -183,6 +184,9 @@ describe.runIf(endianness() === 'LE')('rtnetlink', () => {
       isForwarding: true,
       vlanFiltering: false,
     });
+    const told = (body: string) =>
+      isOfBridges(one(`${header(16 + body.replace(/ /g, '').length / 2, MESSAGE.newLink)} ${body}`));
+    expect([ofBridge, veth].map(told)).toEqual([true, false]);
   });
 
   it('decodes what ended an answer', () => {
