@@ -295,7 +295,7 @@ export function requireAgreeing(options: Readonly<FanOptions>): void {
   if (layer2 && notrack) {
     throw new FanError(
       'usage',
-      'layer2 and notrack: what goes by the bridge alone is not tracked; leave notrack out',
+      'layer2 and notrack: the bridge carries what goes from slice to slice, not the host; leave notrack out',
     );
   }
   if (type === 'vxlan') {

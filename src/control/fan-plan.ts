@@ -3,7 +3,7 @@
  * work here. Changes nothing.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
-import { formatPrefix } from '../addr/prefix.js';
+import { formatPrefix, overlaps, type Prefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
@@ -33,6 +33,7 @@ export async function planFan(
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay), devices);
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
+  checkTracking(mapping.overlay, request.options.notrack, others);
   const vxlan = vxlanTermsOf(request.options, mapping.overlay);
   checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
   const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
@@ -83,6 +84,19 @@ export async function planFan(
   if (vxlan) await checkPort(vxlan.port, mapping.address, others, marked);
   else checkTunnel4(mapping.address, devices.links);
   return plan;
+}
+
+/** Throws FanError usage where an answer between two fans here would be tracked, and the question not. */
+function checkTracking(overlay: Prefix, notrack: boolean, others: readonly FanPlan[]): void {
+  const other = others.find(
+    (each) => overlaps(each.mapping.overlay, overlay) && (notrack || each.notrack === true),
+  );
+  if (!other) return;
+  const named = `${other.bridge} has ${formatPrefix(other.mapping.overlay)}`;
+  throw new FanError(
+    'usage',
+    `notrack is not for fans whose overlays overlap, and ${named}: leave it out, or take another overlay`,
+  );
 }
 
 /** Throws FanError in-use where somebody else receives by the port; where a fan here does, that is us. */

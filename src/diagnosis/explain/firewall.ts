@@ -7,8 +7,9 @@ import type { Prefix } from '../../addr/prefix.js';
 import type { HostVerdict } from '../../control/protocol.js';
 import type { FanRecord } from '../../control/state-store.js';
 import type { BaseChain } from '../../host/firewall/packet-verdict.js';
+import type { FanPlan } from '../../host/steps/fan-steps.js';
 import type { Finding } from '../doctor/finding.js';
-import { findWayDrop, forwardedState } from '../doctor/inner-drops.js';
+import { findWayDrop, forwardedState, type Way } from '../doctor/inner-drops.js';
 import { examineIn, examineOut } from '../doctor/outer-drops.js';
 import { findWayRewrite } from '../doctor/overlay-nat.js';
 import type { Leg } from './inner-way.js';
@@ -29,7 +30,7 @@ export function passInner(bases: readonly BaseChain[], { plan }: FanRecord, leg:
     source: addressOf(leg.source),
     destination: addressOf(leg.destination),
     direction: leg.towards === 'tun' ? 'out' : 'in',
-    state: forwardedState(plan),
+    state: stateOn(plan, leg.input),
   });
   return found ? passage('forward-drop', found.finding, found.isWhole) : {};
 }
@@ -43,7 +44,7 @@ export function translateInner(bases: readonly BaseChain[], { plan }: FanRecord,
     source: addressOf(leg.source),
     destination: addressOf(leg.destination),
     direction: isOut ? 'out' : 'in',
-    state: leg.input === undefined ? 'new' : forwardedState(plan),
+    state: stateOn(plan, leg.input),
   });
   if (!found) return {};
   const { rewrite, to, names, isWhole } = found;
@@ -54,6 +55,11 @@ export function translateInner(bases: readonly BaseChain[], { plan }: FanRecord,
   const why = `${becomes}: ${names === 'packets' ? '' : `${names} `}rewritten by ${rewrite.by}`;
   if (rewrite.isSure && isWhole) return { stop: { verdict: 'overlay-nat', why } };
   return { note: `overlay-nat, ${rewrite.isSure ? '' : 'perhaps '}${why}` };
+}
+
+/** What comes by another device than the fan's is tracked. */
+function stateOn(plan: FanPlan, input: string | undefined): Way['state'] {
+  return input === plan.bridge || input === plan.tun ? forwardedState(plan) : 'new';
 }
 
 /** As an outer packet to or from an underlay host. */

@@ -115,6 +115,8 @@ const AT_END: Outcome = { kind: 'end' };
 const MOST_JUMPS = 16;
 /** NF_IP_PRI_CONNTRACK: a packet that comes by a chain before has no state yet, which counts as invalid. */
 const CONNTRACK = -200;
+/** Of ours, at the latest: what is not to be tracked is called so from there on. */
+const NOTRACK = -300;
 const BEFORE_CONNTRACK = ['ingress', 'prerouting', 'output'];
 
 /** The drop that a packet meets at `hook`, a sure one if there is any; undefined where it passes. */
@@ -183,8 +185,9 @@ export function pass(base: BaseChain, packet: PacketKind): { outcome: Outcome; d
 }
 
 function asSeenBy({ hook, priority }: BaseChain, packet: PacketKind): PacketKind {
-  const isEarly = BEFORE_CONNTRACK.includes(hook) && (priority < CONNTRACK || hook === 'ingress');
-  return isEarly && packet.state === 'new' ? { ...packet, state: 'invalid' } : packet;
+  const known = packet.state === 'untracked' ? NOTRACK : CONNTRACK;
+  const isEarly = BEFORE_CONNTRACK.includes(hook) && (priority < known || hook === 'ingress');
+  return isEarly ? { ...packet, state: 'invalid' } : packet;
 }
 
 /** What is not sure of a walk. */

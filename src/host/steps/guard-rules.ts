@@ -10,7 +10,7 @@
  *   input        DNS and DHCP of the bridge's dnsmasq, and names (flag dns) from gateways of other hosts only (services)
  *   postrouting  behind NAT: IP-in-IP (or VXLAN) that was forwarded must not leave in this host's name
  *
- * A packet meets one look-up by its device and, from a bridge or the TUN, at most two rules that let it pass. By any other
+ * A packet meets one look-up by its device and, from a bridge or the TUN, a rule or two that let it pass. By any other
  * device it meets three rules of each fan; only what is IP-in-IP (or VXLAN) meets five more of that fan's own, and goes
  * on to the next fan, which may have the same address or port.
  */
@@ -221,11 +221,16 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
   ];
 }
 
-/** Its source is of another slice, as encap and decap see to. */
+/** Its source is not of this slice, as decap sees to; or an ICMP error of fand's, which has any. */
 function fromTunnel(fan: GuardedFan): GuardRule {
   return {
     chain: inwardChain(fan.key),
-    expr: [match(field('ip', 'daddr'), containersOf(fan)), NOTRACK, ACCEPT],
+    expr: [
+      match(field('ip', 'saddr'), network(fan.overlay)),
+      match(field('ip', 'daddr'), containersOf(fan)),
+      NOTRACK,
+      ACCEPT,
+    ],
   };
 }
 

@@ -71,8 +71,10 @@ export function missingFromGuard(ruleset: Ruleset, data: GuardData): string[] {
     const [want, have] = [wanted, standing].map((all) => all.filter((each) => each === chain).length);
     return have! < want! ? [`${want! - have!} of ${want} rules of ${chain}`] : [];
   });
-  const devices = new Set(elementsOf(ruleset).map(([device]) => device));
-  const unknown = arrivalsOf(fan).flatMap(([device]) => (devices.has(device) ? [] : [`device ${device}`]));
+  const targets = new Map(elementsOf(ruleset).map(([device, verdict]) => [device, targetOf(verdict)]));
+  const unknown = arrivalsOf(fan).flatMap(([device, verdict]) =>
+    targets.has(device) && targets.get(device) === targetOf(verdict) ? [] : [`device ${device}`],
+  );
   return [...rules, ...unknown];
 }
 

@@ -36,6 +36,8 @@ const closedTo = (states: string) => `table ip stateful {
   }
 }`;
 
+const OVERLAPPING = 'notrack is not for fans whose overlays overlap, and fan-250-0-28 has 250.0.0.0/8';
+
 describe.each([['io bpf'], ['io raw'], ['vxlan']])('notrack %s', (words) => {
   let net: FanLab;
   beforeAll(async () => {
@@ -82,11 +84,19 @@ describe.each([['io bpf'], ['io raw'], ['vxlan']])('notrack %s', (words) => {
       evidence: expect.stringContaining('stateful'),
     });
     expect(await forwardDrop(['probe', net.address(2)])).toMatchObject({ status: 'fail' });
+    const { stdout } = await net
+      .host(1)
+      .fanctl(['explain', net.address(2), 'from', net.address(1), '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'forward-drop' });
     await net.host(1).exec(['nft', 'delete table ip stateful']);
     await load(net.host(1), closedTo('new,established,related,untracked'));
     expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
     expect(await forwardDrop(['doctor'])).toMatchObject({ status: 'ok' });
     await net.host(1).exec(['nft', 'delete table ip stateful']);
+  });
+
+  it('is refused beside a fan whose overlay overlaps, also of that fan', async () => {
+    for (const flags of [[], ['notrack']]) expect(await refusal(flags)).toContain(OVERLAPPING);
   });
 
   it('is over when the fan is brought up without it', async () => {
@@ -97,7 +107,14 @@ describe.each([['io bpf'], ['io raw'], ['vxlan']])('notrack %s', (words) => {
     expect(await ping(net.container(1), net.address(2))).toMatchObject({ received: 3 });
     expect(await counted(1, 'untracked')).toBe(before);
     expect(await counted(1, 'tracked')).toBe(6);
+    expect(await refusal(['notrack'])).toContain(OVERLAPPING);
   });
+
+  /** Of a second fan, what `up` says. */
+  async function refusal(flags: readonly string[]): Promise<string> {
+    const argv = ['up', '250.128.0.0/9', 'eth0/16', 'no-heal', ...flags];
+    return (await net.host(1).fanctl(argv, { anyExit: true })).stderr;
+  }
 
   async function load(host: Host, table: string): Promise<void> {
     await host.exec(['nft', '-f', '-'], { input: `${table}\n` });

@@ -163,7 +163,7 @@ describe('parseFanLine refuses', () => {
     ['250 eth0 vxlan port 65536', 'usage', 'from 1 to 65535'],
     ['250 eth0 vxlan layer2=yes', 'usage', 'layer2 takes no value'],
     ['250 eth0 layer2', 'usage', 'layer2 is of type vxlan, and this fan is of type ipip'],
-    ['250 eth0 vxlan layer2 notrack', 'usage', 'layer2 and notrack: what goes by the bridge alone'],
+    ['250 eth0 vxlan layer2 notrack', 'usage', 'layer2 and notrack: the bridge carries'],
     ['250 eth0 ipip vni 5', 'usage', 'vni is of type vxlan'],
     ['250 eth0 port 5', 'usage', 'port is of type vxlan'],
     ['250 eth0 vxlan io packet', 'usage', 'io packet is for type ipip'],

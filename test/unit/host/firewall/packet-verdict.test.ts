@@ -227,6 +227,20 @@ test('states that iptables asks for are read from the text', () => {
   expect(verdict(entries, PACKET, text('new,established'))).toBe('passes');
 });
 
+test('what is not tracked has its state from our rules on', () => {
+  const untracked = { ...PACKET, state: 'untracked' } as const;
+  const at = (prio: number) => {
+    const early = chain('f', { type: 'filter', hook: 'prerouting', prio, policy: 'accept' });
+    const ruleset = parseRuleset(
+      JSON.stringify({
+        nftables: [early, rule('f', match({ ct: { key: 'state' } }, 'invalid'), DROP)],
+      }),
+    );
+    return findDrop(nftBases(ruleset, parseNftText('')), 'prerouting', untracked)?.isSure ?? false;
+  };
+  expect([-400, -300, 0].map(at)).toEqual([true, false, false]);
+});
+
 test('the devices of a chain at ingress are read from the text', () => {
   const text =
     'table netdev d {\n\tchain one {\n\t\ttype filter hook ingress device "eth0" priority filter; policy accept;\n\t}\n' +
