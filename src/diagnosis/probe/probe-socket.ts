@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatAddress, parseAddress } from '../../addr/ipv4-address.js';
 import { PROBE_PORT } from '../../base/probe-port.js';
 import { native } from '../../io/native.js';
@@ -81,15 +82,26 @@ export class ProbeSocket {
     native.rawFilter(fd, datagramFilter(form));
   }
 
-  /** The answer of the responder at `peer`, or undefined where none comes within `timeoutMs`. */
-  async ask(peer: string, request: Omit<Request, 'id'>, timeoutMs: number): Promise<Answer | undefined> {
+  /**
+   * The answer of the responder at `peer`, however often it was asked by then: once for each of `waitsMs`, until `isOver`
+   * says that none will come. Undefined without one.
+   */
+  async ask(
+    peer: string,
+    question: Omit<Request, 'id'>,
+    waitsMs: readonly number[],
+    isOver: () => boolean,
+  ): Promise<Answer | undefined> {
     const id = randomBytes(8).toString('hex');
+    const request = encodeRequest({ id, ...question });
+    const answered = new Promise<Answer>((settle) => this.#waiting.set(id, { peer, settle }));
     try {
-      return await new Promise<Answer | undefined>((resolve) => {
-        this.#waiting.set(id, { peer, settle: resolve });
-        setTimeout(resolve, timeoutMs, undefined);
-        this.#socket.send(encodeRequest({ id, ...request }), PROBE_PORT, peer, () => undefined);
-      });
+      for (const waitMs of waitsMs) {
+        this.#socket.send(request, PROBE_PORT, peer, () => undefined);
+        const answer = await Promise.race([answered, sleep(waitMs, undefined)]);
+        if (answer || isOver()) return answer;
+      }
+      return undefined;
     } finally {
       this.#waiting.delete(id);
     }

@@ -52,10 +52,10 @@ import type { Responder } from './responder.js';
 
 const ECHO_TIMEOUT_MS = 1000;
 const ECHO_GAP_MS = 50;
-const ASK_TIMEOUT_MS = 400;
+/** A host that is busy takes longer than its datagrams: an answer to the first counts as long as any is awaited. */
+const ASK_WAITS_MS = [400, 400, 1200];
 /** Of a question for which the peer starts a program or two. */
-const LOOK_UP_TIMEOUT_MS = 2000;
-const ASK_ATTEMPTS = 3;
+const LOOK_UP_WAITS_MS = [2000, 2000, 2000];
 /** For probes of the other type of fan. */
 const EAR_ATTEMPTS = 3;
 const EAR_WAIT_MS = 250;
@@ -391,15 +391,11 @@ export class Prober {
   /** Undefined where no answer comes, be it that the port is closed. */
   async #ask(ask: Request['ask'], macs: readonly string[] = [], port = 0): Promise<Answer | undefined> {
     const { overlay } = this.#fan.view;
-    const timeoutMs = ask === 'way' ? LOOK_UP_TIMEOUT_MS : ASK_TIMEOUT_MS;
-    for (let attempt = 0; attempt < ASK_ATTEMPTS; attempt++) {
-      const { nonce } = this.#exchange;
-      const request = { ask, overlay, nonce, macs: macs.slice(0, MOST_MACS), port };
-      const answer = await this.#socket?.ask(this.#hostText, request, timeoutMs);
-      if (answer) return answer;
-      if (isPortClosed(this.#icmp.notices, this.#host)) return undefined;
-    }
-    return undefined;
+    const { nonce } = this.#exchange;
+    const question = { ask, overlay, nonce, macs: macs.slice(0, MOST_MACS), port };
+    const waitsMs = ask === 'way' ? LOOK_UP_WAITS_MS : ASK_WAITS_MS;
+    const isOver = () => isPortClosed(this.#icmp.notices, this.#host);
+    return this.#socket?.ask(this.#hostText, question, waitsMs, isOver);
   }
 
   #reachability(echoes: readonly number[], route: Route | undefined, isReachable: boolean): string {
