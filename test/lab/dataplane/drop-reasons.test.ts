@@ -151,7 +151,8 @@ function traced(reason: string): TracedDrop[] {
 async function setUp(io: string): Promise<void> {
   lab = await createLab({ hosts: 3 });
   victim = lab.host(1);
-  await raiseFan(victim, [...FAN, 'dhcp', '--io', io]);
+  // Or fand would have its TUN up again before anything is written into it.
+  await raiseFan(victim, [...FAN, 'dhcp', 'no-heal', '--io', io]);
   // A device of the host that is neither the underlay's nor a fan's.
   await victim.ip('link add near type veth peer name far', 'link set near up', 'link set far up');
   await awaitLinks(victim.name, 'near', 'far');
