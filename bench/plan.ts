@@ -37,7 +37,7 @@ const names = (list: readonly { name: string }[]) => list.map(({ name }) => name
 export const USAGE = `usage: npm run bench -- [--quick | --all | --scale] [--only PATH]… [--work WORKLOAD]… [--profile PROFILE]… [--mtu BYTES]…
                        [--seconds N] [--repeats N] [--json]
        npm run bench -- --render FILE | --more-cores FILE
-  Without a choice: every path but those of two workers and without the guard, and every workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
+  Without a choice: every path as far as vtun, and every workload on a nic-like underlay of MTU 1500, the most telling ones on the others, and
   a lab of 2 to 64 hosts.
   --quick    one TCP stream on the known paths, 3 repeats of 3 s
   --all      all these paths and workloads on every underlay
