@@ -22,7 +22,7 @@ typedef long (*ptrace_function)(enum __ptrace_request, ...);
 static long put_back(ptrace_function next, pid_t pid, void *set, const struct iovec *part) {
   struct iovec all = {whole, sizeof whole};
   if (next(PTRACE_GETREGSET, pid, set, &all) != 0) return -1;
-  /* Also a processor that has less than the buffer. */
+  /* It holds all that this processor has. */
   if (part->iov_len >= all.iov_len) return next(PTRACE_SETREGSET, pid, set, part);
   memcpy(whole, part->iov_base, part->iov_len);
   return next(PTRACE_SETREGSET, pid, set, &all);
