@@ -3,14 +3,19 @@
  * work here. Changes nothing.
  */
 import { formatAddress } from '../addr/ipv4-address.js';
-import { formatPrefix, overlaps, type Prefix } from '../addr/prefix.js';
+import { formatPrefix } from '../addr/prefix.js';
 import { FanError } from '../base/error.js';
 import { formatFlags } from '../config/fan-flags.js';
 import { parseOverlay } from '../config/overlay.js';
 import { parseUnderlay } from '../config/underlay.js';
 import { vxlanTermsOf } from '../config/vxlan-terms.js';
 import { checkEncapsulation, overheadOf } from '../fan/encapsulation.js';
-import { checkAgainstAddresses, checkAgainstFans, checkAgainstRoutes } from '../fan/fan-conflicts.js';
+import {
+  checkAgainstAddresses,
+  checkAgainstFans,
+  checkAgainstRoutes,
+  checkTracking,
+} from '../fan/fan-conflicts.js';
 import { bridgeName, tapName, tunName, vxlanName } from '../fan/fan-name.js';
 import { createMapping } from '../fan/mapping.js';
 import { ownDevices, readDevices } from '../host/links.js';
@@ -33,7 +38,7 @@ export async function planFan(
   const underlay = await resolveUnderlay(parseUnderlay(request.underlay), devices);
   const mapping = createMapping(overlay, underlay.address, underlay.length);
   checkAgainstFans(mapping, others);
-  checkTracking(mapping.overlay, request.options.notrack, others);
+  checkTracking(mapping, request.options.notrack, others);
   const vxlan = vxlanTermsOf(request.options, mapping.overlay);
   checkEncapsulation({ mapping, ...(vxlan && { vxlan }) }, others);
   const ours = new Set(others.flatMap(({ bridge, tun, vxlanDevice }) => [bridge, tun, vxlanDevice]));
@@ -84,19 +89,6 @@ export async function planFan(
   if (vxlan) await checkPort(vxlan.port, mapping.address, others, marked);
   else checkTunnel4(mapping.address, devices.links);
   return plan;
-}
-
-/** Throws FanError usage where an answer between two fans here would be tracked, and the question not. */
-function checkTracking(overlay: Prefix, notrack: boolean, others: readonly FanPlan[]): void {
-  const other = others.find(
-    (each) => overlaps(each.mapping.overlay, overlay) && (notrack || each.notrack === true),
-  );
-  if (!other) return;
-  const named = `${other.bridge} has ${formatPrefix(other.mapping.overlay)}`;
-  throw new FanError(
-    'usage',
-    `notrack is not for fans whose overlays overlap, and ${named}: leave it out, or take another overlay`,
-  );
 }
 
 /** Throws FanError in-use where somebody else receives by the port; where a fan here does, that is us. */

@@ -14,6 +14,8 @@ export interface NamedFan {
   readonly mapping: FanMapping;
   /** Name of the bridge, by which the operator knows the fan. */
   readonly bridge: string;
+  /** Whether connection tracking is spared what goes between its slice and others. */
+  readonly notrack?: boolean;
 }
 
 export interface HostRoute {
@@ -39,6 +41,19 @@ export function checkAgainstFans(candidate: FanMapping, others: readonly NamedFa
     checkOverlayOutsideSlice(candidate, other);
     checkSlicesApart(candidate, other);
   }
+}
+
+/** Throws FanError overlap where a question between containers of two fans here would not be tracked, and its answer would. */
+export function checkTracking(candidate: FanMapping, notrack: boolean, others: readonly NamedFan[]): void {
+  const other = others.find(
+    (each) => overlaps(candidate.overlay, each.mapping.overlay) && (notrack || each.notrack),
+  );
+  if (!other) return;
+  throw new FanError(
+    'overlap',
+    `notrack is not for fans whose overlays overlap, and ${other.bridge} has ` +
+      `${formatPrefix(other.mapping.overlay)}: leave it out of both, or take another overlay`,
+  );
 }
 
 /** Throws FanError overlap for an address in the overlay: this host would answer in place of the container that has it. */

@@ -221,7 +221,7 @@ function fromBridge(fan: GuardedFan): GuardRule[] {
   ];
 }
 
-/** Its source is not of this slice, as decap sees to; or an ICMP error of fand's, which has any. */
+/** What decap lets in has its source in another slice; an ICMP error of fand's own may have any, and not of the overlay. */
 function fromTunnel(fan: GuardedFan): GuardRule {
   return {
     chain: inwardChain(fan.key),

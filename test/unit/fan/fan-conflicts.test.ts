@@ -6,6 +6,7 @@ import {
   checkAgainstAddresses,
   checkAgainstFans,
   checkAgainstRoutes,
+  checkTracking,
 } from '../../../src/fan/fan-conflicts.js';
 import { createMapping } from '../../../src/fan/mapping.js';
 
@@ -109,6 +110,31 @@ describe('checkAgainstFans', () => {
     }));
     expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), others)).toThrow('(fan-1)');
     expect(() => checkAgainstFans(fan('250.0.0.0/8 172.30.0.28/16'), [])).not.toThrow();
+  });
+});
+
+describe('checkTracking', () => {
+  const candidate = fan('250.128.0.0/9 172.30.0.28/16');
+  const beside = (text: string, notrack?: true) => [
+    { mapping: fan(text), bridge: 'fan-b', ...(notrack && { notrack }) },
+  ];
+  const overlapping = '250.0.0.0/8 172.30.0.28/16';
+
+  it.each([
+    ['a new fan with notrack', true, beside(overlapping)],
+    ['a new fan beside one with notrack', false, beside(overlapping, true)],
+  ])('refuses %s where overlays overlap', (_, notrack, others) => {
+    expect(() => checkTracking(candidate, notrack, others)).toThrow(
+      'notrack is not for fans whose overlays overlap, and fan-b has 250.0.0.0/8: leave it out of both',
+    );
+  });
+
+  it.each([
+    ['no notrack', false, beside(overlapping)],
+    ['overlays apart', true, beside('251.0.0.0/8 172.30.0.28/16', true)],
+    ['no other fan', true, []],
+  ])('allows %s', (_, notrack, others) => {
+    expect(() => checkTracking(candidate, notrack, others)).not.toThrow();
   });
 });
 
