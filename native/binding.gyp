@@ -98,6 +98,18 @@
           "action": ["<@(clang)", "bpf/vxlan_decap.bpf.c", "-o", "<@(_outputs)"]
         },
         {
+          "action_name": "vxlan_direct_decap",
+          "inputs": ["bpf/vxlan_direct_decap.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_direct_decap.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_direct_decap.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
+          "action_name": "vxlan_witness",
+          "inputs": ["bpf/vxlan_witness.bpf.c", "bpf/vxlan_program.bpf.h", "bpf/fan_program.bpf.h", "bpf/fan_program.h"],
+          "outputs": ["<(module_root_dir)/build/vxlan_witness.bpf.o"],
+          "action": ["<@(clang)", "bpf/vxlan_witness.bpf.c", "-o", "<@(_outputs)"]
+        },
+        {
           "action_name": "bridge_exit",
           "inputs": ["bpf/bridge_exit.bpf.c", "bpf/bridge_exit_program.h"],
           "outputs": ["<(module_root_dir)/build/bridge_exit.bpf.o"],

@@ -18,24 +18,47 @@ static void close_if_open(int fd) {
   if (fd >= 0) close(fd);
 }
 
-int program_attach(const struct slab *file, int ifindex, enum tcx_side side,
+/* As enum program_map. */
+static const char *const map_names[PROGRAM_MAPS] = {"config", "counters", "peers", "flows"};
+
+static int share(struct bpf_object *object, const uint32_t *maps, const char **syscall) {
+  *syscall = "bpf_map__reuse_fd";
+  for (size_t i = 0; i < PROGRAM_MAPS; i++) {
+    struct bpf_map *map = bpf_object__find_map_by_name(object, map_names[i]);
+    if (map == NULL) return -errno;
+    int error = bpf_map__reuse_fd(map, (int)maps[i]);
+    if (error < 0) return error;
+  }
+  return 0;
+}
+
+static int load(const struct slab *file, const uint32_t *maps, struct bpf_object **object,
+                const char **syscall) {
+  int error = tcx_open(file, object, syscall);
+  if (error < 0) return error;
+  if (maps != NULL) error = share(*object, maps, syscall);
+  if (error == 0) return tcx_load_opened(object, syscall);
+  bpf_object__close(*object);
+  return error;
+}
+
+int program_attach(const struct slab *file, int ifindex, enum tcx_side side, const uint32_t *maps,
                    struct program_handles *handles, const char **syscall) {
   struct bpf_object *object;
-  int error = tcx_load(file, &object, syscall);
+  int error = load(file, maps, &object, syscall);
   if (error < 0) return error;
-  handles->config = tcx_map(object, "config", syscall);
-  handles->counters = tcx_map(object, "counters", syscall);
-  handles->peers = tcx_map(object, "peers", syscall);
-  handles->flows = tcx_map(object, "flows", syscall);
+  for (size_t i = 0; i < PROGRAM_MAPS; i++) {
+    handles->maps[i] = tcx_map(object, map_names[i], syscall);
+  }
   handles->program = duplicate(tcx_program(object));
   /* Last: *syscall is its own, or that of all others. */
   const char *attach;
   handles->link = tcx_attach(object, ifindex, side, &attach);
   if (handles->link < 0) *syscall = attach;
   bpf_object__close(object);
-  int fds[] = {handles->link,  handles->config, handles->counters,
-               handles->peers, handles->flows,  handles->program};
-  size_t count = sizeof fds / sizeof *fds;
+  const int fds[] = {handles->link,    handles->program, handles->maps[0],
+                     handles->maps[1], handles->maps[2], handles->maps[3]};
+  const size_t count = sizeof fds / sizeof *fds;
   for (size_t i = 0; i < count && error == 0; i++) error = fds[i] < 0 ? fds[i] : 0;
   if (error == 0) return 0;
   for (size_t i = 0; i < count; i++) close_if_open(fds[i]);

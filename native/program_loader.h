@@ -6,18 +6,20 @@
 #include "packet.h"
 #include "tcx.h"
 
+enum program_map { CONFIG_MAP, COUNTERS_MAP, PEERS_MAP, FLOWS_MAP, PROGRAM_MAPS };
+
 /* Descriptors, the caller's to close; program and attachment end with `link`. */
 struct program_handles {
   int link; /* a TCX link */
-  int config;
-  int counters;
-  int peers;
-  int flows;
   int program;
+  int maps[PROGRAM_MAPS]; /* by enum program_map */
 };
 
-/* `file` is the built program. 0, or -errno and in *syscall what failed. */
-int program_attach(const struct slab *file, int ifindex, enum tcx_side side,
+/*
+ * `file` is the built program; `maps` are those of another one that it shares, NULL: none. 0, or
+ * -errno and in *syscall what failed.
+ */
+int program_attach(const struct slab *file, int ifindex, enum tcx_side side, const uint32_t *maps,
                    struct program_handles *handles, const char **syscall);
 
 /* From the next packet on. 0 or -errno. */

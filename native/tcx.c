@@ -13,11 +13,19 @@ static long bpf_call(int command, union bpf_attr *attr) {
   return syscall(SYS_bpf, command, attr, sizeof *attr);
 }
 
-int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall) {
+int tcx_open(const struct slab *file, struct bpf_object **object, const char **syscall) {
   *syscall = "bpf_object__open_mem";
   libbpf_set_print(NULL); /* what fails is said by errno, not on stderr */
   *object = bpf_object__open_mem(file->bytes, file->size, NULL);
-  if (*object == NULL) return -errno;
+  return *object == NULL ? -errno : 0;
+}
+
+int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall) {
+  int error = tcx_open(file, object, syscall);
+  return error < 0 ? error : tcx_load_opened(object, syscall);
+}
+
+int tcx_load_opened(struct bpf_object **object, const char **syscall) {
   *syscall = "BPF_PROG_LOAD";
   int error = bpf_object__load(*object);
   if (error == 0) return 0;

@@ -13,6 +13,13 @@ enum tcx_side { TCX_INGRESS = 46, TCX_EGRESS = 47 };
 /* From the bytes of an object file. 0, or -errno and in *syscall what failed. */
 int tcx_load(const struct slab *file, struct bpf_object **object, const char **syscall);
 
+/*
+ * The same in two steps, between which maps of another program can be put in the place of its own.
+ * The second one closes the object where it fails.
+ */
+int tcx_open(const struct slab *file, struct bpf_object **object, const char **syscall);
+int tcx_load_opened(struct bpf_object **object, const char **syscall);
+
 /* The descriptor of the object's program; it ends with the object. */
 int tcx_program(struct bpf_object *object);
 

@@ -11,7 +11,16 @@ import { build } from 'esbuild';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = process.argv[2];
 const PROGRAMS = ['fanctl', 'fanatic', 'fand'];
-const OBJECTS = ['gso_shim', 'bridge_exit', 'encap', 'decap', 'vxlan_encap', 'vxlan_decap'].map((name) => `${name}.bpf.o`);
+const OBJECTS = [
+  'gso_shim',
+  'bridge_exit',
+  'encap',
+  'decap',
+  'vxlan_encap',
+  'vxlan_decap',
+  'vxlan_direct_decap',
+  'vxlan_witness',
+].map((name) => `${name}.bpf.o`);
 const MANUALS = PROGRAMS.map((name) => `man/${name}.8`);
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -191,6 +200,8 @@ function releaseManifest() {
       '#decap-program': './native/decap.bpf.o',
       '#vxlan-encap-program': './native/vxlan_encap.bpf.o',
       '#vxlan-decap-program': './native/vxlan_decap.bpf.o',
+      '#vxlan-direct-decap-program': './native/vxlan_direct_decap.bpf.o',
+      '#vxlan-witness-program': './native/vxlan_witness.bpf.o',
       '#io-probe': './lib/io-probe.cjs',
       '#worker': './lib/worker.cjs',
       '#fand': './bin/fand',

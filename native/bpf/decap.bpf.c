@@ -44,11 +44,9 @@ int decap(struct __sk_buff *skb) {
   if (((outer[1] ^ ip[1]) & ECN) != 0) return NEXT;
   if (fan->takes == FAN_TAKES_UNTRACED && !is_untraced(skb, fan, ip, OUTER_LEN)) return NEXT;
 
-  __u32 gso_size = skb->gso_size;
-  __u32 header = gso_size == 0 ? 0 : segment_header(skb, OUTER_LEN, ip[9]);
-  if (gso_size != 0 && (header == 0 || header >= inner_len)) return NEXT;
-  if ((gso_size == 0 ? inner_len : header + gso_size) > fan->limit) return NEXT;
-  __u32 segments = segments_of(inner_len, header, gso_size);
+  struct shape shape;
+  if (!find_shape(skb, OUTER_LEN, ip[9], inner_len, &shape)) return NEXT;
+  if (shape.longest > fan->limit) return NEXT;
 
   /* What the device said of the checksum, it said of the inner packet: the outer one has none. */
   if (bpf_skb_adjust_room(skb, -OUTER_LEN, BPF_ADJ_ROOM_MAC,
@@ -57,8 +55,7 @@ int decap(struct __sk_buff *skb) {
   }
   /* Somebody's, for the outer packet: rules for inner ones never see it, as by the daemon. */
   skb->mark = 0;
-  __u32 longest = gso_size == 0 ? inner_len : header + gso_size;
-  count(sender, segments, inner_len + (__u64)(segments - 1) * header, longest + OUTER_LEN);
+  count(peer_of(sender), &shape, OUTER_LEN);
   return bpf_redirect(fan->device, BPF_F_INGRESS);
 }
 

@@ -84,19 +84,15 @@ int encap(struct __sk_buff *skb) {
   __u32 exit = exit_of(fan, be32(ip + 16));
   if (exit == 0) return NEXT;
 
-  __u32 gso_size = skb->gso_size;
-  __u32 header = gso_size == 0 ? 0 : segment_header(skb, 0, ip[9]);
-  if (gso_size != 0 && (header == 0 || header >= packet_len)) return NEXT;
-  __u32 wire_len = (gso_size == 0 ? packet_len : header + gso_size) + OUTER_LEN;
+  struct shape shape;
+  if (!find_shape(skb, 0, ip[9], packet_len, &shape)) return NEXT;
+  __u32 wire_len = shape.longest + OUTER_LEN;
   if (wire_len > fan->limit) return NEXT;
-  __u32 segments = segments_of(packet_len, header, gso_size);
 
   write_outer(fan, ip, packet_len, exit, outer);
   if (!leaves_by_device(skb, fan, outer, wire_len)) return NEXT;
   int verdict = send(skb, fan, outer);
-  if (verdict != NEXT && verdict != DROP) {
-    count(exit, segments, packet_len + (__u64)(segments - 1) * header, wire_len);
-  }
+  if (verdict != NEXT && verdict != DROP) count(peer_of(exit), &shape, OUTER_LEN);
   return verdict;
 }
 

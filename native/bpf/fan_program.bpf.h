@@ -20,6 +20,9 @@ enum {
   FRAGMENT = 0x3fff, /* more fragments, and the fragment offset */
   ECN = 3,
   UDP_LEN = 8,
+  TCP_LEN = 20,
+  ICMP_LEN = 8,
+  PROTOCOL_ICMP = 1,
   PROTOCOL_IPIP = 4,
   PROTOCOL_TCP = 6,
   PROTOCOL_UDP = 17,
@@ -77,12 +80,21 @@ static __always_inline void put32(__u8 *at, __u32 value) {
   put16(at + 2, value);
 }
 
-/* RFC 1071 over a header of 20 bytes, folded: 0xffff where its checksum is right. */
-static __always_inline __u32 header_sum(const __u8 *header) {
-  __u32 sum = 0;
-  for (int i = 0; i < IPV4_LEN; i += 2) sum += be16(header + i);
+/* RFC 1071: a sum of 16-bit words as 16 bits. */
+static __always_inline __u32 fold(__u32 sum) {
   sum = (sum & 0xffff) + (sum >> 16);
   return (sum & 0xffff) + (sum >> 16);
+}
+
+static __always_inline __u32 sum_of(const __u8 *bytes, int length) {
+  __u32 sum = 0;
+  for (int i = 0; i < length; i += 2) sum += be16(bytes + i);
+  return sum;
+}
+
+/* Of a header of 20 bytes, folded: 0xffff where its checksum is right. */
+static __always_inline __u32 header_sum(const __u8 *header) {
+  return fold(sum_of(header, IPV4_LEN));
 }
 
 /*
@@ -168,10 +180,26 @@ static __always_inline bool is_behind(const struct fan_config *fan, __u32 source
          host != 0 && host != ~fan->slice_mask;
 }
 
-/* Segments of `size` bytes behind `header` in a packet; 1 where `size` is 0: it is no super-packet.
+/* What an inner packet is on the wire: a super-packet its segments, any other itself. */
+struct shape {
+  __u32 segments;
+  __u32 longest; /* bytes */
+  __u64 bytes;   /* of all, each segment's headers included */
+};
+
+/*
+ * The shape of a packet of `packet_len` bytes, its IP header `at` bytes behind the network header.
+ * False for a super-packet of no kind that we know.
  */
-static __always_inline __u32 segments_of(__u32 packet_len, __u32 header, __u32 size) {
-  return size == 0 ? 1 : (packet_len - header + size - 1) / size;
+static __always_inline bool find_shape(struct __sk_buff *skb, __u32 at, __u32 protocol,
+                                       __u32 packet_len, struct shape *shape) {
+  __u32 size = skb->gso_size;
+  __u32 header = size == 0 ? 0 : segment_header(skb, at, protocol);
+  if (size != 0 && (header == 0 || header >= packet_len)) return false;
+  shape->segments = size == 0 ? 1 : (packet_len - header + size - 1) / size;
+  shape->longest = size == 0 ? packet_len : header + size;
+  shape->bytes = packet_len + (__u64)(shape->segments - 1) * header;
+  return true;
 }
 
 /* Remembers how long a packet was, for this unit of time and the one before it. */
@@ -185,24 +213,28 @@ static __always_inline void note_size(struct fan_peer *peer, __u32 size) {
   if (size > peer->largest) peer->largest = (__u16)size;
 }
 
-/* `size`: of the longest packet on the wire, outer header included. */
-static __always_inline void count(__u32 address, __u64 packets, __u64 bytes, __u32 size) {
+/* What is known of a peer, from now on; none where there is no room. */
+static __always_inline struct fan_peer *peer_of(__u32 address) {
+  struct fan_peer *peer = bpf_map_lookup_elem(&peers, &address);
+  if (peer) return peer;
+  const struct fan_peer new = {0};
+  bpf_map_update_elem(&peers, &address, &new, BPF_NOEXIST);
+  return bpf_map_lookup_elem(&peers, &address);
+}
+
+/* `outer_len`: bytes before each packet on the wire. */
+static __always_inline void count(struct fan_peer *peer, const struct shape *shape,
+                                  __u32 outer_len) {
   const __u32 first = 0;
   struct fan_counters *all = bpf_map_lookup_elem(&counters, &first);
   if (all) {
-    all->packets += packets;
-    all->bytes += bytes;
+    all->packets += shape->segments;
+    all->bytes += shape->bytes;
   }
-  struct fan_peer *peer = bpf_map_lookup_elem(&peers, &address);
-  if (peer) {
-    peer->counted.packets += packets;
-    peer->counted.bytes += bytes;
-    note_size(peer, size);
-  } else {
-    struct fan_peer new = {.counted = {packets, bytes}};
-    note_size(&new, size);
-    bpf_map_update_elem(&peers, &address, &new, BPF_NOEXIST);
-  }
+  if (!peer) return;
+  peer->counted.packets += shape->segments;
+  peer->counted.bytes += shape->bytes;
+  note_size(peer, shape->longest + outer_len);
 }
 
 #endif

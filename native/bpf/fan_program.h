@@ -25,6 +25,13 @@ enum fan_takes {
   FAN_TAKES_UNTRACED, /* packets of flows in the map `flows` */
 };
 
+/* Of which packets the outer headers are the programs' own matter, past the VXLAN device. */
+enum fan_direct {
+  FAN_DIRECT_NONE,
+  FAN_DIRECT_ALL,
+  FAN_DIRECT_SINGLE, /* of no super-packets */
+};
+
 /*
  * What the program needs to know of its fan: 32-bit words, addresses and masks in host order, in
  * the order of src/io/programs/fan-program.ts. All zero: nothing is taken.
@@ -51,7 +58,8 @@ struct fan_config {
   /* Over VXLAN only; a tunnel's ttl and dscp are fixed there. */
   __u32 vni;
   __u32 port;
-  __u32 underlay; /* index of the underlay's device: encap goes on by the VXLAN device */
+  __u32 underlay; /* index of the underlay's device; `device` of encap is the VXLAN device */
+  __u32 direct;   /* enum fan_direct */
   /* In the place of both MAC addresses of an envelope: nobody else knows it, nobody can make one.
    */
   __u32 cookie[VXLAN_COOKIE_WORDS];
@@ -77,12 +85,19 @@ struct fan_counters {
 /* CLOCK_MONOTONIC in ns, shifted by so much, is the time of a size: units of 8.6 s. */
 enum { FAN_TIME_SHIFT = 33 };
 
+/* The same for when a peer was admitted: units of half a second. */
+enum { FAN_ADMISSION_SHIFT = 29 };
+
 /* For each CPU, of one peer: as fan_counters, and the longest outer packet of now and before. */
 struct fan_peer {
   struct fan_counters counted;
   __u32 time;
   __u16 largest;
   __u16 before;
+  /* Over VXLAN only: when the host's rules let a packet to, or from, it pass; how many were sent.
+   */
+  __u32 admitted;
+  __u32 next_id;
 };
 
 #endif

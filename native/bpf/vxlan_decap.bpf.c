@@ -1,7 +1,8 @@
 /*
  * Decap in the kernel for a fan over VXLAN (`--io bpf`): runs at the ingress of its VXLAN device,
  * which has taken the outer headers off and carried their ECN inward, and lets a plain frame come
- * in by the TAP, whole if it is a super-packet.
+ * in by the TAP, whole if it is a super-packet. The host's firewall has let the outer packet pass
+ * by then: for a while those of its sender may come in by vxlan_direct_decap.bpf.c.
  *
  * It drops nothing. Whatever it doesn't take (ARP, a source that is not the sender's, fragments,
  * probes, what a trace might show) it gives to the daemon: it puts the outer headers back, and in
@@ -16,30 +17,6 @@ enum {
   ENVELOPE_LEN = ETHERNET_LEN,
   ETHERTYPE_VLAN = 0x8100,
 };
-
-/* The outer headers as they may have been; the VXLAN device has seen to their checksums. */
-static __always_inline void write_outer(const struct fan_config *fan,
-                                        const struct bpf_tunnel_key *key, __u32 frame_len,
-                                        __u8 *outer) {
-  __u8 *udp = outer + IPV4_LEN;
-  __u8 *vxlan = udp + UDP_LEN;
-  outer[0] = 0x45;
-  outer[1] = key->tunnel_tos;
-  put16(outer + 2, frame_len + FRAME_OUTER_LEN);
-  put32(outer + 4, 0);
-  outer[8] = key->tunnel_ttl;
-  outer[9] = PROTOCOL_UDP;
-  put16(outer + 10, 0);
-  put32(outer + 12, key->remote_ipv4);
-  put32(outer + 16, key->local_ipv4);
-  put16(outer + 10, ~header_sum(outer));
-  put16(udp, fan->port);
-  put16(udp + 2, fan->port);
-  put16(udp + 4, frame_len + UDP_LEN + VXLAN_LEN);
-  put16(udp + 6, 0);
-  put32(vxlan, 0x08000000);
-  put32(vxlan + 4, key->tunnel_id << 8);
-}
 
 /*
  * The kernel has taken a VLAN tag out of the frame: puts it back, that the daemon may see it. In
@@ -56,37 +33,39 @@ static __always_inline int hand_over(struct __sk_buff *skb, const struct fan_con
   if (!put_tag_back(skb)) return DROP;
   for (int i = 0; i < VXLAN_COOKIE_WORDS; i++) put32(headers + i * 4, fan->cookie[i]);
   put16(headers + 12, VXLAN_ENVELOPE);
-  write_outer(fan, key, skb->len, headers + ENVELOPE_LEN);
+  /* The outer headers as they may have been; the VXLAN device has seen to their checksums. */
+  const struct vxlan_outer of = {
+      .source = key->remote_ipv4,
+      .target = key->local_ipv4,
+      .source_port = fan->port,
+      .vni = key->tunnel_id,
+      .frame_len = skb->len,
+      .tos = key->tunnel_tos,
+      .ttl = key->tunnel_ttl,
+  };
+  write_outer(fan, &of, headers + ENVELOPE_LEN);
   if (bpf_skb_change_head(skb, sizeof headers, 0) != 0) return DROP;
   if (bpf_skb_store_bytes(skb, 0, headers, sizeof headers, 0) != 0) return DROP;
   skb->mark = 0;
   return bpf_redirect(fan->device, 0);
 }
 
-/* Whether the walk would let the frame come in as it is; counts it then. */
+/* Whether the walk would let the frame come in as it is; counts it then, and admits its sender. */
 static __always_inline bool takes(struct __sk_buff *skb, const struct fan_config *fan,
                                   const struct bpf_tunnel_key *key) {
   __u8 headers[ETHERNET_LEN + IPV4_LEN];
-  const __u8 *ip = headers + ETHERNET_LEN;
+  struct shape shape;
   __u32 sender = key->remote_ipv4;
   if (fan->takes == FAN_TAKES_NOTHING || skb->vlan_present) return false;
   if (key->tunnel_id != fan->vni || key->local_ipv4 != fan->address || !is_peer(fan, sender)) {
     return false;
   }
   if (bpf_skb_load_bytes(skb, 0, headers, sizeof headers) != 0) return false;
-  if (!is_plain_link(headers)) return false;
   __u32 packet_len = skb->len - ETHERNET_LEN;
-  if (!is_plain(ip, packet_len, VXLAN_OUTER_LEN)) return false;
-  if (!is_behind(fan, be32(ip + 12), sender) || !is_host_of_slice(fan, be32(ip + 16))) return false;
-  if (fan->takes == FAN_TAKES_UNTRACED && !is_untraced(skb, fan, ip, 0)) return false;
-
-  __u32 gso_size = skb->gso_size;
-  __u32 header = gso_size == 0 ? 0 : segment_header(skb, 0, ip[9]);
-  if (gso_size != 0 && (header == 0 || header >= packet_len)) return false;
-  __u32 longest = gso_size == 0 ? packet_len : header + gso_size;
-  if (longest > fan->limit) return false;
-  __u32 segments = segments_of(packet_len, header, gso_size);
-  count(sender, segments, packet_len + (__u64)(segments - 1) * header, longest + VXLAN_OUTER_LEN);
+  if (!may_come_in(skb, fan, sender, headers, packet_len, 0, &shape)) return false;
+  struct fan_peer *peer = peer_of(sender);
+  count(peer, &shape, VXLAN_OUTER_LEN);
+  admit(peer);
   return true;
 }
 

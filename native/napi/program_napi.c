@@ -14,25 +14,30 @@ static bool set_number(napi_env env, napi_value object, const char *name, double
 }
 
 static napi_value js_attach(napi_env env, napi_callback_info info) {
-  napi_value argv[3];
+  napi_value argv[4];
   napi_value result;
   struct slab file;
   int64_t ifindex;
   bool egress;
+  uint32_t *maps;
+  size_t shared;
   struct program_handles handles;
   const char *syscall;
-  if (!arguments(env, info, 3, argv) || !argument_bytes(env, argv[0], "object", &file)) return NULL;
+  if (!arguments(env, info, 4, argv) || !argument_bytes(env, argv[0], "object", &file)) return NULL;
   if (!argument_integer(env, argv[1], "ifindex", 1, INT32_MAX, &ifindex)) return NULL;
   if (!argument_boolean(env, argv[2], "egress", &egress)) return NULL;
+  if (!argument_words(env, argv[3], "maps", &maps, &shared)) return NULL;
+  if (shared != 0 && shared != PROGRAM_MAPS) return throw_errno(env, EINVAL, "bpf_map__reuse_fd");
   enum tcx_side side = egress ? TCX_EGRESS : TCX_INGRESS;
-  int error = program_attach(&file, (int)ifindex, side, &handles, &syscall);
+  int error =
+      program_attach(&file, (int)ifindex, side, shared == 0 ? NULL : maps, &handles, &syscall);
   if (error < 0) return throw_errno(env, error, syscall);
   if (napi_create_object(env, &result) != napi_ok) return NULL;
   bool complete = set_number(env, result, "link", handles.link) &&
-                  set_number(env, result, "config", handles.config) &&
-                  set_number(env, result, "counters", handles.counters) &&
-                  set_number(env, result, "peers", handles.peers) &&
-                  set_number(env, result, "flows", handles.flows) &&
+                  set_number(env, result, "config", handles.maps[CONFIG_MAP]) &&
+                  set_number(env, result, "counters", handles.maps[COUNTERS_MAP]) &&
+                  set_number(env, result, "peers", handles.maps[PEERS_MAP]) &&
+                  set_number(env, result, "flows", handles.maps[FLOWS_MAP]) &&
                   set_number(env, result, "program", handles.program);
   return complete ? result : NULL;
 }

@@ -4,10 +4,15 @@
  */
 import { findDevice } from '../io/netlink/device-index.js';
 import { chainPassedBy, readEarlyChains } from '../io/netlink/early-chains.js';
+import { IpsecPolicies } from '../io/netlink/ipsec-policies.js';
 import { qdiscPassedBy, readQdiscs } from '../io/netlink/traffic-control.js';
+
+/** Asked by every fan over VXLAN. */
+const policies = new IpsecPolicies();
 
 export interface DecapOfFan {
   id: string;
+  overVxlan: boolean;
   underlayDevice: string;
   bridge: string;
   /** Where the programs are attached, by index. */
@@ -20,11 +25,12 @@ export function decapObstacles(fans: readonly DecapOfFan[]): Record<string, stri
   const chains = readEarlyChains();
   const qdiscs = readQdiscs();
   const found: Record<string, string> = {};
-  for (const { id, underlayDevice, bridge, at } of fans) {
+  for (const { id, overVxlan, underlayDevice, bridge, at } of fans) {
     const chain = chainPassedBy(chains, underlayDevice);
     const qdisc = qdiscPassedBy(qdiscs, at);
     if (isAnother(underlayDevice, at.underlay)) found[id] = remade(underlayDevice);
     else if (isAnother(bridge, at.bridge)) found[id] = remade(bridge);
+    else if (overVxlan && policies.exist()) found[id] = "packets would pass by this host's IPsec policies";
     else if (chain !== undefined) found[id] = `packets would pass by the chain ${chain}`;
     else if (qdisc !== undefined) {
       const device = qdisc.device === at.bridge ? bridge : underlayDevice;

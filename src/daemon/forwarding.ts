@@ -379,8 +379,9 @@ export class Forwarding {
   /** As last noted where the kernel can't be asked for a moment: it is for `show` alone. */
   #findObstacles(fans: readonly FanRecord[]): Readonly<Record<string, string>> {
     const byKernel = fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
-      const at = this.#io[id]?.decapAt;
-      return at ? [{ id, underlayDevice, bridge, at }] : [];
+      const { decapAt: at, vxlanIndex } = this.#io[id] ?? {};
+      const overVxlan = vxlanIndex !== undefined;
+      return at ? [{ id, overVxlan, underlayDevice, bridge, at }] : [];
     });
     try {
       return decapObstacles(byKernel);
@@ -399,7 +400,7 @@ export class Forwarding {
       else delete view.detached;
       this.#noteIoOf(view, io, [
         ...(relayFailure === undefined ? [] : [`${io.mode}: bursts go without a relay: ${relayFailure}`]),
-        ...(obstacle === undefined ? [] : [`bpf: decap in fand: ${obstacle}`]),
+        ...(obstacle === undefined ? [] : [`bpf: decap ${decapBeside(io)}: ${obstacle}`]),
       ]);
     }
   }
@@ -426,4 +427,9 @@ export class Forwarding {
     }
     throw new FanError('unsupported', `a host has at most ${MAX_FANS} fans: take one down first`);
   }
+}
+
+/** Where decap is while its program at the underlay's device must not take anything. */
+function decapBeside({ vxlanIndex }: FanIo): string {
+  return vxlanIndex === undefined ? 'in fand' : 'by the VXLAN device';
 }

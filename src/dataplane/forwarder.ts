@@ -160,12 +160,7 @@ export class Forwarder {
     this.#vxlanEncap.configure(this.#vxlanTable);
     this.#vxlanDecap.configure(this.#vxlanTable);
     this.#errors.configure(this.#table, this.#vxlanTable);
-    this.#kernel.configure(
-      [this.#table, this.#vxlanTable],
-      this.ports.fans,
-      this.ports.chains,
-      this.#generation,
-    );
+    this.#kernel.configure([this.#table, this.#vxlanTable], this.ports.fans, this.ports, this.#generation);
     this.ports.settle();
   }
 
@@ -198,7 +193,7 @@ export class Forwarder {
       return receiver ? this.#pullUnderlay(receiver, nowMs) : 0;
     }
     if (token === TOKEN.icmp) this.#pullIcmp(nowMs);
-    else if (token === TOKEN.chains || token === TOKEN.addresses || token >= TOKEN.firstBridge)
+    else if ((token >= TOKEN.chains && token < TOKEN.firstFan) || token >= TOKEN.firstBridge)
       this.#followHost(token);
     else if (token >= TOKEN.firstFan) this.#pullTun(token - TOKEN.firstFan, nowMs);
     return 0;
@@ -225,6 +220,7 @@ export class Forwarder {
       return;
     }
     if (token === TOKEN.chains) this.ports.chains?.takeNotifications();
+    else if (token === TOKEN.policies) this.ports.policies?.takeNotifications();
     else this.ports.fans[token - TOKEN.firstBridge]?.programs?.decap?.exit?.takeNotifications();
     this.#kernel.followHost();
   }

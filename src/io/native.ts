@@ -180,10 +180,11 @@ export interface Native {
   gsoShimAttach(object: Uint8Array, deviceIndex: number): number;
 
   /**
-   * Loads a fan's program from the bytes of its object file and attaches it to a device's egress, or ingress. The
-   * descriptors are the caller's to close; closing `link` detaches.
+   * Loads a fan's program from the bytes of its object file and attaches it to a device's egress, or ingress. It shares
+   * `maps` of another one: config, counters, peers, flows; or none. The descriptors are the caller's to close; closing
+   * `link` detaches.
    */
-  programAttach(object: Uint8Array, deviceIndex: number, egress: boolean): ProgramHandles;
+  programAttach(object: Uint8Array, deviceIndex: number, egress: boolean, maps: Uint32Array): ProgramHandles;
   /**
    * Names a program's link in a file system of type bpf: it stays attached until that file is removed, whatever becomes of
    * the descriptor.

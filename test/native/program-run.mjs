@@ -16,7 +16,7 @@ const setUp = 'link set lo up\nlink set tun0 up\naddress add 172.30.0.28/16 dev 
 execFileSync('ip', ['-batch', '-'], { input: setUp });
 writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
 // The first device of a new namespace after the loopback.
-const handles = native.programAttach(readFileSync(object), 2, side === 'egress');
+const handles = native.programAttach(readFileSync(object), 2, side === 'egress', new Uint32Array(0));
 native.programConfigure(handles.config, Uint32Array.from(words));
 for (const flow of flows) native.programAddFlow(handles.flows, Uint32Array.from(flow));
 const out = new Uint8Array(65_536);

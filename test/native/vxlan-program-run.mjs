@@ -2,15 +2,16 @@
  * Sends frames through the programs of a fan over VXLAN, in a network namespace of its own that ends with it, its tunnel
  * device a veth pair whose other end stands for the daemon's queue (vxlan-program-wire.py sends and looks).
  * stdin: {encap, decap, flows, at, outgoing, incoming, last}: words of both programs, hosts of the underlay, and frames in
- * hexadecimal, of which the last ends with "the last one"; stdout: {outgoing, incoming, counted}: for each frame {at, frame}.
+ * hexadecimal, of which the last ends with "the last one"; stdout: {outgoing, incoming, counted, byDevice}: for each frame
+ * {at, frame}; byDevice: how many came by the VXLAN device.
  *
- * arguments: addon, encap's object, decap's object
+ * arguments: addon, objects of encap, decap, and of witness and decap at the underlay's device
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-const [addon, encapObject, decapObject] = process.argv.slice(2);
+const [addon, encapObject, decapObject, witnessObject, directObject] = process.argv.slice(2);
 const native = createRequire(import.meta.url)(addon);
 const { encap, decap, flows = [], at, outgoing, incoming, last } = JSON.parse(readFileSync(0, 'utf8'));
 const setUp = `
@@ -28,12 +29,18 @@ address add 10.9.9.1/32 dev eth0
 `;
 writeFileSync('/proc/sys/net/ipv6/conf/default/disable_ipv6', '1');
 execFileSync('ip', ['-batch', '-'], { input: setUp });
+// Else the wire sees no checksum of the VXLAN device's.
+execFileSync('ethtool', ['-K', 'eth0', 'tx', 'off']);
 execFileSync('bridge', ['vni', 'add', 'vni', '16384000', 'dev', 'vx0']);
 writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+const NO_MAPS = new Uint32Array(0);
 const handles = [
-  native.programAttach(readFileSync(encapObject), 10, true),
-  native.programAttach(readFileSync(decapObject), 14, false),
+  native.programAttach(readFileSync(encapObject), 10, true, NO_MAPS),
+  native.programAttach(readFileSync(decapObject), 14, false, NO_MAPS),
 ];
+const mapsOf = ({ config, counters, peers, flows }) => Uint32Array.of(config, counters, peers, flows);
+native.programAttach(readFileSync(witnessObject), 12, true, mapsOf(handles[0]));
+native.programAttach(readFileSync(directObject), 12, false, mapsOf(handles[1]));
 native.programConfigure(handles[0].config, Uint32Array.from(encap));
 native.programConfigure(handles[1].config, Uint32Array.from(decap));
 for (const { flows: map } of handles) {
@@ -45,4 +52,6 @@ const output = execFileSync('python3', [wire], {
   maxBuffer: 1 << 28,
 });
 const counted = handles.map(({ counters }) => native.programCount(counters));
-process.stdout.write(JSON.stringify({ ...JSON.parse(output), counted }));
+const [vx0] = JSON.parse(execFileSync('ip', ['-j', '-s', 'link', 'show', 'vx0']).toString());
+const byDevice = { in: vx0.stats64.rx.packets, out: vx0.stats64.tx.packets };
+process.stdout.write(JSON.stringify({ ...JSON.parse(output), counted, byDevice }));

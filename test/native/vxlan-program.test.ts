@@ -19,9 +19,17 @@ import { VxlanEncap } from '../../src/dataplane/walks/vxlan-encap.js';
 import { Envelopes } from '../../src/io/devices/envelopes.js';
 import { PacketBatch } from '../../src/io/packet-batch.js';
 import { fanConfigWords } from '../../src/io/programs/fan-program.js';
+import { foldSum, pseudoHeaderSum, sumWords } from '../../src/wire/checksum.js';
 import { CE, decapEcn } from '../../src/wire/ecn.js';
 import { applyTos } from '../../src/wire/ipip.js';
-import { headerLen, PROTOCOL_IPIP, PROTOCOL_TCP, totalLength } from '../../src/wire/ipv4.js';
+import {
+  headerLen,
+  PROTOCOL_ICMP,
+  PROTOCOL_IPIP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  totalLength,
+} from '../../src/wire/ipv4.js';
 import { batchOf, bytesOf, fanSpec, packet } from '../unit/dataplane/packets.js';
 
 const here = import.meta.dirname;
@@ -48,9 +56,11 @@ const table = new ForwardingTable([
 ]);
 const fan = table.fans[0]!;
 
-function configOf(direction: 'encap' | 'decap'): number[] {
+function configOf(direction: 'encap' | 'decap', direct: boolean): number[] {
   const at = { encapTo: VXLAN, decapTo: TAP, underlayIndex: UNDERLAY };
-  return [...fanConfigWords(vxlanConfigOf(fan, direction, at, [fan.address]))];
+  return [
+    ...fanConfigWords(vxlanConfigOf(fan, direction, at, [fan.address], { direct: direct ? 'all' : 'none' })),
+  ];
 }
 
 interface CameOut {
@@ -64,19 +74,23 @@ interface Run {
   outgoing: CameOut[];
   incoming: CameOut[];
   counted: { packets: number; bytes: number }[];
+  /** Frames that came by the VXLAN device. */
+  byDevice: { in: number; out: number };
 }
 
-function run(frames: { outgoing?: Uint8Array[]; incoming?: Uint8Array[] }): Run {
+function run(frames: { outgoing?: Uint8Array[]; incoming?: Uint8Array[] }, direct: boolean): Run {
   const hex = (all: Uint8Array[] = []) => all.map(hexOf);
   const input = {
-    encap: configOf('encap'),
-    decap: configOf('decap'),
+    encap: configOf('encap', direct),
+    decap: configOf('decap', direct),
     at: PEERS,
     last: hexOf(lastFrame()),
     outgoing: hex(frames.outgoing),
     incoming: hex(frames.incoming),
   };
-  const objects = ['vxlan_encap', 'vxlan_decap'].map((name) => join(BUILT, `${name}.bpf.o`));
+  const objects = ['vxlan_encap', 'vxlan_decap', 'vxlan_witness', 'vxlan_direct_decap'].map((name) =>
+    join(BUILT, `${name}.bpf.o`),
+  );
   const argv = [process.execPath, join(here, 'vxlan-program-run.mjs'), join(BUILT, 'Release/ufan.node')];
   const output = execFileSync('unshare', ['--net', ...argv, ...objects], {
     input: JSON.stringify(input),
@@ -124,6 +138,46 @@ function damaged(bytes: Uint8Array, how: [number, number] | undefined): Uint8Arr
   return bytes;
 }
 
+type Soundness = 'right' | 'wrong' | 'none';
+const soundness = mostly<Soundness, Soundness>('right', fc.constantFrom('wrong', 'none'));
+
+/** Where the checksum of a protocol is, behind the IP header, and how long its own header is at least. */
+const CHECKSUMS: Readonly<Record<number, { at: number; least: number }>> = {
+  [PROTOCOL_ICMP]: { at: 2, least: 8 },
+  [PROTOCOL_TCP]: { at: 16, least: 20 },
+  [PROTOCOL_UDP]: { at: 6, least: 8 },
+};
+
+/** Sum of what the checksum is of; 0xffff where it is right. */
+function payloadSum(packet: Uint8Array): number {
+  const length = packet.length - 20;
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  const pseudo =
+    packet[9] === PROTOCOL_ICMP
+      ? 0
+      : pseudoHeaderSum(view.getUint32(12), view.getUint32(16), packet[9]!, length);
+  return foldSum(pseudo + sumWords(packet, 20, length));
+}
+
+/** Gives a packet without options a checksum of its protocol, where that is known. */
+function summed(packet: Uint8Array, how: Soundness): Uint8Array {
+  const known = CHECKSUMS[packet[9]!];
+  if (!known || packet[0] !== 0x45 || packet.length < 20 + known.least) return packet;
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  view.setUint16(20 + known.at, 0);
+  const checksum = 0xffff ^ payloadSum(packet) || 0xffff;
+  view.setUint16(20 + known.at, { right: checksum, wrong: checksum ^ 0x1234, none: 0 }[how]);
+  return packet;
+}
+
+/** Whether an outer checksum can be told by the headers, and is then right; undefined where it can't. */
+function toldRight(inner: Uint8Array): boolean | undefined {
+  const known = CHECKSUMS[inner[9]!];
+  if (!known || inner.length < 20 + known.least) return undefined;
+  const none = inner[9] === PROTOCOL_UDP && (inner[26]! | inner[27]!) === 0;
+  return none ? undefined : payloadSum(inner) === 0xffff;
+}
+
 const outgoing = fc
   .record({
     link,
@@ -131,11 +185,12 @@ const outgoing = fc
     target: mostly('250.0.27.2', fc.constantFrom(...TARGETS)),
     fields: fc.record({ payload, ttl, tos, protocol, dontFragment: fc.boolean() }),
     options,
+    soundness,
     damage,
   })
-  .map(({ link, source, target, fields, options, damage }) => ({
+  .map(({ link, source, target, fields, options, soundness, damage }) => ({
     link,
-    inner: damaged(packet(source, target, { ...fields, ...options }), damage),
+    inner: damaged(summed(packet(source, target, { ...fields, ...options }), soundness), damage),
   }));
 
 /** Where the walk sends it as it is, "172.30.0.27", and with which TOS; undefined where it doesn't. */
@@ -159,13 +214,18 @@ function isWhole(inner: Uint8Array): boolean {
   return headerLen(inner, 0) === 20 && totalLength(inner, 0) === inner.length;
 }
 
-it(
-  'encap takes what the walk sends as it is, and leaves all else to the daemon as it was',
-  () => {
+const WAYS = [
+  ['past the VXLAN device', true],
+  ['by the VXLAN device', false],
+] as const;
+
+it.each(WAYS)(
+  'encap, %s, takes what the walk sends as it is, and leaves all else to the daemon as it was',
+  (_, direct) => {
     const sent = fc.sample(outgoing, { numRuns: 1000, seed: 22 });
     const frames = sent.map(({ link, inner }) => framed(link, inner));
-    const { outgoing: out, counted } = run({ outgoing: frames });
-    let taken = 0;
+    const { outgoing: out, counted, byDevice } = run({ outgoing: frames }, direct);
+    let [taken, wrong] = [0, 0];
     let bytes = 0;
     for (const [i, { link, inner }] of sent.entries()) {
       // Of a packet that is marked for congestion the kernel would say outside that it can be.
@@ -178,13 +238,18 @@ it(
       expect(hexOf(carried)).toBe(hexOf(frames[i]!));
       if (walked === undefined) continue;
       const outer = { source: OURS, target: walked.exit, ttl: 64, tos: walked.tos, port: PORT, vni: VNI };
-      expect(outerOf(frame)).toEqual(outer);
+      const isWrong = direct && toldRight(inner) === false;
+      expect(outerOf(frame)).toEqual({ ...outer, checksum: isWrong ? 'wrong' : 'right' });
+      wrong += Number(isWrong);
       taken++;
       bytes += inner.length;
     }
+    expect(wrong).toBeLessThan(taken / 5);
     expect(taken).toBeGreaterThan(100);
     expect(sent.length - taken).toBeGreaterThan(100);
     expect(counted[0]).toEqual({ packets: taken, bytes });
+    if (direct) expect(byDevice.out).toBeLessThan(taken / 2);
+    else expect(byDevice.out).toBe(taken);
   },
   TIMEOUT_MS,
 );
@@ -192,9 +257,18 @@ it(
 function outerOf(frame: Buffer) {
   const address = (at: number) => [...frame.subarray(at, at + 4)].join('.');
   const [ip, udp, vxlan] = [14, 34, 42];
-  expect([frame[ip], frame[ip + 9], frame[vxlan]]).toEqual([0x45, 17, 8]);
-  expect(frame.readUInt16BE(udp + 6)).not.toBe(0);
+  expect([frame[ip], frame[ip + 9], frame.readUInt32BE(vxlan)]).toEqual([0x45, 17, 0x08000000]);
+  expect([frame.readUInt16BE(ip + 2), frame.readUInt16BE(udp + 4)]).toEqual([
+    frame.length - 14,
+    frame.length - 34,
+  ]);
+  expect(foldSum(sumWords(frame, ip, 20))).toBe(0xffff);
+  // May be fragmented, as the kernel's own.
+  expect(frame.readUInt16BE(ip + 6)).toBe(0);
+  expect(frame.readUInt16BE(udp)).toBeGreaterThanOrEqual(32768);
+  expect(frame.readUInt16BE(udp)).toBeLessThan(61000);
   return {
+    checksum: checksumOf(frame.subarray(ip)),
     source: address(ip + 12),
     target: address(ip + 16),
     ttl: frame[ip + 8],
@@ -202,6 +276,12 @@ function outerOf(frame: Buffer) {
     port: frame.readUInt16BE(udp + 2),
     vni: frame.readUInt32BE(vxlan + 4) >>> 8,
   };
+}
+
+/** Of an outer packet, its UDP checksum. */
+function checksumOf(packet: Uint8Array): Soundness {
+  if ((packet[26]! | packet[27]!) === 0) return 'none';
+  return payloadSum(packet) === 0xffff ? 'right' : 'wrong';
 }
 
 const PEER_SOURCES = ['250.0.27.254', '250.0.27.0', '250.0.27.255', '250.0.26.2', '250.0.28.2', '10.1.2.3'];
@@ -219,20 +299,22 @@ const incoming = fc
     outerEcn: mostly(undefined, fc.integer({ min: 0, max: 3 })),
     vni: mostly(VNI, fc.constant(7)),
     flags: mostly(8, fc.constantFrom(0, 0x88)),
+    soundness,
+    outerSum: fc.constantFrom<Soundness>('none', 'right', 'right', 'wrong'),
     options,
     padding,
     damage,
   })
   .map(({ link, source, target, from, to, tos, outerEcn, vni, flags, fields, ...more }) => {
-    const plain = packet(source, target, { ...fields, tos, ...more.options });
+    const plain = summed(packet(source, target, { ...fields, tos, ...more.options }), more.soundness);
     const inner = damaged(Uint8Array.from([...plain, ...new Uint8Array(more.padding)]), more.damage);
     const frame = framed(link, inner);
     const outerTos = (tos & 0xfc) | (outerEcn ?? tos & 3);
-    return { link, inner, frame, from, to, outerTos, vni, flags };
+    return { link, inner, frame, from, to, outerTos, vni, flags, outerSum: more.outerSum };
   });
 
 function outerFrame(sent: Omit<Incoming, 'link' | 'inner'>): Uint8Array {
-  const { frame, from, to, outerTos, vni, flags } = sent;
+  const { frame, from, to, outerTos, vni, flags, outerSum } = sent;
   const udp = Buffer.alloc(16);
   udp.writeUInt16BE(40_000, 0);
   udp.writeUInt16BE(PORT, 2);
@@ -241,6 +323,7 @@ function outerFrame(sent: Omit<Incoming, 'link' | 'inner'>): Uint8Array {
   udp.writeUInt32BE(vni * 256, 12);
   const outer = packet(from, to, { payload: 16 + frame.length, tos: outerTos, ttl: 61 });
   outer.set([...udp, ...frame], 20);
+  summed(outer, outerSum);
   return Buffer.concat([Buffer.from(`020000000001020000000002${IPV4}`, 'hex'), outer]);
 }
 type Incoming = typeof incoming extends fc.Arbitrary<infer Value> ? Value : never;
@@ -248,12 +331,21 @@ type Incoming = typeof incoming extends fc.Arbitrary<infer Value> ? Value : neve
 /** Of no protocol that anybody knows: it comes to the daemon. */
 function lastFrame(): Uint8Array {
   const frame = Buffer.concat([Buffer.from(`${STATION}${OTHER}88b6`, 'hex'), Buffer.from('the last one')]);
-  return outerFrame({ frame, from: '172.30.0.27', to: OURS, outerTos: 0, vni: VNI, flags: 8 });
+  return outerFrame({
+    frame,
+    from: '172.30.0.27',
+    to: OURS,
+    outerTos: 0,
+    vni: VNI,
+    flags: 8,
+    outerSum: 'none',
+  });
 }
 
 /** What the walk lets come in, undefined where it doesn't; or that it is for the device to drop. */
 function letIn(sent: Incoming): Uint8Array | 'dropped' | undefined {
-  const { link, inner, frame, from, to, outerTos, vni, flags } = sent;
+  const { link, inner, frame, from, to, outerTos, vni, flags, outerSum } = sent;
+  if (outerSum === 'wrong') return 'dropped';
   if (vni !== VNI || flags !== 8) return 'dropped';
   if ((outerTos & 3) === 3 && isIpv4(link) && (inner[1]! & 3) === 0) return 'dropped';
   if (!isPlainLink(link) || to !== OURS) return undefined;
@@ -294,11 +386,11 @@ function asReceived(sent: Incoming) {
   return { source: to === OURS ? from : '0.0.0.0', ttl: 61, tos: outerTos, bytes };
 }
 
-it(
-  'decap takes what the walk lets come in, and gives all else to the daemon with its outer headers',
-  () => {
+it.each(WAYS)(
+  'decap, %s, takes what the walk lets come in, and gives all else to the daemon with its outer headers',
+  (_, direct) => {
     const sent = fc.sample(incoming, { numRuns: 2000, seed: 23 });
-    const { incoming: out, counted } = run({ incoming: sent.map(outerFrame) });
+    const { incoming: out, counted, byDevice } = run({ incoming: sent.map(outerFrame) }, direct);
     const seen = { tap: 0, queue: 0, wire: 0, nowhere: 0 };
     let bytes = 0;
     for (const [i, each] of sent.entries()) {
@@ -315,6 +407,10 @@ it(
     }
     expect(Math.min(seen.tap, seen.queue, seen.nowhere)).toBeGreaterThan(200);
     expect(counted[1]).toEqual({ packets: seen.tap, bytes });
+    // Behind each comes one that is none for the programs.
+    const taken = sent.length + seen.queue + seen.tap - byDevice.in;
+    if (direct) expect(taken).toBeGreaterThan(seen.tap / 2);
+    else expect(taken).toBe(0);
   },
   TIMEOUT_MS,
 );

@@ -258,7 +258,7 @@ function datagram(): PacketBatch {
 
 /**
  * From a TAP by the VXLAN device and the veth pair to the same device, that two in one namespace may not have one VNI, and in
- * by a second TAP. The peer's addresses are local only for what comes in.
+ * by a second TAP; then by the veth pair alone. The peer's addresses are local only for what comes in.
  */
 async function probeVxlan(): Promise<void> {
   for (const [name] of TAPS) Tap.open(name, VXLAN_MTU, false);
@@ -271,19 +271,25 @@ async function probeVxlan(): Promise<void> {
   const [tap, decapTo, underlayIndex] = [TAPS[0][0], TAPS[1][0], 'probe0'].map(deviceIndex) as Indices;
   const at = { encapTo, decapTo, underlayIndex };
   const [us, peer] = [fanOf(US, OVER_VXLAN), fanOf(PEER, OVER_VXLAN)];
-  FanProgram.vxlanEncap(tap).configure(vxlanConfigOf(us, 'encap', at, [us.address]));
-  FanProgram.vxlanDecap(encapTo).configure(vxlanConfigOf(peer, 'decap', at, [peer.address]));
+  const encap = FanProgram.vxlanEncap(tap);
+  encap.configure(vxlanConfigOf(us, 'encap', at, [us.address]));
+  FanProgram.vxlanWitness(underlayIndex, encap);
+  const decap = FanProgram.vxlanDecap(encapTo);
+  decap.configure(vxlanConfigOf(peer, 'decap', at, [peer.address]));
+  FanProgram.vxlanDirectDecap(deviceIndex('probe1'), decap);
   const socket = createSocket('udp4');
   socket.bind(VXLAN_TEST_PORT);
   await once(socket, 'listening');
-  const message = once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) });
   const sender = createSocket('udp4');
   sender.bind(0, OUR_CONTAINER);
   await once(sender, 'listening');
-  sender.send(TEXT, VXLAN_TEST_PORT, PEER_BY_VXLAN);
-  await message.catch(() => {
-    throw new Error('a datagram into the TAP did not come in by that of the peer');
-  });
+  for (const way of ['by the VXLAN device', 'directly']) {
+    const message = once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) });
+    sender.send(TEXT, VXLAN_TEST_PORT, PEER_BY_VXLAN);
+    await message.catch(() => {
+      throw new Error(`a datagram into the TAP did not come in by that of the peer, ${way}`);
+    });
+  }
 }
 
 /** null where it works. */

@@ -8,10 +8,10 @@
  *
  * Of several workers the first one has the programs; the others, to whom a part of those packets comes, give them flows.
  */
-import type { EarlyChains } from '../../io/netlink/early-chains.js';
 import { ETHERNET_LEN } from '../../io/netlink/next-hops.js';
 import type { PacketBatch } from '../../io/packet-batch.js';
 import {
+  type Direct,
   type FanConfig,
   type FanProgram,
   type FlowSink,
@@ -23,7 +23,7 @@ import {
 import { OUTER_LEN } from '../../wire/ipip.js';
 import { VXLAN_OUTER_LEN } from '../../wire/vxlan.js';
 import type { KernelPrograms } from '../ports/fan-programs.js';
-import type { FanPort } from '../ports/ports.js';
+import type { FanPort, Ports } from '../ports/ports.js';
 import type { FanEntry, ForwardingTable } from '../tables/forwarding-table.js';
 import type { PeerCounts } from '../tables/peer-table.js';
 import type { Tracer } from '../tracing/tracer.js';
@@ -37,7 +37,7 @@ interface Served {
   readonly flows: FlowSink;
   /** Undefined where the program is. */
   readonly programs: KernelPrograms | undefined;
-  /** Whether its packets may go by the kernel, as things are on this host. */
+  /** Whether its packets may go by the kernel, over VXLAN directly, as things are on this host. */
   readonly isOpen: () => boolean;
   /** As FanConfig.own. */
   readonly own: readonly number[];
@@ -59,7 +59,7 @@ export class KernelPath {
   configure(
     tables: readonly ForwardingTable[],
     ports: readonly FanPort[],
-    chains: EarlyChains | undefined,
+    host: Pick<Ports, 'chains' | 'policies'>,
     generation: number,
   ): void {
     this.#served = tables.flatMap((table) =>
@@ -69,8 +69,13 @@ export class KernelPath {
         const exit = programs?.decap?.exit;
         // Without the exit there is nothing that would be passed by; without the program another worker has to say so.
         const mayDecap = () =>
-          exit === undefined || (exit.isOpen && !chains?.mayBePassedBy(fan.underlayDevice));
-        return [...servedBy(fan, 'encap', own, programs), ...servedBy(fan, 'decap', own, programs, mayDecap)];
+          exit === undefined || (exit.isOpen && !host.chains?.mayBePassedBy(fan.underlayDevice));
+        // Packets of IP-in-IP pass by policies in any case, as SECURITY.md says.
+        const isFree = () => fan.vxlan === undefined || !host.policies?.exist;
+        return [
+          ...servedBy(fan, 'encap', own, programs, isFree),
+          ...servedBy(fan, 'decap', own, programs, () => isFree() && mayDecap()),
+        ];
       }),
     );
     this.#begin(generation);
@@ -160,17 +165,22 @@ export class KernelPath {
       const { fan, direction, program, programs, own } = served;
       const fits = suits(fan, direction) && own.length <= MOST_OWN_ADDRESSES;
       served.wasOpen = served.isOpen();
-      served.takes = fits && served.wasOpen ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
+      const mayTake = fits && (served.wasOpen || fan.vxlan !== undefined);
+      served.takes = mayTake ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       if (!program || !programs) continue;
       const state = { takes: served.takes, generation: this.#generation };
       program.configure({ ...this.#configOf(served, programs), ...state });
     }
   }
 
-  #configOf({ fan, direction, own }: Served, programs: KernelPrograms): FanConfig {
+  #configOf({ fan, direction, own, wasOpen }: Served, programs: KernelPrograms): FanConfig {
     const { encapTo, decapTo } = programs;
     const longest = Math.min(fan.underlayMtu, this.#smallestPath);
-    if (fan.vxlan) return vxlanConfigOf(fan, direction, programs, own, longest);
+    if (fan.vxlan)
+      return vxlanConfigOf(fan, direction, programs, own, {
+        longest,
+        direct: wasOpen ? directOf(fan, direction) : 'none',
+      });
     return direction === 'encap'
       ? encapConfigOf(fan, encapTo, longest, own)
       : decapConfigOf(fan, decapTo, own);
@@ -199,7 +209,12 @@ function suits(fan: FanEntry, direction: Direction): boolean {
   return fan.vxlan !== undefined || fan.isInnermost;
 }
 
-/** Of a program of a fan over VXLAN that takes all; `own` as in FanConfig; `longest`: outer packet. */
+/** In a layer-2 fan the exit from the bridge is not there to keep super-packets from ports that are no veths. */
+function directOf({ vxlan }: FanEntry, direction: Direction): Direct {
+  return direction === 'decap' && vxlan?.layer2 ? 'single' : 'all';
+}
+
+/** Of a program of a fan over VXLAN that takes all; `own` as in FanConfig; `longest`: outer packet; `direct` as in VxlanConfig. */
 export function vxlanConfigOf(
   fan: FanEntry,
   direction: Direction,
@@ -209,10 +224,10 @@ export function vxlanConfigOf(
     underlayIndex: underlay,
   }: Pick<KernelPrograms, 'encapTo' | 'decapTo' | 'underlayIndex'>,
   own: readonly number[],
-  longest = fan.underlayMtu,
+  { longest = fan.underlayMtu, direct = directOf(fan, direction) } = {},
 ): FanConfig {
   const { vni, port } = fan.vxlan!;
-  const overVxlan = { vni, port, underlay, cookie: fan.kernelVxlan!.cookie };
+  const overVxlan = { vni, port, underlay, direct, cookie: fan.kernelVxlan!.cookie };
   const [device, limit] =
     direction === 'encap' ? [encapTo, longest] : [decapTo, fan.underlayMtu - VXLAN_OUTER_LEN];
   return { ...configOf(fan, own), device, limit, linkHeader: ETHERNET_LEN, overVxlan };

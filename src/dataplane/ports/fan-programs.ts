@@ -18,11 +18,19 @@ interface DecapPrograms {
   readonly devices: ExitDevices;
 }
 
+/** At the underlay's device, of a fan over VXLAN: by them packets go past the VXLAN device. */
+export interface DirectPrograms {
+  /** Sees which peers encap may send to so. */
+  readonly witness: FanProgram;
+  readonly decap: FanProgram;
+}
+
 /** Of a fan of either type. */
 export interface KernelPrograms {
   readonly encap: FanProgram;
   /** Decap, what it can't do without, and where they are attached; undefined where the daemon does it. */
   readonly decap: (Pick<DecapPrograms, 'program'> & Partial<DecapPrograms>) | undefined;
+  readonly direct?: DirectPrograms | undefined;
   /** Index of the device that packets go on by. */
   readonly encapTo: number;
   readonly decapTo: number;

@@ -11,6 +11,7 @@ import { Tap } from '../../io/devices/tap.js';
 import { Tun } from '../../io/devices/tun.js';
 import { EarlyChains } from '../../io/netlink/early-chains.js';
 import { HostAddresses } from '../../io/netlink/host-addresses.js';
+import { IpsecWatch } from '../../io/netlink/ipsec-policies.js';
 import { HEADROOM, MAX_PACKET, PacketBatch } from '../../io/packet-batch.js';
 import type { Poller } from '../../io/poller.js';
 import type { Share } from '../../io/receive-filter.js';
@@ -59,7 +60,8 @@ export const TOKEN = {
   icmp: 2,
   chains: 3,
   addresses: 4,
-  firstFan: 5,
+  policies: 5,
+  firstFan: 6,
   firstBridge: 1 << 15,
   ports: 1 << 16,
   vxlan: 1 << 20,
@@ -73,6 +75,8 @@ export class Ports {
   readonly fromUnderlay: PacketBatch;
   /** Those that decap in the kernel would pass by; undefined where there is none of it, or can't be such chains. */
   chains: EarlyChains | undefined;
+  /** Those that programs over VXLAN would pass by; likewise. */
+  policies: IpsecWatch | undefined;
   /** Of this host. */
   readonly addresses: HostAddresses;
   readonly #poller: Poller;
@@ -122,7 +126,10 @@ export class Ports {
         opened.push(port);
         return port;
       });
-      this.#watchChains(next.some(({ programs }) => programs?.decap?.exit));
+      this.#watchHost(
+        next.some(({ programs }) => programs?.decap?.exit),
+        next.some(({ programs }) => programs?.direct),
+      );
       this.#adopt(next);
       this.vxlan.hear(specs);
       next.forEach(({ tun }, index) => {
@@ -173,7 +180,7 @@ export class Ports {
   /** What the kernel does by itself for the fans goes on, where it can. */
   close(): void {
     this.#adopt([], true);
-    this.#watchChains(false);
+    this.#watchHost(false, false);
     this.#poller.remove(this.icmp.fd);
     this.#poller.remove(this.addresses.fd);
     this.addresses.close();
@@ -258,19 +265,26 @@ export class Ports {
     this.#retainUnderlay();
   }
 
-  #watchChains(wanted: boolean): void {
-    if (wanted === (this.chains !== undefined)) return;
-    if (this.chains) {
-      this.#poller.remove(this.chains.fd);
-      this.chains.close();
-      this.chains = undefined;
-    } else {
-      try {
-        this.chains = EarlyChains.open();
-        this.#poller.add(this.chains.fd, TOKEN.chains);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EPROTONOSUPPORT') throw error;
-      }
+  #watchHost(chains: boolean, policies: boolean): void {
+    this.chains = this.#watch(chains, this.chains, EarlyChains.open, TOKEN.chains);
+    this.policies = this.#watch(policies, this.policies, IpsecWatch.open, TOKEN.policies);
+  }
+
+  #watch<T extends Watch>(wanted: boolean, now: T | undefined, open: () => T, token: number): T | undefined {
+    if (wanted === (now !== undefined)) return now;
+    if (now) {
+      this.#poller.remove(now.fd);
+      now.close();
+      return undefined;
+    }
+    try {
+      const watch = open();
+      this.#poller.add(watch.fd, token);
+      return watch;
+    } catch (error) {
+      // There can be none of it.
+      if ((error as NodeJS.ErrnoException).code !== 'EPROTONOSUPPORT') throw error;
+      return undefined;
     }
   }
 
@@ -279,6 +293,12 @@ export class Ports {
     this.underlay.retain(used);
     this.vxlan.retain(used);
   }
+}
+
+/** What the kernel tells of the host. */
+interface Watch {
+  readonly fd: number;
+  close(): void;
 }
 
 /** MTU of TUN or TAP. */

@@ -134,11 +134,12 @@ function threadId(): number {
 }
 
 function linksOf({ underlay: { shimFd }, programs }: FanPort): Record<string, number> {
-  const decap = programs?.decap;
+  const { decap, direct } = programs ?? {};
   return {
     ...(shimFd === undefined ? {} : { 'GSO shim': shimFd }),
     ...(programs ? { encap: programs.encap.linkFd } : {}),
     ...(decap ? { decap: decap.program.linkFd } : {}),
+    ...(direct ? { witness: direct.witness.linkFd, 'direct decap': direct.decap.linkFd } : {}),
     ...(decap?.exit ? { 'bridge exit': decap.exit.linkFd } : {}),
   };
 }

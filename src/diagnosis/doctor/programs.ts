@@ -1,4 +1,4 @@
-/** programs-detached: a program of ours in the kernel that somebody took from its device. What it did, fand does, slower. */
+/** programs-detached: a program of ours in the kernel that somebody took from its device. What it did, fand does, slower; not decap of VXLAN. */
 import { type Check, FIX, type Finding, fail, ok } from './finding.js';
 
 export const programsDetached: Check = {

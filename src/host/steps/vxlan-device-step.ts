@@ -1,7 +1,7 @@
 /**
- * Step: the kernel's VXLAN device beside the TAP of a fan over VXLAN, by which plain packets go with `io bpf` and the
- * daemon sees none of them (native/bpf/vxlan_encap.bpf.c, vxlan_decap.bpf.c). Who frames are for, its programs say:
- * "external", of one VNI, so that other fans may have the same port.
+ * Step: the kernel's VXLAN device beside the TAP of a fan over VXLAN, which has its UDP port with `io bpf`. Plain packets go
+ * by it, or past it, without the daemon (native/bpf/vxlan_decap.bpf.c, vxlan_direct_decap.bpf.c). Who frames are for, programs
+ * say: "external", of one VNI, so that other fans may have the same port.
  *
  * It is made down, and then has no port. The worker sets it up where it has programs for it (io/devices/vxlan-device.ts);
  * one that somebody has set down since is made anew, which the worker sees.

@@ -17,6 +17,10 @@ export const MOST_OWN_ADDRESSES = 16;
 export const TAKES = { nothing: 0, all: 1, untraced: 2 } as const;
 export type Takes = keyof typeof TAKES;
 
+/** Of which packets the outer headers are the programs' own matter, past the VXLAN device, as enum fan_direct. */
+export const DIRECT = { none: 0, all: 1, single: 2 } as const;
+export type Direct = keyof typeof DIRECT;
+
 /** Words of what makes an envelope of a fan over VXLAN known for one (VXLAN_COOKIE_WORDS). */
 export const COOKIE_WORDS = 3;
 
@@ -60,15 +64,22 @@ export interface VxlanConfig {
   port: number;
   /** Index of the underlay's device. */
   underlay: number;
+  direct: Direct;
   /** COOKIE_WORDS of them. */
   cookie: readonly number[];
 }
 
-const NO_VXLAN: VxlanConfig = { vni: 0, port: 0, underlay: 0, cookie: Array<number>(COOKIE_WORDS).fill(0) };
+const NO_VXLAN: VxlanConfig = {
+  vni: 0,
+  port: 0,
+  underlay: 0,
+  direct: 'none',
+  cookie: Array<number>(COOKIE_WORDS).fill(0),
+};
 
 /** The words of struct fan_config, native/bpf/fan_program.h. */
 export function fanConfigWords(config: FanConfig): Uint32Array {
-  const { vni, port, underlay, cookie } = config.overVxlan ?? NO_VXLAN;
+  const { vni, port, underlay, direct, cookie } = config.overVxlan ?? NO_VXLAN;
   const own = Array.from({ length: MOST_OWN_ADDRESSES }, (_, i) => config.own[i] ?? 0);
   return Uint32Array.of(
     TAKES[config.takes],
@@ -89,6 +100,7 @@ export function fanConfigWords(config: FanConfig): Uint32Array {
     vni,
     port,
     underlay,
+    DIRECT[direct],
     ...cookie,
     ...own,
   );
@@ -143,9 +155,26 @@ export class FanProgram implements FlowSink {
     return FanProgram.#attach('#vxlan-decap-program', deviceIndex, false);
   }
 
-  static #attach(name: string, deviceIndex: number, egress: boolean): FanProgram {
+  /** Decap at the underlay's device of what `vxlanDecap` would take, by what that one was told; it counts there as well. */
+  static vxlanDirectDecap(deviceIndex: number, vxlanDecap: FanProgram): FanProgram {
+    return FanProgram.#attach('#vxlan-direct-decap-program', deviceIndex, false, vxlanDecap);
+  }
+
+  /** What sees at the underlay's device to whom `vxlanEncap` may send without the VXLAN device. */
+  static vxlanWitness(deviceIndex: number, vxlanEncap: FanProgram): FanProgram {
+    return FanProgram.#attach('#vxlan-witness-program', deviceIndex, true, vxlanEncap);
+  }
+
+  /** `sharing`: whose maps it has. */
+  static #attach(name: string, deviceIndex: number, egress: boolean, sharing?: FanProgram): FanProgram {
     const path = createRequire(import.meta.url).resolve(name);
-    return new FanProgram(native.programAttach(readFileSync(path), deviceIndex, egress));
+    const maps = sharing ? sharing.#maps : new Uint32Array(0);
+    return new FanProgram(native.programAttach(readFileSync(path), deviceIndex, egress, maps));
+  }
+
+  get #maps(): Uint32Array {
+    const { config, counters, peers, flows } = this.#handles;
+    return Uint32Array.of(config, counters, peers, flows);
   }
 
   /** For native.programDevice and Pins.add, good until `detach`. */

@@ -4,8 +4,10 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containerAddress, raiseFan, showFans } from '../../../bench/lab/fan.js';
+import type { Host } from '../../../bench/lab/host.js';
 import { iperf } from '../../../bench/lab/iperf.js';
 import { createLab, type Lab } from '../../../bench/lab/lab.js';
 import { ping } from '../../../bench/lab/ping.js';
@@ -126,6 +128,10 @@ describe('the VXLAN device of a fan', () => {
     const { stdout } = await one().exec(['ip', '-j', '-d', 'link', 'show', 'type', 'vxlan']);
     return (JSON.parse(stdout) as { ifname?: string }[]).flatMap(({ ifname }) => ifname ?? []);
   };
+  const upDevices = async () => {
+    const { stdout } = await one().exec(['ip', '-j', 'link', 'show', 'up', 'type', 'vxlan']);
+    return (JSON.parse(stdout) as { ifname?: string }[]).flatMap(({ ifname }) => ifname ?? []);
+  };
   const answered = async () =>
     (await ping(net.container(2), net.address(1), { count: 1, timeoutMs: 500 })).received;
   beforeAll(async () => {
@@ -137,6 +143,7 @@ describe('the VXLAN device of a fan', () => {
     expect(await answered()).toBe(1);
     for (const change of ['del', 'set down']) {
       await one().ip(`link ${change} ${DEVICE}`);
+      await until(upDevices, (names) => names.includes(DEVICE));
       await until(answered, (received) => received === 1);
     }
     const [fan] = await until(
@@ -204,5 +211,87 @@ describe('what the kernel leaves to fand', () => {
       ([name, count]) => name.startsWith('drop-') && count > 0,
     );
     expect(drops).toEqual([]);
+  });
+});
+
+/** For so long a peer may come past the firewall, on each CPU, after one packet of it has been let through. */
+const ADMITTED_MS = 1100;
+/** Of the packets of a file. */
+const FEW = FILE_BYTES / 65_536 / 2;
+
+describe('past the VXLAN device', () => {
+  let net: FanLab;
+  const two = () => net.host(2);
+  const answered = async () =>
+    (await ping(net.container(1), net.address(2), { count: 1, timeoutMs: 500 })).received;
+  const byDevice = async (host: Host, device: string) => {
+    const { stdout } = await host.exec(['ip', '-j', '-s', 'link', 'show', device]);
+    const [link] = JSON.parse(stdout) as { stats64: Record<'rx' | 'tx', { packets: number }> }[];
+    return link!.stats64.rx.packets + link!.stats64.tx.packets;
+  };
+  const byDevices = async () => [
+    await byDevice(net.host(1), 'vx-250-0-28'),
+    await byDevice(net.host(2), 'vx-250-0-27'),
+  ];
+  /** Packets of each host, in and out. */
+  const sentByDevice = async () => {
+    const before = await byDevices();
+    const file = await randomFile(net.host(1), net.lab.dir, FILE_BYTES);
+    const copy = join(net.lab.dir, 'copy');
+    const sent = await sendFile(net.container(1), net.container(2), net.address(2), file.path, copy);
+    rmSync(copy);
+    expect(sent).toMatchObject({ sha256: file.sha256 });
+    return (await byDevices()).map((packets, i) => packets - before[i]!);
+  };
+  const notes = async () => (await showFans(two()))[0]!.ioNotes;
+  beforeAll(async () => {
+    net = await FanLab.open({ profile: 'nic-like' }, [...FAN, ...ROUTED, ...BPF, 'no-heal']);
+  });
+  afterAll(() => net?.remove());
+
+  it('goes all but a packet now and then', async () => {
+    expect(await answered()).toBe(1);
+    expect(Math.max(...(await sentByDevice()))).toBeLessThan(FEW);
+  });
+
+  it.each([
+    ['INPUT', 2, 'filter hook input priority 0', 'saddr 172.30.0.28'],
+    ['PREROUTING', 2, 'filter hook prerouting priority -300', 'saddr 172.30.0.28'],
+    ['OUTPUT', 1, 'filter hook output priority 0', 'daddr 172.30.0.27'],
+    ['POSTROUTING', 1, 'filter hook postrouting priority 0', 'daddr 172.30.0.27'],
+  ])('goes nothing that the firewall drops in %s, from a second on', async (_, number, chain, peer) => {
+    const host = net.host(number);
+    await host.exec(['nft', `add table ip theirs; add chain ip theirs drops { type ${chain}; }`]);
+    expect(await answered()).toBe(1);
+    await host.exec(['nft', `add rule ip theirs drops ip ${peer} udp dport 8472 counter drop`]);
+    await sleep(ADMITTED_MS);
+    expect(await answered()).toBe(0);
+    await host.exec(['nft', 'delete table ip theirs']);
+    expect(await until(answered, (received) => received === 1)).toBe(1);
+  });
+
+  it('goes nothing while a chain at the ingress of the underlay would be passed by, as show says', async () => {
+    const chain = 'type filter hook ingress device eth0 priority 0;';
+    await two().exec(['nft', `add table netdev theirs; add chain netdev theirs early { ${chain} }`]);
+    const [note] = await until(notes, ({ length }) => length === 1);
+    expect(note).toBe('bpf: decap by the VXLAN device: packets would pass by the chain netdev theirs early');
+    const [sender, receiver] = await sentByDevice();
+    expect(receiver).toBeGreaterThan(FILE_BYTES / 65_536);
+    expect(sender).toBeLessThan(FEW);
+    await two().exec(['nft', 'delete table netdev theirs']);
+    await until(notes, ({ length }) => length === 0);
+    expect(Math.max(...(await sentByDevice()))).toBeLessThan(FEW);
+  });
+
+  it('goes nothing of a host with IPsec policies: they see it, as show says', async () => {
+    const one = net.host(1);
+    await one.ip('xfrm policy add src 172.30.0.28/32 dst 172.30.0.27/32 proto udp dir out action block');
+    await until(answered, (received) => received === 0);
+    const show = async () => (await showFans(one))[0]!.ioNotes;
+    const [note] = await until(show, ({ length }) => length === 1);
+    expect(note).toBe("bpf: decap by the VXLAN device: packets would pass by this host's IPsec policies");
+    await one.ip('xfrm policy flush');
+    await until(answered, (received) => received === 1);
+    await until(show, ({ length }) => length === 0);
   });
 });

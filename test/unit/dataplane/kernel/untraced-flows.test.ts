@@ -44,7 +44,13 @@ function twoFans() {
   }));
   const kernel = new KernelPath();
   let generation = 0;
-  const reconfigure = () => kernel.configure([table], ports as unknown as FanPort[], undefined, ++generation);
+  const reconfigure = () =>
+    kernel.configure(
+      [table],
+      ports as unknown as FanPort[],
+      { chains: undefined, policies: undefined },
+      ++generation,
+    );
   reconfigure();
   const trace = (...wishes: Wish[]) =>
     kernel.trace(wishes.length === 0 ? undefined : tracerOf(wishes), ++generation);
