@@ -60,6 +60,14 @@ function isOpenTo(path: string): boolean {
   return enters && (path === '/' || isOpenTo(dirname(path)));
 }
 
+/**
+ * Options of V8, which can be told so only as it begins: some ten seconds after any work it would collect garbage twice, on
+ * all cores (60 ms), for 9 MB of 87. One that it does not know ends Node, so only those that do are told.
+ */
+function quiet(): string[] {
+  return Number.parseInt(process.versions.node, 10) <= 24 ? ['--no-memory-reducer'] : [];
+}
+
 /** Whether there is anything to give up. */
 export function isConfined({ effective, noNewPrivs }: Privileges): boolean {
   return noNewPrivs && (effective & ~BigInt(kept())) === 0n;
@@ -74,7 +82,7 @@ export function confine(): string | undefined {
   if (isConfined(privileges) || process.geteuid?.() !== 0) return undefined;
   const canUnshare = (privileges.effective & (1n << BigInt(CAPABILITY.sysAdmin))) !== 0n;
   const probe = canUnshare ? startIoProbe() : -1;
-  const argv = [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
+  const argv = [process.argv0, ...process.execArgv, ...quiet(), ...process.argv.slice(1)];
   try {
     native.confineAndExecute(process.execPath, argv, kept(), probe);
     return undefined;
