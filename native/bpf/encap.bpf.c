@@ -13,7 +13,6 @@
 enum {
   OUTER_LEN = 20,
   FAMILY_IPV4 = 2,
-  SKIP_NEIGHBOUR = 4, /* BPF_FIB_LOOKUP_SKIP_NEIGH, which headers before 6.3 lack */
 };
 
 static __always_inline void write_outer(const struct fan_config *fan, const __u8 *ip,
@@ -32,10 +31,12 @@ static __always_inline void write_outer(const struct fan_config *fan, const __u8
 
 /*
  * Whether the host's routes lead to the peer by the fan's device. Where they don't, the daemon
- * sends as the kernel says, or counts what can't be sent.
+ * sends as the kernel says, or counts what can't be sent. `next_hop` is 0 where that one's MAC
+ * address is not known yet, or it is none of IPv4.
  */
 static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct fan_config *fan,
-                                             const __u8 *outer, __u32 wire_len) {
+                                             const __u8 *outer, __u32 wire_len,
+                                             __be32 *next_hop) {
   struct bpf_fib_lookup route = {
       .family = FAMILY_IPV4,
       .l4_protocol = PROTOCOL_IPIP,
@@ -45,13 +46,17 @@ static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct
   };
   __builtin_memcpy(&route.ipv4_src, outer + 12, 4);
   __builtin_memcpy(&route.ipv4_dst, outer + 16, 4);
-  return bpf_fib_lookup(skb, &route, sizeof route, SKIP_NEIGHBOUR) == BPF_FIB_LKUP_RET_SUCCESS &&
+  long found = bpf_fib_lookup(skb, &route, sizeof route, 0);
+  bool is_known = found == BPF_FIB_LKUP_RET_SUCCESS && route.family == FAMILY_IPV4;
+  *next_hop = is_known ? route.ipv4_dst : 0;
+  return (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) &&
          route.ifindex == fan->device;
 }
 
 /* Puts the outer header in front and the packet on its way. */
 static __always_inline int send(struct __sk_buff *skb, const struct fan_config *fan,
-                                const __u8 *outer) {
+                                const __u8 *outer, __be32 next_hop) {
+  struct bpf_redir_neigh way = {.nh_family = FAMILY_IPV4, .ipv4_nh = next_hop};
   __u32 link_header = fan->link_header;
   if (bpf_skb_adjust_room(skb, OUTER_LEN, BPF_ADJ_ROOM_MAC,
                           BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) != 0) {
@@ -63,10 +68,11 @@ static __always_inline int send(struct __sk_buff *skb, const struct fan_config *
   /* A container's mark means nothing to the underlay's routes. */
   skb->mark = 0;
   /*
-   * Not with the next hop just found: a packet that waits for ARP would then still have the route
-   * to the TUN, and be sent there.
+   * Without a next hop the kernel looks for a route of the packet's own. It needs one to wait for
+   * ARP: with the one to the TUN it would be sent there.
    */
-  return bpf_redirect_neigh(fan->device, 0, 0, 0);
+  return next_hop == 0 ? bpf_redirect_neigh(fan->device, 0, 0, 0)
+                       : bpf_redirect_neigh(fan->device, &way, sizeof way, 0);
 }
 
 SEC("tc")
@@ -90,8 +96,9 @@ int encap(struct __sk_buff *skb) {
   if (wire_len > fan->limit) return NEXT;
 
   write_outer(fan, ip, packet_len, exit, outer);
-  if (!leaves_by_device(skb, fan, outer, wire_len)) return NEXT;
-  int verdict = send(skb, fan, outer);
+  __be32 next_hop;
+  if (!leaves_by_device(skb, fan, outer, wire_len, &next_hop)) return NEXT;
+  int verdict = send(skb, fan, outer, next_hop);
   if (verdict != NEXT && verdict != DROP) count(peer_of(exit), &shape, OUTER_LEN);
   return verdict;
 }

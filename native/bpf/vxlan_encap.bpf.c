@@ -5,8 +5,9 @@
  *
  * That passes by what the host says of UDP on its way out. So it does this only for a peer to which
  * a packet has just left by the fan's VXLAN device (vxlan_witness.bpf.c): at least one each second
- * goes that way, handed to the device with the host that it is for, and so does a packet whose
- * outer checksum can't be told (fragments, protocols not known here).
+ * goes that way, handed to the device with the host that it is for. So does a packet whose outer
+ * checksum can't be told (fragments, protocols not known here), or that has to wait for ARP, for
+ * which it must have a route.
  *
  * It drops nothing and answers nobody, as encap.bpf.c: what it doesn't take (ARP, IP options, a
  * destination with no host behind it, a source that is not ours, too big for a path, marked for
@@ -19,11 +20,10 @@
 
 enum {
   FAMILY_IPV4 = 2,
-  SKIP_NEIGHBOUR = 4, /* BPF_FIB_LOOKUP_SKIP_NEIGH, which headers before 6.3 lack */
-  CE = 3,             /* RFC 3168 §5 */
-  /* Of the source: the kernel's usual range. */
+  CE = 3, /* RFC 3168 §5 */
+  /* Of the source, as the VXLAN device has been told. */
   FIRST_PORT = 32768,
-  PORTS = 60999 - FIRST_PORT + 1,
+  PORTS = 60999 - FIRST_PORT,
   /* What bpf_skb_adjust_room makes of a frame. */
   ENCAPSULATION = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
                   BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
@@ -32,10 +32,11 @@ enum {
 
 /*
  * Whether the host's routes lead to the peer by the fan's device. Where they don't, the daemon
- * sends as the kernel says, or counts what can't be sent.
+ * sends as the kernel says, or counts what can't be sent. `next_hop` is 0 where that one's MAC
+ * address is not known yet, or it is none of IPv4.
  */
 static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct fan_config *fan,
-                                             __u32 exit, __u32 wire_len) {
+                                             __u32 exit, __u32 wire_len, __be32 *next_hop) {
   struct bpf_fib_lookup route = {
       .family = FAMILY_IPV4,
       .l4_protocol = PROTOCOL_UDP,
@@ -45,7 +46,10 @@ static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct
       .ipv4_src = bpf_htonl(fan->address),
       .ipv4_dst = bpf_htonl(exit),
   };
-  return bpf_fib_lookup(skb, &route, sizeof route, SKIP_NEIGHBOUR) == BPF_FIB_LKUP_RET_SUCCESS &&
+  long found = bpf_fib_lookup(skb, &route, sizeof route, 0);
+  bool is_known = found == BPF_FIB_LKUP_RET_SUCCESS && route.family == FAMILY_IPV4;
+  *next_hop = is_known ? route.ipv4_dst : 0;
+  return (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) &&
          route.ifindex == fan->underlay;
 }
 
@@ -62,11 +66,11 @@ static __always_inline int send_by_device(struct __sk_buff *skb, const struct fa
   if (bpf_skb_set_tunnel_key(skb, &key, sizeof key, 0) != 0) return NEXT;
   /* A container's mark means nothing to the underlay's routes. */
   skb->mark = 0;
-  skb->tc_index = 0;
+  skb->tc_index = handed_over(fan);
   return bpf_redirect(fan->device, 0);
 }
 
-/* One for all packets of a flow, as the kernel would choose it: RFC 7348 §5. */
+/* One for all packets of a flow, the same that the VXLAN device chooses: RFC 7348 §5. */
 static __always_inline __u32 source_port(struct __sk_buff *skb) {
   __u32 hash = bpf_get_hash_recalc(skb);
   return FIRST_PORT + (__u32)((__u64)(hash ^ hash << 16) * PORTS >> 32);
@@ -88,7 +92,8 @@ static __always_inline __u32 take_ids(struct fan_peer *peer, __u32 segments) {
  * program can't ask for one in each segment; RFC 7348 §5 knows no other.
  */
 static __always_inline int send(struct __sk_buff *skb, const struct fan_config *fan,
-                                const struct vxlan_outer *of, const __u8 *frame) {
+                                const struct vxlan_outer *of, const __u8 *frame, __be32 next_hop) {
+  struct bpf_redir_neigh way = {.nh_family = FAMILY_IPV4, .ipv4_nh = next_hop};
   __u8 outer[VXLAN_OUTER_LEN + IPV4_LEN];
   write_outer(fan, of, outer);
   if (skb->gso_size == 0) {
@@ -101,9 +106,7 @@ static __always_inline int send(struct __sk_buff *skb, const struct fan_config *
   if (bpf_skb_adjust_room(skb, VXLAN_OUTER_LEN, BPF_ADJ_ROOM_MAC, ENCAPSULATION) != 0) return NEXT;
   if (bpf_skb_store_bytes(skb, ETHERNET_LEN, outer, VXLAN_OUTER_LEN, 0) != 0) return DROP;
   skb->mark = 0;
-  skb->tc_index = PASSED_BY;
-  /* Not with the next hop just found, as in encap.bpf.c. */
-  return bpf_redirect_neigh(fan->underlay, 0, 0, 0);
+  return bpf_redirect_neigh(fan->underlay, &way, sizeof way, 0);
 }
 
 SEC("tc")
@@ -128,11 +131,12 @@ int encap(struct __sk_buff *skb) {
   if (!find_shape(skb, 0, ip[9], packet_len, &shape)) return NEXT;
   __u32 wire_len = shape.longest + VXLAN_OUTER_LEN;
   if (wire_len > fan->limit) return NEXT;
-  if (!leaves_by_device(skb, fan, exit, wire_len)) return NEXT;
+  __be32 next_hop;
+  if (!leaves_by_device(skb, fan, exit, wire_len, &next_hop)) return NEXT;
 
   struct fan_peer *peer = peer_of(exit);
   int verdict;
-  if (fan->direct != FAN_DIRECT_NONE && is_admitted(peer) &&
+  if (fan->direct != FAN_DIRECT_NONE && next_hop != 0 && is_admitted(peer) &&
       (skb->gso_size != 0 || tells_sum(skb, ip, 0))) {
     const struct vxlan_outer of = {
         .source = fan->address,
@@ -144,7 +148,7 @@ int encap(struct __sk_buff *skb) {
         .tos = (__u8)(fan->dscp << 2 | (ip[1] & ECN)),
         .ttl = (__u8)fan->ttl,
     };
-    verdict = send(skb, fan, &of, frame);
+    verdict = send(skb, fan, &of, frame, next_hop);
   } else {
     verdict = send_by_device(skb, fan, exit);
   }

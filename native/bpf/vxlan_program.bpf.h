@@ -16,8 +16,13 @@ enum {
   GROUP_ADDRESS = 1, /* in the first byte of a MAC address */
 };
 
-/* In tc_index of what leaves without the VXLAN device; nothing else in the kernel uses it. */
-enum { PASSED_BY = 0x7566 };
+/*
+ * In tc_index of what is handed to the VXLAN device: known to the programs alone, as the cookie is.
+ * Nothing else in the kernel uses that field.
+ */
+static __always_inline __u16 handed_over(const struct fan_config *fan) {
+  return (__u16)fan->cookie[0] | 1;
+}
 
 /* The first word of a VXLAN header: the VNI is valid, all other bits are reserved. */
 enum { VXLAN_FLAGS = 0x08000000 };
@@ -67,14 +72,17 @@ static __always_inline void write_outer(const struct fan_config *fan, const stru
  * in there being right, be it there already or left to the device; `at` as in find_shape.
  */
 static __always_inline bool tells_sum(struct __sk_buff *skb, const __u8 *ip, __u32 at) {
-  __u8 check[2];
+  __u8 udp[4]; /* length and checksum */
   if ((be16(ip + 6) & FRAGMENT) != 0) return false;
   if (ip[9] == PROTOCOL_TCP) return be16(ip + 2) >= IPV4_LEN + TCP_LEN;
   if (ip[9] == PROTOCOL_ICMP) return be16(ip + 2) >= IPV4_LEN + ICMP_LEN;
   if (ip[9] != PROTOCOL_UDP) return false;
-  return bpf_skb_load_bytes_relative(skb, at + IPV4_LEN + 6, check, sizeof check,
-                                     BPF_HDR_START_NET) == 0 &&
-         be16(check) != 0;
+  if (bpf_skb_load_bytes_relative(skb, at + IPV4_LEN + 4, udp, sizeof udp, BPF_HDR_START_NET) !=
+      0) {
+    return false;
+  }
+  /* A shorter length than IP's leaves bytes that the checksum is not of: RFC 9868. */
+  return be16(udp) == be16(ip + 2) - IPV4_LEN && be16(udp + 2) != 0;
 }
 
 /*

@@ -1,10 +1,11 @@
 /**
- * Why decap of a fan is not the kernel's at present, though its programs are there: for `show`. The worker finds the
+ * Why decap or encap of a fan is not the kernel's at present, though its programs are there: for `show`. The worker finds the
  * same by the kernel's notifications, and acts (io/netlink/early-chains.ts, io/programs/bridge-exit.ts).
  */
 import { findDevice } from '../io/netlink/device-index.js';
-import { chainPassedBy, readEarlyChains } from '../io/netlink/early-chains.js';
+import { chainPassedBy, type EarlyChain, readEarlyChains } from '../io/netlink/early-chains.js';
 import { IpsecPolicies } from '../io/netlink/ipsec-policies.js';
+import type { Qdisc } from '../io/netlink/rtnetlink.js';
 import { qdiscPassedBy, readQdiscs } from '../io/netlink/traffic-control.js';
 
 /** Asked by every fan over VXLAN. */
@@ -19,25 +20,40 @@ export interface DecapOfFan {
   at: { underlay: number; bridge: number };
 }
 
-/** By the fan's id, of those that have one. Throws an Error with {code, errno, syscall} where the kernel can't be asked. */
-export function decapObstacles(fans: readonly DecapOfFan[]): Record<string, string> {
+/**
+ * By the fan's id, of those that have some: "decap in fand: …". Throws an Error with {code, errno, syscall} where the kernel
+ * can't be asked.
+ */
+export function decapObstacles(fans: readonly DecapOfFan[]): Record<string, string[]> {
   if (fans.length === 0) return {};
   const chains = readEarlyChains();
   const qdiscs = readQdiscs();
-  const found: Record<string, string> = {};
-  for (const { id, overVxlan, underlayDevice, bridge, at } of fans) {
-    const chain = chainPassedBy(chains, underlayDevice);
-    const qdisc = qdiscPassedBy(qdiscs, at);
-    if (isAnother(underlayDevice, at.underlay)) found[id] = remade(underlayDevice);
-    else if (isAnother(bridge, at.bridge)) found[id] = remade(bridge);
-    else if (overVxlan && policies.exist()) found[id] = "packets would pass by this host's IPsec policies";
-    else if (chain !== undefined) found[id] = `packets would pass by the chain ${chain}`;
-    else if (qdisc !== undefined) {
-      const device = qdisc.device === at.bridge ? bridge : underlayDevice;
-      found[id] = `packets would pass by the ${qdisc.kind} of tc at ${device}`;
-    }
-  }
-  return found;
+  const found = fans.map((fan) => [fan.id, obstaclesOf(fan, chains, qdiscs)] as const);
+  return Object.fromEntries(found.filter(([, obstacles]) => obstacles.length > 0));
+}
+
+function obstaclesOf(
+  { overVxlan, underlayDevice, bridge, at }: DecapOfFan,
+  chains: readonly EarlyChain[],
+  qdiscs: readonly Qdisc[],
+): string[] {
+  const where = overVxlan ? 'by the VXLAN device' : 'in fand';
+  const [ingress, egress] = (['in', 'out'] as const).map((way) => chainPassedBy(chains, underlayDevice, way));
+  const qdisc = qdiscPassedBy(qdiscs, at);
+  const others = egress === undefined ? [] : [`encap ${where}: ${passedBy(`the chain ${egress}`)}`];
+  const decap = (why: string) => [`decap ${where}: ${why}`, ...others];
+  if (isAnother(underlayDevice, at.underlay)) return decap(remade(underlayDevice));
+  if (isAnother(bridge, at.bridge)) return decap(remade(bridge));
+  if (overVxlan && policies.existAnyWay()) return [`all ${where}: ${passedBy("this host's IPsec policies")}`];
+  if (ingress !== undefined) return decap(passedBy(`the chain ${ingress}`));
+  if (qdisc === undefined) return others;
+  return decap(
+    passedBy(`the ${qdisc.kind} of tc at ${qdisc.device === at.bridge ? bridge : underlayDevice}`),
+  );
+}
+
+function passedBy(what: string): string {
+  return `packets would pass by ${what}`;
 }
 
 function isAnother(name: string, index: number): boolean {

@@ -50,7 +50,7 @@ export class Forwarding {
   /** Fan id → the underlay device that it was opened with. */
   #devices = new Map<string, string>();
   /** Fan id → why decap is kept from the kernel, as last noted. */
-  #obstacles: Readonly<Record<string, string>> = {};
+  #obstacles: Readonly<Record<string, readonly string[]>> = {};
   /** Fan id → what programs of it do that somebody detached, as last noted. */
   #detached: Readonly<Record<string, readonly string[]>> = {};
   /** What the fand before us serves still, until begin(). */
@@ -377,7 +377,7 @@ export class Forwarding {
   }
 
   /** As last noted where the kernel can't be asked for a moment: it is for `show` alone. */
-  #findObstacles(fans: readonly FanRecord[]): Readonly<Record<string, string>> {
+  #findObstacles(fans: readonly FanRecord[]): Readonly<Record<string, readonly string[]>> {
     const byKernel = fans.flatMap(({ id, plan: { underlayDevice, bridge } }) => {
       const { decapAt: at, vxlanIndex } = this.#io[id] ?? {};
       const overVxlan = vxlanIndex !== undefined;
@@ -394,13 +394,13 @@ export class Forwarding {
     for (const { id, view, plan } of fans) {
       const io = this.#io[id]!;
       const relayFailure = io.cuts ? this.#relays.failure(plan.underlayDevice) : undefined;
-      const obstacle = this.#obstacles[id];
+      const obstacles = this.#obstacles[id] ?? [];
       const detached = this.#detached[id];
       if (detached) view.detached = [...detached];
       else delete view.detached;
       this.#noteIoOf(view, io, [
         ...(relayFailure === undefined ? [] : [`${io.mode}: bursts go without a relay: ${relayFailure}`]),
-        ...(obstacle === undefined ? [] : [`bpf: decap ${decapBeside(io)}: ${obstacle}`]),
+        ...obstacles.map((obstacle) => `bpf: ${obstacle}`),
       ]);
     }
   }
@@ -427,9 +427,4 @@ export class Forwarding {
     }
     throw new FanError('unsupported', `a host has at most ${MAX_FANS} fans: take one down first`);
   }
-}
-
-/** Where decap is while its program at the underlay's device must not take anything. */
-function decapBeside({ vxlanIndex }: FanIo): string {
-  return vxlanIndex === undefined ? 'in fand' : 'by the VXLAN device';
 }

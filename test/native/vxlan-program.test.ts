@@ -139,7 +139,11 @@ function damaged(bytes: Uint8Array, how: [number, number] | undefined): Uint8Arr
 }
 
 type Soundness = 'right' | 'wrong' | 'none';
-const soundness = mostly<Soundness, Soundness>('right', fc.constantFrom('wrong', 'none'));
+/** Of an inner packet: a datagram may also be shorter than its packet, RFC 9868. */
+const soundness = mostly<Soundness | 'surplus', Soundness | 'surplus'>(
+  'right',
+  fc.constantFrom('wrong', 'none', 'surplus'),
+);
 
 /** Where the checksum of a protocol is, behind the IP header, and how long its own header is at least. */
 const CHECKSUMS: Readonly<Record<number, { at: number; least: number }>> = {
@@ -160,13 +164,27 @@ function payloadSum(packet: Uint8Array): number {
 }
 
 /** Gives a packet without options a checksum of its protocol, where that is known. */
-function summed(packet: Uint8Array, how: Soundness): Uint8Array {
+function summed(packet: Uint8Array, how: Soundness | 'surplus'): Uint8Array {
+  if (how === 'surplus' && packet[9] === PROTOCOL_UDP) return withSurplus(packet);
   const known = CHECKSUMS[packet[9]!];
   if (!known || packet[0] !== 0x45 || packet.length < 20 + known.least) return packet;
   const view = new DataView(packet.buffer, packet.byteOffset);
+  if (packet[9] === PROTOCOL_UDP) view.setUint16(24, packet.length - 20);
   view.setUint16(20 + known.at, 0);
   const checksum = 0xffff ^ payloadSum(packet) || 0xffff;
-  view.setUint16(20 + known.at, { right: checksum, wrong: checksum ^ 0x1234, none: 0 }[how]);
+  view.setUint16(20 + known.at, how === 'none' ? 0 : how === 'wrong' ? checksum ^ 0x1234 : checksum);
+  return packet;
+}
+
+/** A datagram that ends before its packet does, its checksum right. */
+function withSurplus(packet: Uint8Array): Uint8Array {
+  const length = packet.length - 20;
+  if (packet[0] !== 0x45 || length < 10) return packet;
+  const view = new DataView(packet.buffer, packet.byteOffset);
+  view.setUint16(24, length - 2);
+  view.setUint16(26, 0);
+  const pseudo = pseudoHeaderSum(view.getUint32(12), view.getUint32(16), PROTOCOL_UDP, length - 2);
+  view.setUint16(26, 0xffff ^ foldSum(pseudo + sumWords(packet, 20, length - 2)) || 0xffff);
   return packet;
 }
 
@@ -174,8 +192,10 @@ function summed(packet: Uint8Array, how: Soundness): Uint8Array {
 function toldRight(inner: Uint8Array): boolean | undefined {
   const known = CHECKSUMS[inner[9]!];
   if (!known || inner.length < 20 + known.least) return undefined;
-  const none = inner[9] === PROTOCOL_UDP && (inner[26]! | inner[27]!) === 0;
-  return none ? undefined : payloadSum(inner) === 0xffff;
+  const isUdp = inner[9] === PROTOCOL_UDP;
+  const length = (inner[24]! << 8) | inner[25]!;
+  if (isUdp && length !== inner.length - 20) return undefined;
+  return isUdp && (inner[26]! | inner[27]!) === 0 ? undefined : payloadSum(inner) === 0xffff;
 }
 
 const outgoing = fc

@@ -69,11 +69,12 @@ export class KernelPath {
         const exit = programs?.decap?.exit;
         // Without the exit there is nothing that would be passed by; without the program another worker has to say so.
         const mayDecap = () =>
-          exit === undefined || (exit.isOpen && !host.chains?.mayBePassedBy(fan.underlayDevice));
+          exit === undefined || (exit.isOpen && !host.chains?.mayBePassedBy(fan.underlayDevice, 'in'));
+        const mayEncap = () => !host.chains?.mayBePassedBy(fan.underlayDevice, 'out');
         // Packets of IP-in-IP pass by policies in any case, as SECURITY.md says.
         const isFree = () => fan.vxlan === undefined || !host.policies?.exist;
         return [
-          ...servedBy(fan, 'encap', own, programs, isFree),
+          ...servedBy(fan, 'encap', own, programs, () => isFree() && mayEncap()),
           ...servedBy(fan, 'decap', own, programs, () => isFree() && mayDecap()),
         ];
       }),
@@ -168,6 +169,7 @@ export class KernelPath {
       const mayTake = fits && (served.wasOpen || fan.vxlan !== undefined);
       served.takes = mayTake ? LEFT[this.#tracer?.wants(fan.id) ?? 'none'] : 'nothing';
       if (!program || !programs) continue;
+      if (direction === 'decap') programs.decap?.exit?.shut(!served.wasOpen);
       const state = { takes: served.takes, generation: this.#generation };
       program.configure({ ...this.#configOf(served, programs), ...state });
     }

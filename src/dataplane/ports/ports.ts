@@ -73,7 +73,7 @@ export class Ports {
   readonly icmp: IcmpReceiver;
   /** Batch of what the underlay brings; every fan's toTun points into its slab. */
   readonly fromUnderlay: PacketBatch;
-  /** Those that decap in the kernel would pass by; undefined where there is none of it, or can't be such chains. */
+  /** Those that programs in the kernel would pass by; undefined where there is none of these, or can't be such chains. */
   chains: EarlyChains | undefined;
   /** Those that programs over VXLAN would pass by; likewise. */
   policies: IpsecWatch | undefined;
@@ -127,7 +127,7 @@ export class Ports {
         return port;
       });
       this.#watchHost(
-        next.some(({ programs }) => programs?.decap?.exit),
+        next.some(({ programs }) => programs),
         next.some(({ programs }) => programs?.direct),
       );
       this.#adopt(next);

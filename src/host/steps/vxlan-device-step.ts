@@ -25,6 +25,8 @@ export interface VxlanDeviceData {
 
 /** What its program puts before a frame, for the daemon, must fit as well: the most that there is. */
 const MTU = '65535';
+/** As native/bpf/vxlan_encap.bpf.c chooses of: a flow has one, whichever way it goes. */
+const SOURCE_PORTS = ['32768', '60999'];
 
 export const vxlanDeviceStep: StepKind<VxlanDeviceData> = {
   describe: ({ device }) => `set up VXLAN device ${device}`,
@@ -57,7 +59,7 @@ export const vxlanDeviceStep: StepKind<VxlanDeviceData> = {
 
 async function make({ device, address, port }: VxlanDeviceData): Promise<void> {
   const how = ['external', 'vnifilter', 'nolearning', 'local', address, 'dstport', String(port)];
-  await run('ip', ['link', 'add', 'name', device, 'type', 'vxlan', ...how]);
+  await run('ip', ['link', 'add', 'name', device, 'type', 'vxlan', ...how, 'srcport', ...SOURCE_PORTS]);
   await disableIpv6(device);
   await run('ip', ['link', 'set', 'dev', device, 'alias', OWN_ALIAS, 'mtu', MTU, 'arp', 'off']);
 }
@@ -68,5 +70,7 @@ function isOwn({ kind, alias }: Link): boolean {
 
 function isAsWanted({ alias, flags, attributes }: Link, { address, port }: VxlanDeviceData): boolean {
   if (!flags.includes('UP')) return false;
+  const ports = attributes.port_range as { low?: number; high?: number } | undefined;
+  if (![ports?.low, ports?.high].every((each, i) => each === Number(SOURCE_PORTS[i]))) return false;
   return alias === OWN_ALIAS && attributes.local === address && attributes.port === port;
 }

@@ -1,7 +1,7 @@
 /**
  * Chains of nftables that a packet meets only on its way through the daemon, and passes by where a program in the kernel
  * decapsulates it (`--io bpf`): those at the ingress of the underlay's device, which come after the program, and those
- * of bridges. Asked of the kernel (nfnetlink, linux/netfilter/nf_tables.h). Their own fields are in network byte order.
+ * of bridges; or where one encapsulates it: those at the egress of that device. Asked of the kernel (nfnetlink, linux/netfilter/nf_tables.h). Their own fields are in network byte order.
  */
 import { deviceError } from '../device-error.js';
 import { native } from '../native.js';
@@ -40,12 +40,16 @@ const HOOK = { number: 1, device: 3, devices: 4 } as const;
 /** Of isolate-rules.ts and layer2-guard-step.ts. */
 const OWN_BRIDGE_TABLE = 'ufan-';
 const NETDEV_INGRESS = 0;
+const NETDEV_EGRESS = 1;
 const INET_INGRESS = 5;
+
+export type Way = 'in' | 'out';
 
 export interface EarlyChain {
   /** "netdev filter ingress". */
   readonly name: string;
-  /** At whose ingress; undefined for one of bridges. */
+  readonly way: Way;
+  /** At whose ingress, or egress; undefined for one of bridges. */
   readonly devices: readonly string[] | undefined;
 }
 
@@ -72,9 +76,9 @@ export class EarlyChains {
     return new EarlyChains(native.netlinkOpen(NETLINK_NETFILTER, GROUP_NFTABLES));
   }
 
-  /** Whether a packet in by `device` would pass one by, as far as is known. */
-  mayBePassedBy(device: string): boolean {
-    return this.#chains === undefined || chainPassedBy(this.#chains, device) !== undefined;
+  /** Whether a packet in, or out, by `device` would pass one by, as far as is known. */
+  mayBePassedBy(device: string, way: Way): boolean {
+    return this.#chains === undefined || chainPassedBy(this.#chains, device, way) !== undefined;
   }
 
   /** Throws an Error with {code, errno, syscall} where the socket is broken. */
@@ -118,10 +122,11 @@ export function readEarlyChains(): EarlyChain[] {
   return chains;
 }
 
-/** The chain that a packet in by `device` would pass by; undefined where there is none. */
-export function chainPassedBy(chains: readonly EarlyChain[], device: string): string | undefined {
-  return chains.find(({ devices }) => devices === undefined || devices.some((each) => isMeant(each, device)))
-    ?.name;
+/** The chain that a packet in, or out, by `device` would pass by; undefined where there is none. */
+export function chainPassedBy(chains: readonly EarlyChain[], device: string, way: Way): string | undefined {
+  return chains.find(
+    (chain) => chain.way === way && (chain.devices?.some((each) => isMeant(each, device)) ?? true),
+  )?.name;
 }
 
 export function encodeGetChains(): Uint8Array {
@@ -137,16 +142,18 @@ export function decodeEarlyChain({ type, body }: Message): EarlyChain[] {
   const hooked = decodeAttributes(hook, 0);
   const family = body.getUint8(0);
   const number = hooked.get(HOOK.number)?.getUint32(0);
+  const isEgress = family === FAMILY.netdev && number === NETDEV_EGRESS;
   const isIngress =
     (family === FAMILY.netdev && number === NETDEV_INGRESS) ||
     (family === FAMILY.inet && number === INET_INGRESS);
-  if (!isIngress && family !== FAMILY.bridge) return [];
+  if (!isIngress && !isEgress && family !== FAMILY.bridge) return [];
   const kind = Object.entries(FAMILY).find(([, value]) => value === family)![0];
   const table = textOf(attributes.get(CHAIN.table));
   // Ours look at what ports send, which goes the other way.
   if (family === FAMILY.bridge && table.startsWith(OWN_BRIDGE_TABLE)) return [];
   const name = `${kind} ${table} ${textOf(attributes.get(CHAIN.name))}`;
-  return [{ name, devices: isIngress ? devicesOf(hooked) : undefined }];
+  const devices = family === FAMILY.bridge ? undefined : devicesOf(hooked);
+  return [{ name, way: isEgress ? 'out' : 'in', devices }];
 }
 
 function devicesOf(hook: ReadonlyMap<number, DataView>): string[] {

@@ -59,6 +59,8 @@ export class BridgeExit {
   /** The bridge or the underlay's device is another by now. */
   #isCut = false;
   #isShaped = false;
+  /** All goes by the bridge. */
+  #isShut = false;
 
   private constructor(fd: number, handles: BridgeExitHandles, { bridge, tun, underlay }: ExitDevices) {
     this.fd = fd;
@@ -106,6 +108,14 @@ export class BridgeExit {
    */
   get isOpen(): boolean {
     return this.#tunIsUp && !this.#isCut && !this.#isShaped;
+  }
+
+  /** While it is shut, all goes by the bridge: what is looked at there sees it. */
+  shut(isShut: boolean): void {
+    if (isShut === this.#isShut) return;
+    this.#isShut = isShut;
+    this.#forgetAll();
+    if (!isShut) this.#try(() => this.#read());
   }
 
   /**
@@ -218,7 +228,7 @@ export class BridgeExit {
   }
 
   #set(key: string, port: number): void {
-    if (this.#ports.get(key) === port) return;
+    if (this.#isShut || this.#ports.get(key) === port) return;
     if (native.bridgeExitSetPort(this.#handles.ports, Buffer.from(key, 'hex'), port) < 0) this.#forget(key);
     else this.#ports.set(key, port);
   }

@@ -229,6 +229,38 @@ describe('what comes in', () => {
     expect((await written(2)) - before).toBe(received);
   });
 
+  it('passes by no chain at the egress of the underlay, that drops', async () => {
+    const host = net.host(1);
+    const notes = async () => (await showFans(host))[0]!.ioNotes;
+    const hook = 'type filter hook egress device eth0 priority 0';
+    await host.exec(['nft', `table netdev fw { chain c { ${hook}; ip protocol 4 drop; }; }`]);
+    try {
+      await until(notes, (all) => all.length > 0);
+      expect(await notes()).toEqual(['bpf: encap in fand: packets would pass by the chain netdev fw c']);
+      expect(await answered(3, 1000)).toBe(0);
+    } finally {
+      await host.exec(['nft', 'delete', 'table', 'netdev', 'fw']);
+    }
+    await until(notes, (all) => all.length === 0);
+    expect(await answered(3)).toBe(3);
+  });
+
+  it('lets bursts pass a chain of bridges too', async () => {
+    const host = net.host(2);
+    const notes = async () => (await showFans(host))[0]!.ioNotes;
+    const chain = 'chain c { type filter hook output priority 0; ip protocol tcp counter name burst; }';
+    await host.exec(['nft', `table bridge fw { counter burst { }; ${chain}; }`]);
+    try {
+      await until(notes, (all) => all.length > 0);
+      const { bytes } = await iperf(net.container(1), net.container(2), net.address(2), { seconds: 1 });
+      const { stdout } = await host.exec(['nft', '-j', 'list', 'counter', 'bridge', 'fw', 'burst']);
+      expect(Number(/"bytes": (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(bytes);
+    } finally {
+      await host.exec(['nft', 'delete', 'table', 'bridge', 'fw']);
+    }
+    await until(notes, (all) => all.length === 0);
+  });
+
   it.each([
     ['filters at the ingress of the underlay', 'clsact', () => ['eth0', 'clsact']],
     [

@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Capture, fields } from '../../../bench/lab/capture.js';
 import { containerAddress, raiseFan, showFans } from '../../../bench/lab/fan.js';
 import type { Host } from '../../../bench/lab/host.js';
 import { iperf } from '../../../bench/lab/iperf.js';
@@ -21,6 +22,7 @@ import {
   FanLab,
   growth,
   killFand,
+  PYTHON,
   readCounters,
   readQuietStats,
   tunReads,
@@ -216,6 +218,8 @@ describe('what the kernel leaves to fand', () => {
 
 /** For so long a peer may come past the firewall, on each CPU, after one packet of it has been let through. */
 const ADMITTED_MS = 1100;
+/** UDP length of a ping of 56 bytes. */
+const PING_BYTES = 8 + 8 + 14 + 84;
 /** Of the packets of a file. */
 const FEW = FILE_BYTES / 65_536 / 2;
 
@@ -285,13 +289,87 @@ describe('past the VXLAN device', () => {
 
   it('goes nothing of a host with IPsec policies: they see it, as show says', async () => {
     const one = net.host(1);
-    await one.ip('xfrm policy add src 172.30.0.28/32 dst 172.30.0.27/32 proto udp dir out action block');
-    await until(answered, (received) => received === 0);
     const show = async () => (await showFans(one))[0]!.ioNotes;
-    const [note] = await until(show, ({ length }) => length === 1);
-    expect(note).toBe("bpf: decap by the VXLAN device: packets would pass by this host's IPsec policies");
+    for (const way of ['out', 'in']) {
+      await one.ip(`xfrm policy add src 10.9.8.7/32 dst 10.9.8.6/32 proto tcp dir ${way} action allow`);
+      expect((await sentByDevice())[0]).toBeGreaterThan(FILE_BYTES / 65_536);
+      const [note] = await until(show, ({ length }) => length === 1);
+      expect(note).toBe("bpf: all by the VXLAN device: packets would pass by this host's IPsec policies");
+      await one.ip('xfrm policy flush');
+      expect(Math.max(...(await sentByDevice()))).toBeLessThan(FEW);
+      await until(show, ({ length }) => length === 0);
+    }
+    await one.ip('xfrm policy add src 172.30.0.28/32 dst 172.30.0.27/32 proto udp dir out action block');
+    expect(await answered()).toBe(0);
     await one.ip('xfrm policy flush');
     await until(answered, (received) => received === 1);
+  });
+
+  it('goes nothing out while a chain at the egress of the underlay would be passed by', async () => {
+    const one = net.host(1);
+    const chain = 'type filter hook egress device eth0 priority 0;';
+    await one.exec(['nft', `add table netdev theirs; add chain netdev theirs late { ${chain} }`]);
+    const show = async () => (await showFans(one))[0]!.ioNotes;
+    const [note] = await until(show, ({ length }) => length === 1);
+    expect(note).toBe('bpf: encap by the VXLAN device: packets would pass by the chain netdev theirs late');
+    expect((await sentByDevice())[0]).toBeGreaterThan(FILE_BYTES / 65_536);
+    await one.exec(['nft', 'delete table netdev theirs']);
     await until(show, ({ length }) => length === 0);
+  });
+
+  it('passes by no chain of bridges, which is there: bursts neither', async () => {
+    const chain = 'type filter hook output priority 0;';
+    const counted = 'ip protocol tcp counter name burst';
+    await two().exec([
+      'nft',
+      `add table bridge theirs; add chain bridge theirs seen { ${chain} }; add counter bridge theirs burst;
+       add rule bridge theirs seen ${counted}`,
+    ]);
+    await until(notes, ({ length }) => length === 1);
+    await sentByDevice();
+    const { stdout } = await two().exec(['nft', '-j', 'list', 'counter', 'bridge', 'theirs', 'burst']);
+    expect(Number(/"bytes": (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(FILE_BYTES);
+    await two().exec(['nft', 'delete table bridge theirs']);
+    await until(notes, ({ length }) => length === 0);
+  });
+
+  it('goes the way of a rule by UDP port, every packet, and a flow from one port', async () => {
+    const one = net.host(1);
+    await one.ip(
+      'rule add ipproto udp dport 8472 lookup 100',
+      'route add 172.30.0.27 via 172.30.0.99 dev eth0 table 100',
+    );
+    await one.ip('neigh replace 172.30.0.99 lladdr 02:00:00:00:00:99 nud permanent dev eth0');
+    const capture = await Capture.start(one, 'eth0', join(net.lab.dir, 'ways.pcap'), 'udp dst port 8472');
+    const words = ['-i', '0.05', '-c', '60', '-W', '1', net.address(2)];
+    await net.container(1).exec(['ping', ...words], { anyExit: true });
+    await capture.stop();
+    const ways = await fields(capture.file, ['eth.dst', 'udp.srcport'], `udp.length == ${PING_BYTES}`);
+    expect(ways.length).toBeGreaterThan(50);
+    expect(new Set(ways.map(([mac]) => mac))).toEqual(new Set(['02:00:00:00:00:99']));
+    expect(new Set(ways.map(([, port]) => port)).size).toBe(1);
+    await one.ip('rule del ipproto udp dport 8472 lookup 100', 'route flush table 100');
+    await until(answered, (received) => received === 1);
+  });
+
+  it('admits nobody for what only looks as if the device had sent it', async () => {
+    const one = net.host(1);
+    await one.exec([
+      'nft',
+      'add table ip theirs; add chain ip theirs drops { type filter hook output priority 0; }',
+    ]);
+    await one.exec(['nft', 'add rule ip theirs drops udp dport 8472 drop']);
+    await sleep(ADMITTED_MS);
+    // The second fragment begins as a packet of VXLAN would behind its outer header.
+    const forge = `import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+d = bytes(1472) + bytes.fromhex('9c4021180000000008000000fa00000000') + bytes(500)
+for _ in range(20):
+    s.sendto(d, ('172.30.0.27', 9999))
+    time.sleep(0.02)`;
+    await one.exec([PYTHON, '-c', forge]);
+    expect(await answered()).toBe(0);
+    await one.exec(['nft', 'delete table ip theirs']);
+    await until(answered, (received) => received === 1);
   });
 });

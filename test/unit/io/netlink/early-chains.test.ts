@@ -28,16 +28,23 @@ describe('chains that a packet passes by where the kernel decapsulates it', () =
   it('are those of a device, or of several, and all of bridges', () => {
     const [netdev, inet, bridge] = ['05', '01', '07'];
     expect(decode(chain(netdev, `${number(0)}${DEVICE}`))).toEqual([
-      { name: 'netdev fw c', devices: ['d0'] },
+      { name: 'netdev fw c', way: 'in', devices: ['d0'] },
     ]);
-    const several = { name: 'netdev fw c', devices: ['d0', 'd1*'] };
+    const several = { name: 'netdev fw c', way: 'in', devices: ['d0', 'd1*'] };
     expect(decode(chain(netdev, `${number(0)}${DEVICES}`))).toEqual([several]);
-    expect(decode(chain(inet, `${number(5)}${DEVICE}`))).toEqual([{ name: 'inet fw c', devices: ['d0'] }]);
-    expect(decode(chain(bridge, number(2)))).toEqual([{ name: 'bridge fw c', devices: undefined }]);
+    expect(decode(chain(inet, `${number(5)}${DEVICE}`))).toEqual([
+      { name: 'inet fw c', way: 'in', devices: ['d0'] },
+    ]);
+    expect(decode(chain(bridge, number(2)))).toEqual([
+      { name: 'bridge fw c', way: 'in', devices: undefined },
+    ]);
+    expect(decode(chain(netdev, `${number(1)}${DEVICE}`))).toEqual([
+      { name: 'netdev fw c', way: 'out', devices: ['d0'] },
+    ]);
   });
 
   it('are not those at other hooks, nor such as are only jumped to', () => {
-    const others = [chain('05', `${number(1)}${DEVICE}`), chain('01', number(1)), chain('02', number(0))];
+    const others = [chain('05', `${number(2)}${DEVICE}`), chain('01', number(1)), chain('02', number(0))];
     for (const other of [...others, ...['01', '05', '07'].map((family) => chain(family))]) {
       expect(decode(other)).toEqual([]);
     }
@@ -47,10 +54,12 @@ describe('chains that a packet passes by where the kernel decapsulates it', () =
   it('are found by the device', () => {
     const chains = decode(chain('05', `${number(0)}${DEVICES}`));
     expect(
-      ['d0', 'd1', 'd12', 'd', 'd2'].map((device) => chainPassedBy(chains, device) !== undefined),
+      ['d0', 'd1', 'd12', 'd', 'd2'].map((device) => chainPassedBy(chains, device, 'in') !== undefined),
     ).toEqual([true, true, true, false, false]);
-    expect(chainPassedBy(decode(chain('07', number(2))), 'any')).toBe('bridge fw c');
-    expect(chainPassedBy([], 'd0')).toBe(undefined);
+    expect(chainPassedBy(decode(chain('07', number(2))), 'any', 'in')).toBe('bridge fw c');
+    expect(chainPassedBy(chains, 'd0', 'out')).toBe(undefined);
+    expect(chainPassedBy(decode(chain('05', `${number(1)}${DEVICE}`)), 'd0', 'out')).toBe('netdev fw c');
+    expect(chainPassedBy([], 'd0', 'in')).toBe(undefined);
   });
 
   it('are read from bytes that are cut anywhere, without a fault', () => {

@@ -1,12 +1,12 @@
 /** The question for IPsec policies against bytes as `strace ip xfrm policy count` shows them on a little-endian machine. */
 import { endianness } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { countOutgoing, encodeGetCounts } from '../../../../src/io/netlink/ipsec-policies.js';
+import { countPolicies, encodeGetCounts, isBlockedElse } from '../../../../src/io/netlink/ipsec-policies.js';
 import { decodeMessages } from '../../../../src/io/netlink/rtnetlink.js';
 
-function count(text: string): number {
-  return countOutgoing(decodeMessages(Buffer.from(text.replace(/ /g, ''), 'hex'))[0]);
-}
+const message = (text: string) => decodeMessages(Buffer.from(text.replace(/ /g, ''), 'hex'))[0];
+const count = (text: string) => countPolicies(message(text));
+const NONE = { incoming: 0, outgoing: 0 };
 
 const HEADER = '0000 00000000 00000000';
 /** xfrmu_spdhinfo, which the kernel also tells. */
@@ -17,16 +17,32 @@ describe.runIf(endianness() === 'LE')('IPsec policies', () => {
     expect(Buffer.from(encodeGetCounts()).toString('hex')).toBe('1400000025000100000000000000000000000000');
   });
 
-  it('count where they are for packets on their way out', () => {
+  it('count by their way', () => {
     const counts = '1c000100 02000000 03000000 01000000 00000000 05000000 00000000';
-    expect(count(`30000000 2400 ${HEADER} 00000000 ${counts}`)).toBe(3);
-    expect(count(`3c000000 2400 ${HEADER} 00000000 ${HASHES} ${counts}`)).toBe(3);
+    expect(count(`30000000 2400 ${HEADER} 00000000 ${counts}`)).toEqual({ incoming: 2, outgoing: 3 });
+    expect(count(`3c000000 2400 ${HEADER} 00000000 ${HASHES} ${counts}`)).toEqual({
+      incoming: 2,
+      outgoing: 3,
+    });
   });
 
   it('are none where the answer is an error, too short, or missing', () => {
-    expect(count(`24000000 0200 ${HEADER} ffffffff 1400000025000100 00000000 00000000`)).toBe(0);
-    expect(count(`1c000000 2400 ${HEADER} 00000000 08000100 02000000`)).toBe(0);
-    expect(count(`14000000 2400 ${HEADER} 00000000`)).toBe(0);
-    expect(count('')).toBe(0);
+    expect(count(`24000000 0200 ${HEADER} ffffffff 1400000025000100 00000000 00000000`)).toEqual(NONE);
+    expect(count(`1c000000 2400 ${HEADER} 00000000 08000100 02000000`)).toEqual(NONE);
+    expect(count(`14000000 2400 ${HEADER} 00000000`)).toEqual(NONE);
+    expect(count('')).toEqual(NONE);
+  });
+
+  it('may be asked for by what no policy is for', () => {
+    const defaults = (bytes: string) => isBlockedElse(message(`14000000 2800 ${HEADER} ${bytes}`));
+    expect(['02020200', '01020200', '02020100', '02010200'].map(defaults)).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    expect(
+      isBlockedElse(message(`24000000 0200 ${HEADER} eaffffff 1400000028000100 00000000 00000000`)),
+    ).toBe(false);
   });
 });
