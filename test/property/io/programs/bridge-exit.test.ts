@@ -286,6 +286,22 @@ describe('BridgeExit', () => {
     expect(linux.program).toEqual(new Map([[keyOf(1), 11]]));
   });
 
+  it('knows no port while it is shut, and then those that there are', () => {
+    const linux = new Kernel();
+    linux.learn(1, 10);
+    const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });
+    exit.shut(true);
+    linux.learn(2, 10);
+    exit.takeNotifications();
+    expect(linux.program).toEqual(new Map());
+    linux.learn(1, 11);
+    exit.shut(false);
+    expect(linux.program).toEqual(linux.expected());
+    exit.takeNotifications();
+    expect(linux.program).toEqual(linux.expected());
+    expect(linux.program.size).toBe(2);
+  });
+
   it('believes nothing that waited behind a loss', () => {
     const linux = new Kernel();
     const exit = BridgeExit.attach({ bridge: BRIDGE, tun: TUN, underlay: UNDERLAY });

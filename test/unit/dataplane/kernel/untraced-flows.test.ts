@@ -40,7 +40,12 @@ function twoFans() {
   const programs = table.fans.map(listener);
   const decaps = table.fans.map(listener);
   const ports = programs.map(({ program: encap }, i) => ({
-    programs: { encap, decap: { ...decaps[i], exit: { isOpen: true } }, encapTo: 2, decapTo: 3 },
+    programs: {
+      encap,
+      decap: { ...decaps[i], exit: { isOpen: true, shut: () => {} } },
+      encapTo: 2,
+      decapTo: 3,
+    },
   }));
   const kernel = new KernelPath();
   let generation = 0;
