@@ -370,6 +370,8 @@ export class FanManager {
     for (const fan of dead.filter(({ complete }) => complete)) {
       try {
         this.#adoptWorkers(fan);
+        const name = heals(fan) ? await newNameOf(fan) : undefined;
+        if (name !== undefined) this.#upkeep.takeName(fan, name);
         fan.steps = withNewSteps(fan.plan, fan.steps);
         fan.steps = await reapplySteps(STEP_KINDS, fan.steps);
         await this.#forwarding.configure([...this.#upFans(), fan]);

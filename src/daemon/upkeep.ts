@@ -96,11 +96,15 @@ export class Upkeep {
   /** Lets a fan go by the new name of its underlay device. Throws FanError. */
   async rename(fan: FanRecord, name: string, all: readonly FanRecord[]): Promise<void> {
     if (!all.includes(fan)) return;
-    const before = fan.plan.underlayDevice;
-    const changed = takeName(fan, name);
+    const changed = this.takeName(fan, name);
     await this.#save();
     await reapplySteps(STEP_KINDS, changed);
     await this.reattach(all);
-    this.#log.info(`${fan.view.bridge}: the device ${before} is called ${name} now`);
+  }
+
+  /** The same of a fan that nobody forwards for: only in what is known of it. Returns the steps that are different. */
+  takeName(fan: FanRecord, name: string): StepRecord[] {
+    this.#log.info(`${fan.view.bridge}: the device ${fan.plan.underlayDevice} is called ${name} now`);
+    return takeName(fan, name);
   }
 }

@@ -5,11 +5,11 @@
  *            in: ingress  prerouting, input      out: output, postrouting   egress
  *   raw          all      all                         all                   all
  *   packet       all      none that count             what can't be framed  all
- *   bpf          all      none that count             what can't be framed  what the program leaves to fand
+ *   bpf          all      none that count             what can't be framed  all
  *
  * A packet can't be framed while its peer's neighbour is unknown, and only packets make it known: so a drop at output
- * loses all of a peer that was silent for a while in io packet. In io bpf the kernel resolves by itself, and its
- * redirection passes by the egress chains of the device (sch_handle_egress).
+ * loses all of a peer that was silent for a while in io packet. In io bpf the kernel resolves by itself. Its
+ * redirection passes by the egress chains of the device (sch_handle_egress); while there are such, fand sends all.
  */
 import { formatAddress } from '../../addr/ipv4-address.js';
 import { formatPrefix, type Prefix } from '../../addr/prefix.js';
@@ -90,8 +90,8 @@ export function examineOut(bases: readonly BaseChain[], { plan, view }: FanRecor
   const local = dropAmong(bases, LOCAL_OUT, packet);
   const drop = surest([local, atDevice]);
   if (view.io === 'raw' || plan.vxlan || !drop) return judged(drop, what, false);
-  if (view.io === 'bpf') return warn(`dropped by ${drop.by}: ${what}; ${LEFT_TO_FAND}`, drop.remedy);
   if (atDevice) return judged(atDevice, what, false);
+  if (view.io === 'bpf') return warn(`dropped by ${drop.by}: ${what}; ${LEFT_TO_FAND}`, drop.remedy);
   const finding = judged(local, what, false);
   return { ...finding, evidence: `${finding.evidence}; ${NOT_RESOLVED}`, severity: 'major' };
 }

@@ -55,6 +55,19 @@ describe('a fand that was killed', () => {
     expect(await snapshot(host)).toEqual(before);
   });
 
+  it('follows the underlay device that was given another name meanwhile', async () => {
+    await host.fanctl(['up', OVERLAY, UNDERLAY]);
+    const { view } = await raiseFan(peer, [OVERLAY, UNDERLAY]);
+    await killFand(host);
+    await host.ip('link set eth0 down', 'link set eth0 name lan0', 'link set lan0 up');
+    await host.fanctl(['restart']);
+    expect(await showFans(host)).toMatchObject([{ state: 'up', device: 'lan0' }]);
+    await ping(host.container(1), containerAddress(view, 1));
+    await host.fanctl(['down', '-e', '--force']);
+    await peer.fanctl(['down', '-e', '--force']);
+    await host.ip('link set lan0 down', 'link set lan0 name eth0', 'link set eth0 up');
+  });
+
   it('keeps the flags of its fan, and says so to an up with others', async () => {
     await host.fanctl(['up', OVERLAY, UNDERLAY, 'io', 'raw']);
     process.kill(fandPid(host), 'SIGKILL');

@@ -154,7 +154,7 @@ describe('protocol-4-blocked where the io passes by the rule', () => {
 
   it.each([
     ['bpf', 'OUTPUT', OUTPUT, 'warn', 3, /the kernel program leaves to fand/],
-    ['bpf', 'egress', EGRESS, 'warn', 3, /the kernel program leaves to fand/],
+    ['bpf', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
     ['packet', 'OUTPUT', OUTPUT, 'fail', 0, /has no neighbour for/],
     ['packet', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
     ['raw', 'egress', EGRESS, 'fail', 0, /netdev fw c/],
