@@ -35,8 +35,7 @@ static __always_inline void write_outer(const struct fan_config *fan, const __u8
  * address is not known yet, or it is none of IPv4.
  */
 static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct fan_config *fan,
-                                             const __u8 *outer, __u32 wire_len,
-                                             __be32 *next_hop) {
+                                             const __u8 *outer, __u32 wire_len, __be32 *next_hop) {
   struct bpf_fib_lookup route = {
       .family = FAMILY_IPV4,
       .l4_protocol = PROTOCOL_IPIP,
