@@ -24,7 +24,7 @@ import type {
 } from '../control/protocol.js';
 import type { FanRecord, State, StateStore } from '../control/state-store.js';
 import { enslave, readAddresses } from '../host/links.js';
-import { fanSteps, hostSteps, STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
+import { fanSteps, hostSteps, STEP_KINDS } from '../host/steps/fan-steps.js';
 import { followPorts, type IsolateData } from '../host/steps/isolate-step.js';
 import { applySteps, reapplySteps, remarksOf, type StepRecord, undoSteps } from '../host/steps/step.js';
 import { writeSysctl } from '../host/sysctl.js';
@@ -370,10 +370,7 @@ export class FanManager {
     for (const fan of dead.filter(({ complete }) => complete)) {
       try {
         this.#adoptWorkers(fan);
-        const name = heals(fan) ? await newNameOf(fan) : undefined;
-        if (name !== undefined) this.#upkeep.takeName(fan, name);
-        fan.steps = withNewSteps(fan.plan, fan.steps);
-        fan.steps = await reapplySteps(STEP_KINDS, fan.steps);
+        await this.#upkeep.redoAll(fan);
         await this.#forwarding.configure([...this.#upFans(), fan]);
         fan.view.state = 'up';
         this.#upkeep.lost.delete(fan.id);

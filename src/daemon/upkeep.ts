@@ -11,9 +11,10 @@ import { enslave } from '../host/links.js';
 import { STEP_KINDS, withNewSteps } from '../host/steps/fan-steps.js';
 import { reapplySteps, type StepRecord } from '../host/steps/step.js';
 import type { Forwarding } from './forwarding.js';
+import { heals } from './healing/cure.js';
 import type { PortMemory } from './healing/port-memory.js';
 import { Repairer } from './repair.js';
-import { takeName } from './underlay-device.js';
+import { newNameOf, takeName } from './underlay-device.js';
 
 export class Upkeep {
   /** Ids of fans that died while this fand ran: those it may revive by itself. */
@@ -93,17 +94,25 @@ export class Upkeep {
     return [done];
   }
 
+  /** All steps of a fan that nobody forwards for, by the name that its underlay device has now. Throws FanError. */
+  async redoAll(fan: FanRecord): Promise<void> {
+    const name = heals(fan) ? await newNameOf(fan) : undefined;
+    if (name !== undefined) this.#takeName(fan, name);
+    fan.steps = withNewSteps(fan.plan, fan.steps);
+    fan.steps = await reapplySteps(STEP_KINDS, fan.steps);
+  }
+
   /** Lets a fan go by the new name of its underlay device. Throws FanError. */
   async rename(fan: FanRecord, name: string, all: readonly FanRecord[]): Promise<void> {
     if (!all.includes(fan)) return;
-    const changed = this.takeName(fan, name);
+    const changed = this.#takeName(fan, name);
     await this.#save();
     await reapplySteps(STEP_KINDS, changed);
     await this.reattach(all);
   }
 
-  /** The same of a fan that nobody forwards for: only in what is known of it. Returns the steps that are different. */
-  takeName(fan: FanRecord, name: string): StepRecord[] {
+  /** Returns the steps that are different. */
+  #takeName(fan: FanRecord, name: string): StepRecord[] {
     this.#log.info(`${fan.view.bridge}: the device ${fan.plan.underlayDevice} is called ${name} now`);
     return takeName(fan, name);
   }
