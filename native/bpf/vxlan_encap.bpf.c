@@ -89,7 +89,7 @@ static __always_inline __u32 take_ids(struct fan_peer *peer, __u32 segments) {
 
 /*
  * Puts the outer headers in front and the frame on its way. A super-packet has no checksum, for a
- * program can't ask for one in each segment; RFC 7348 §5 knows no other.
+ * program can't ask for one in each segment; RFC 7348 §5 recommends that for all.
  */
 static __always_inline int send(struct __sk_buff *skb, const struct fan_config *fan,
                                 const struct vxlan_outer *of, const __u8 *frame, __be32 next_hop) {
