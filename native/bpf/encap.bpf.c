@@ -12,7 +12,6 @@
 
 enum {
   OUTER_LEN = 20,
-  FAMILY_IPV4 = 2,
 };
 
 static __always_inline void write_outer(const struct fan_config *fan, const __u8 *ip,
@@ -31,8 +30,7 @@ static __always_inline void write_outer(const struct fan_config *fan, const __u8
 
 /*
  * Whether the host's routes lead to the peer by the fan's device. Where they don't, the daemon
- * sends as the kernel says, or counts what can't be sent. `next_hop` is 0 where that one's MAC
- * address is not known yet, or it is none of IPv4.
+ * sends as the kernel says, or counts what can't be sent. `next_hop` as of leaves_by().
  */
 static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct fan_config *fan,
                                              const __u8 *outer, __u32 wire_len, __be32 *next_hop) {
@@ -45,11 +43,7 @@ static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct
   };
   __builtin_memcpy(&route.ipv4_src, outer + 12, 4);
   __builtin_memcpy(&route.ipv4_dst, outer + 16, 4);
-  long found = bpf_fib_lookup(skb, &route, sizeof route, 0);
-  bool is_known = found == BPF_FIB_LKUP_RET_SUCCESS && route.family == FAMILY_IPV4;
-  *next_hop = is_known ? route.ipv4_dst : 0;
-  return (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) &&
-         route.ifindex == fan->device;
+  return leaves_by(skb, &route, fan->device, next_hop);
 }
 
 /* Puts the outer header in front and the packet on its way. */

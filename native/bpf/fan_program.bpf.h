@@ -15,6 +15,7 @@
 #include "fan_program.h"
 
 enum {
+  FAMILY_IPV4 = 2, /* AF_INET */
   ETHERNET_LEN = 14,
   IPV4_LEN = 20,
   FRAGMENT = 0x3fff, /* more fragments, and the fragment offset */
@@ -211,6 +212,19 @@ static __always_inline void note_size(struct fan_peer *peer, __u32 size) {
     peer->time = now;
   }
   if (size > peer->largest) peer->largest = (__u16)size;
+}
+
+/*
+ * Whether this route leads out by the device. `next_hop`: network order; 0 where its MAC address is
+ * not known yet, or it is none of IPv4.
+ */
+static __always_inline bool leaves_by(struct __sk_buff *skb, struct bpf_fib_lookup *route,
+                                      __u32 device, __be32 *next_hop) {
+  long found = bpf_fib_lookup(skb, route, sizeof *route, 0);
+  bool is_known = found == BPF_FIB_LKUP_RET_SUCCESS && route->family == FAMILY_IPV4;
+  *next_hop = is_known ? route->ipv4_dst : 0;
+  return (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+         route->ifindex == device;
 }
 
 /* What is known of a peer, from now on; none where there is no room. */

@@ -19,7 +19,6 @@
 #include "vxlan_program.bpf.h"
 
 enum {
-  FAMILY_IPV4 = 2,
   CE = 3, /* RFC 3168 §5 */
   /* Of the source, as the VXLAN device has been told. */
   FIRST_PORT = 32768,
@@ -32,8 +31,7 @@ enum {
 
 /*
  * Whether the host's routes lead to the peer by the fan's device. Where they don't, the daemon
- * sends as the kernel says, or counts what can't be sent. `next_hop` is 0 where that one's MAC
- * address is not known yet, or it is none of IPv4.
+ * sends as the kernel says, or counts what can't be sent. `next_hop` as of leaves_by().
  */
 static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct fan_config *fan,
                                              __u32 exit, __u32 wire_len, __be32 *next_hop) {
@@ -46,11 +44,7 @@ static __always_inline bool leaves_by_device(struct __sk_buff *skb, const struct
       .ipv4_src = bpf_htonl(fan->address),
       .ipv4_dst = bpf_htonl(exit),
   };
-  long found = bpf_fib_lookup(skb, &route, sizeof route, 0);
-  bool is_known = found == BPF_FIB_LKUP_RET_SUCCESS && route.family == FAMILY_IPV4;
-  *next_hop = is_known ? route.ipv4_dst : 0;
-  return (found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH) &&
-         route.ifindex == fan->underlay;
+  return leaves_by(skb, &route, fan->underlay, next_hop);
 }
 
 /* Hands the frame to the VXLAN device, with what that must know. */

@@ -24,10 +24,10 @@ import { pinDirOf } from '../host/pin-dir.js';
 import { findDevice } from '../io/netlink/device-index.js';
 import { removePins } from '../io/programs/pins.js';
 import { ChecksumTally } from './checksum-tally.js';
-import { decapObstacles } from './decap-obstacles.js';
 import { FanSpecs } from './fan-specs.js';
 import { GuardTally } from './guard-tally.js';
 import type { Account, Counted, CountedFan, Estate } from './handover/heritage.js';
+import { kernelObstacles } from './kernel-obstacles.js';
 import { KernelTally } from './kernel-tally.js';
 import { RelayKeeper } from './relay-keeper.js';
 
@@ -384,7 +384,7 @@ export class Forwarding {
       return at ? [{ id, overVxlan, underlayDevice, bridge, at }] : [];
     });
     try {
-      return decapObstacles(byKernel);
+      return kernelObstacles(byKernel);
     } catch {
       return this.#obstacles;
     }

@@ -1,7 +1,8 @@
 /**
  * Chains of nftables that a packet meets only on its way through the daemon, and passes by where a program in the kernel
  * decapsulates it (`--io bpf`): those at the ingress of the underlay's device, which come after the program, and those
- * of bridges; or where one encapsulates it: those at the egress of that device. Asked of the kernel (nfnetlink, linux/netfilter/nf_tables.h). Their own fields are in network byte order.
+ * of bridges; or where one encapsulates it: those at the egress of that device. Asked of the kernel (nfnetlink,
+ * linux/netfilter/nf_tables.h). Their own fields are in network byte order.
  */
 import { deviceError } from '../device-error.js';
 import { native } from '../native.js';

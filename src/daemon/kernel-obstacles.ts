@@ -11,7 +11,7 @@ import { qdiscPassedBy, readQdiscs } from '../io/netlink/traffic-control.js';
 /** Asked by every fan over VXLAN. */
 const policies = new IpsecPolicies();
 
-export interface DecapOfFan {
+export interface ProgramsOfFan {
   id: string;
   overVxlan: boolean;
   underlayDevice: string;
@@ -24,7 +24,7 @@ export interface DecapOfFan {
  * By the fan's id, of those that have some: "decap in fand: …". Throws an Error with {code, errno, syscall} where the kernel
  * can't be asked.
  */
-export function decapObstacles(fans: readonly DecapOfFan[]): Record<string, string[]> {
+export function kernelObstacles(fans: readonly ProgramsOfFan[]): Record<string, string[]> {
   if (fans.length === 0) return {};
   const chains = readEarlyChains();
   const qdiscs = readQdiscs();
@@ -33,7 +33,7 @@ export function decapObstacles(fans: readonly DecapOfFan[]): Record<string, stri
 }
 
 function obstaclesOf(
-  { overVxlan, underlayDevice, bridge, at }: DecapOfFan,
+  { overVxlan, underlayDevice, bridge, at }: ProgramsOfFan,
   chains: readonly EarlyChain[],
   qdiscs: readonly Qdisc[],
 ): string[] {
